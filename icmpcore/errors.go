@@ -1,0 +1,151 @@
+package icmpcore
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+)
+
+// ErrTimeout is the verdict on a series in which nothing came back at all.
+var ErrTimeout = errors.New("icmpcore: no reply in time")
+
+// OptionError is a value of an option that cannot be.
+type OptionError struct {
+	Field string // the option, in lower case: "ttl"
+	Value string // what was given
+	Want  string // what would be right: "1 to 255"
+}
+
+func (e *OptionError) Error() string {
+	return fmt.Sprintf("%s %s: want %s", e.Field, quoteEmpty(e.Value), e.Want)
+}
+
+// quoteEmpty makes an empty value visible.
+func quoteEmpty(s string) string {
+	if s == "" {
+		return `""`
+	}
+	return s
+}
+
+// joinFaults joins option errors; one alone stays itself.
+func joinFaults(errs []error) error {
+	if len(errs) == 1 {
+		return errs[0]
+	}
+	return errors.Join(errs...)
+}
+
+// PermissionError means that the system allows this process no ICMP socket.
+// errors.Is(err, os.ErrPermission) holds for it.
+type PermissionError struct {
+	Socket     SocketKind // the kind that was asked for
+	Executable string     // path of the running binary, for setcap
+	GID        int        // the process's effective group, for the sysctl
+	Err        error      // the system's refusal: an [*os.SyscallError]
+}
+
+func (e *PermissionError) Error() string {
+	raw := fmt.Sprintf("sudo setcap cap_net_raw+ep %s", e.Executable)
+	datagram := fmt.Sprintf("sudo sysctl -w net.ipv4.ping_group_range='%d %d'", e.GID, e.GID)
+	switch e.Socket {
+	case SocketRaw:
+		return fmt.Sprintf("no permission for a raw ICMP socket (%v): run '%s'", e.Err, raw)
+	case SocketDatagram:
+		return fmt.Sprintf("no permission for a datagram ICMP socket (%v): run '%s'", e.Err, datagram)
+	}
+	return fmt.Sprintf("no permission for an ICMP socket (%v): run either '%s' or '%s'", e.Err, raw, datagram)
+}
+
+// Unwrap returns Err.
+func (e *PermissionError) Unwrap() error { return e.Err }
+
+// newPermissionError describes the running process.
+func newPermissionError(kind SocketKind, err error) *PermissionError {
+	exe, exeErr := os.Executable()
+	if exeErr != nil {
+		exe = os.Args[0] // the best name left where /proc is not mounted
+	}
+	return &PermissionError{Socket: kind, Executable: exe, GID: os.Getegid(), Err: err}
+}
+
+// ResolveError means that a name has no address of the family asked for, or
+// could not be looked up.
+type ResolveError struct {
+	Host   string
+	Family Family
+	Err    error // often a [*net.DNSError], or the context's error
+}
+
+func (e *ResolveError) Error() string {
+	if e.Family == FamilyAuto {
+		return fmt.Sprintf("resolve %s: %v", quoteEmpty(e.Host), e.Err)
+	}
+	return fmt.Sprintf("resolve %s to %s: %v", quoteEmpty(e.Host), e.Family, e.Err)
+}
+
+// Unwrap returns Err.
+func (e *ResolveError) Unwrap() error { return e.Err }
+
+// SendError means that the system refused to send an echo request: no route,
+// a firewall, a message larger than the interface takes with fragmentation
+// forbidden.
+type SendError struct {
+	Addr netip.Addr
+	Err  error // a [*os.SyscallError]
+}
+
+func (e *SendError) Error() string { return fmt.Sprintf("send to %s: %v", e.Addr, e.Err) }
+
+// Unwrap returns Err.
+func (e *SendError) Unwrap() error { return e.Err }
+
+// DestinationUnreachable is ICMP type 3 (RFC 792, RFC 1122, RFC 1812) but for
+// its code 4, or ICMPv6 type 1 (RFC 4443).
+type DestinationUnreachable struct {
+	Code    int
+	Message string     // what the code means
+	From    netip.Addr // who reported it
+}
+
+func (e *DestinationUnreachable) Error() string { return reported(e.Message, e.From) }
+
+// TimeExceeded is ICMP type 11 or ICMPv6 type 3: the TTL or hop limit ran out
+// on the way, or fragments were missing at the end of it.
+type TimeExceeded struct {
+	Code    int
+	Message string
+	From    netip.Addr
+}
+
+func (e *TimeExceeded) Error() string { return reported(e.Message, e.From) }
+
+// PacketTooBig is ICMP type 3 code 4 (RFC 1191) or ICMPv6 type 2: the packet
+// is larger than the next link takes and must not be fragmented.
+type PacketTooBig struct {
+	Code    int
+	Message string
+	MTU     int // of the next link in bytes, 0 where the router does not say
+	From    netip.Addr
+}
+
+func (e *PacketTooBig) Error() string { return reported(e.Message, e.From) }
+
+// ParameterProblem is ICMP type 12 or ICMPv6 type 4: a router or the target
+// could not make sense of the packet's header.
+type ParameterProblem struct {
+	Code    int
+	Message string
+	From    netip.Addr
+}
+
+func (e *ParameterProblem) Error() string { return reported(e.Message, e.From) }
+
+// reported names the reporter of an ICMP error behind its text.
+func reported(message string, from netip.Addr) string {
+	if !from.IsValid() {
+		return message
+	}
+	return message + ", reported by " + from.String()
+}

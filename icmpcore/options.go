@@ -1,0 +1,245 @@
+package icmpcore
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+// Defaults of [Options]: what a zero field stands for.
+const (
+	DefaultCount    = 1
+	DefaultInterval = 100 * time.Millisecond
+	DefaultTimeout  = time.Second
+	DefaultSize     = 56
+)
+
+// Forever as [Options.Count] sends until the context ends or the Pinger is
+// closed.
+const Forever = -1
+
+// The ranges within which options lie.
+const (
+	minInterval = time.Millisecond
+	maxInterval = 24 * time.Hour
+	minTimeout  = time.Millisecond
+	maxTimeout  = time.Hour
+	minSize     = cookieSize
+	maxSize     = 65507 // 65535 less the IPv4 header and the ICMP header
+	maxCount    = 1 << 30
+)
+
+// Options says how one series of echoes is sent. The zero value is ready to
+// use; a value out of range is an [*OptionError] before anything is sent.
+type Options struct {
+	// Count is how many echo requests are sent, up to 2^30. Zero means
+	// DefaultCount, [Forever] means no end.
+	Count int
+
+	// Interval is the time from one echo request to the next, 1ms to 24h,
+	// whether or not replies have come. Zero means DefaultInterval.
+	Interval time.Duration
+
+	// Timeout is how long the reply to each request is waited for, 1ms to
+	// 1h, from the moment that request was sent. A reply that comes after it
+	// is late, and not received. Zero means DefaultTimeout.
+	Timeout time.Duration
+
+	// Size is the payload of a request in bytes, 8 to 65507. Zero means
+	// DefaultSize.
+	Size int
+
+	// TTL is the time to live (IPv4) or hop limit (IPv6) of the requests, 1
+	// to 255. Zero means the system's default.
+	TTL int
+
+	// DSCP is the differentiated services code point of the requests, 0 to
+	// 63 (RFC 2474). Zero, best effort, is the default.
+	DSCP int
+
+	// Family is the IP version a name is resolved to. The zero value,
+	// FamilyAuto, takes IPv4 where the host has both and both work.
+	Family Family
+
+	// Source is the local address requests are sent from. The zero Addr
+	// leaves the choice to the system.
+	Source netip.Addr
+
+	// Interface is the name of the network interface requests leave by.
+	// Empty leaves the choice to the routing table.
+	Interface string
+
+	// Mark is the firewall mark of the requests (Linux, needs CAP_NET_ADMIN
+	// or, since Linux 5.17, CAP_NET_RAW). Zero means none.
+	Mark uint32
+
+	// DontFragment forbids fragmentation on the way and ignores what the
+	// system believes of the path's MTU, so that a router which cannot pass
+	// the packet says so. The default is the system's.
+	DontFragment bool
+
+	// OnEcho, if not nil, is called for everything that happens to an echo:
+	// its reply, duplicate, late reply, error or timeout. Calls come one at a
+	// time, in order, before the series' result. They may take their time:
+	// the measuring does not wait for them.
+	OnEcho func(Echo)
+}
+
+// withDefaults returns o with every zero field that has a default filled in.
+func (o Options) withDefaults() Options {
+	if o.Count == 0 {
+		o.Count = DefaultCount
+	}
+	if o.Interval == 0 {
+		o.Interval = DefaultInterval
+	}
+	if o.Timeout == 0 {
+		o.Timeout = DefaultTimeout
+	}
+	if o.Size == 0 {
+		o.Size = DefaultSize
+	}
+	return o
+}
+
+// Validate reports every field that is out of range, each as an
+// [*OptionError], joined. It returns nil where there is none. Whether Source
+// and Interface exist is only found out when the series starts.
+func (o Options) Validate() error {
+	o = o.withDefaults()
+	var errs []error
+	fault := func(field string, value any, want string) {
+		errs = append(errs, &OptionError{Field: field, Value: fmt.Sprint(value), Want: want})
+	}
+	if o.Count != Forever && (o.Count < 1 || o.Count > maxCount) {
+		fault("count", o.Count, "1 to 1073741824")
+	}
+	if o.Interval < minInterval || o.Interval > maxInterval {
+		fault("interval", o.Interval, "1ms to 24h")
+	}
+	if o.Timeout < minTimeout || o.Timeout > maxTimeout {
+		fault("timeout", o.Timeout, "1ms to 1h")
+	}
+	if o.Size < minSize || o.Size > maxSize {
+		fault("size", o.Size, "8 to 65507 bytes of payload")
+	}
+	if o.TTL < 0 || o.TTL > 255 {
+		fault("ttl", o.TTL, "1 to 255, or 0 for the system's default")
+	}
+	if o.DSCP < 0 || o.DSCP > 63 {
+		fault("dscp", o.DSCP, "0 to 63")
+	}
+	if o.Family > FamilyIPv6 {
+		fault("family", o.Family, "auto, ipv4 or ipv6")
+	}
+	if o.Source.IsValid() && o.Family != FamilyAuto && familyOf(o.Source) != o.Family {
+		fault("source", o.Source, "an address of the family "+o.Family.String())
+	}
+	return joinFaults(errs)
+}
+
+// Family is an IP version.
+type Family uint8
+
+// The families. FamilyAuto takes IPv4 first where a host has both and both
+// work here.
+const (
+	FamilyAuto Family = iota
+	FamilyIPv4
+	FamilyIPv6
+)
+
+var familyNames = [...]string{"auto", "ipv4", "ipv6"}
+
+// String returns "auto", "ipv4" or "ipv6".
+func (f Family) String() string { return enumName(familyNames[:], int(f)) }
+
+// UnmarshalText accepts what [Family.String] returns.
+func (f *Family) UnmarshalText(text []byte) error {
+	return parseEnum(f, familyNames[:], "family", text)
+}
+
+// familyOf returns the family of addr; an IPv4-mapped IPv6 address is IPv6.
+func familyOf(addr netip.Addr) Family {
+	if addr.Is4() {
+		return FamilyIPv4
+	}
+	return FamilyIPv6
+}
+
+// SocketKind is a kind of socket.
+type SocketKind uint8
+
+// The kinds of socket. SocketAuto, the zero value, takes raw where it is
+// allowed, else datagram.
+const (
+	SocketAuto SocketKind = iota
+	SocketRaw
+	SocketDatagram
+)
+
+var socketNames = [...]string{"auto", "raw", "datagram"}
+
+// String returns "auto", "raw" or "datagram".
+func (k SocketKind) String() string { return enumName(socketNames[:], int(k)) }
+
+// UnmarshalText accepts what [SocketKind.String] returns.
+func (k *SocketKind) UnmarshalText(text []byte) error {
+	return parseEnum(k, socketNames[:], "socket", text)
+}
+
+// Timestamps says where the times came from whose difference is a round-trip
+// time, from the least to the most exact.
+type Timestamps uint8
+
+// The sources of times. Where they differ within a series its result names
+// the least exact.
+const (
+	// TimestampsNone: there was no round-trip time.
+	TimestampsNone Timestamps = iota
+	// TimestampsUser: both times were taken by this process.
+	TimestampsUser
+	// TimestampsKernelRX: the kernel stamped the reply, this process the request.
+	TimestampsKernelRX
+	// TimestampsKernel: the kernel stamped both.
+	TimestampsKernel
+	// TimestampsHardware: the network card stamped both.
+	TimestampsHardware
+)
+
+var timestampsNames = [...]string{"none", "user", "kernel-rx", "kernel", "hardware"}
+
+// String returns "none", "user", "kernel-rx", "kernel" or "hardware".
+func (t Timestamps) String() string { return enumName(timestampsNames[:], int(t)) }
+
+// enumName returns the name of value i, or one that shows it has none.
+func enumName(names []string, i int) string {
+	if i >= len(names) {
+		return fmt.Sprintf("unknown(%d)", i)
+	}
+	return names[i]
+}
+
+// parseEnum sets dst to the value that text names.
+func parseEnum[E ~uint8](dst *E, names []string, field string, text []byte) error {
+	for i, n := range names {
+		if n == string(text) {
+			*dst = E(i)
+			return nil
+		}
+	}
+	return &OptionError{Field: field, Value: string(text), Want: orList(names)}
+}
+
+// orList joins names to "a, b or c".
+func orList(names []string) string {
+	s := names[0]
+	for i, n := range names[1:] {
+		if i == len(names)-2 {
+			s += " or " + n
+		} else {
+			s += ", " + n
+		}
+	}
+	return s
+}

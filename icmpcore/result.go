@@ -1,0 +1,191 @@
+package icmpcore
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+// PingResult is what came of one series of echoes. It is a value that nobody
+// changes once it is given out.
+//
+// Min to P99, RTTs, TTL, Hops, OSGuess and ReplyDSCP mean something only where
+// Received is above zero, and IPDV only from two replies on; elsewhere they
+// are zero, and null in the JSON form.
+type PingResult struct {
+	Host string     // as it was given
+	Addr netip.Addr // what was probed; invalid where the name did not resolve
+
+	// Sent counts the echo requests attempted, those that the system refused
+	// to send included. Requests that were still waiting for their reply when
+	// a series was cut short are in no figure.
+	Sent     int
+	Received int     // replies in time, one for each request at most
+	Loss     float64 // percent of Sent that got no reply in time; 0 where Sent is 0
+
+	Min, Max, Mean, Median time.Duration
+	Jitter                 time.Duration   // sample standard deviation of RTTs, 0 under two replies
+	P50, P90, P95, P99     time.Duration   // linear interpolation between closest ranks, see [Percentile]
+	IPDV                   time.Duration   // mean absolute difference of successive RTTs (RFC 3393)
+	RTTs                   []time.Duration // in the order of sending
+
+	TTL       int    // TTL or hop limit of the first reply
+	Hops      int    // estimated from TTL: initial value - TTL + 1
+	OSGuess   string // what usually starts at that initial TTL
+	ReplyDSCP int    // DSCP of the first reply, 0 to 63
+
+	Duplicates int // further replies to an echo that has its reply
+	Late       int // replies that came after their timeout
+	Reordered  int // replies to an earlier request than one already replied to (RFC 4737)
+	Corrupt    int // replies to our echoes with a wrong checksum, payload or length
+
+	Errors []EchoError // the requests that ended in an error, in the order of sending
+
+	Timestamps Timestamps
+	Socket     SocketKind
+	Start      time.Time     // when the first request was sent, or the series failed
+	Duration   time.Duration // from Start to the last outcome
+
+	// Err is what kept the target from being probed, or cut the series
+	// short: an [*OptionError], [*ResolveError], [*SendError] (not one
+	// request could be sent), a context's error, or [net.ErrClosed]. Loss is
+	// not an error: see Failure.
+	Err error
+}
+
+// Success reports whether at least one reply came in time.
+func (r *PingResult) Success() bool { return r.Received > 0 }
+
+// Failure is the verdict on the series: nil where anything was received, Err
+// where nothing could be tried, else the error that came most among Errors
+// (the first of them where several came as often), else [ErrTimeout].
+func (r *PingResult) Failure() error {
+	switch {
+	case r.Received > 0:
+		return nil
+	case r.Err != nil:
+		return r.Err
+	case len(r.Errors) == 0:
+		return ErrTimeout
+	}
+	type cause struct {
+		kind ErrorKind
+		code int
+		from netip.Addr
+	}
+	counts := make(map[cause]int)
+	most := 0
+	var verdict EchoError
+	for _, e := range r.Errors {
+		counts[cause{e.Kind, e.Code, e.From}]++
+	}
+	for _, e := range r.Errors {
+		if n := counts[cause{e.Kind, e.Code, e.From}]; n > most {
+			most, verdict = n, e
+		}
+	}
+	return verdict.Err()
+}
+
+// Family returns the IP version probed, FamilyAuto where there was no address.
+func (r *PingResult) Family() Family {
+	if !r.Addr.IsValid() {
+		return FamilyAuto
+	}
+	return familyOf(r.Addr)
+}
+
+// String sums the result up in one line.
+func (r *PingResult) String() string {
+	name := r.Host
+	if r.Addr.IsValid() && r.Addr.String() != r.Host {
+		name += " (" + r.Addr.String() + ")"
+	}
+	if r.Sent == 0 && r.Err != nil {
+		return name + ": " + r.Err.Error()
+	}
+	s := fmt.Sprintf("%s: %d sent, %d received, %.4g%% loss", name, r.Sent, r.Received, r.Loss)
+	if r.Received > 0 {
+		return s + fmt.Sprintf(", rtt min/mean/max/jitter %v/%v/%v/%v", r.Min, r.Mean, r.Max, r.Jitter)
+	}
+	if err := r.Failure(); !errors.Is(err, ErrTimeout) {
+		s += ": " + err.Error()
+	}
+	return s
+}
+
+// ErrorKind is a kind of error that an echo request can meet, by the name it
+// bears in the JSON form.
+type ErrorKind string
+
+// The kinds of error.
+const (
+	ErrorDestinationUnreachable ErrorKind = "destination_unreachable"
+	ErrorTimeExceeded           ErrorKind = "time_exceeded"
+	ErrorPacketTooBig           ErrorKind = "packet_too_big"
+	ErrorParameterProblem       ErrorKind = "parameter_problem"
+	ErrorSend                   ErrorKind = "send"
+)
+
+// EchoError is the error that one echo request met.
+type EchoError struct {
+	Seq     int // which request of the series, from 1
+	Kind    ErrorKind
+	Type    int        // ICMP or ICMPv6 type, 0 for ErrorSend
+	Code    int        // ICMP or ICMPv6 code, 0 for ErrorSend
+	MTU     int        // of the next link, for ErrorPacketTooBig; 0 is unknown
+	Message string     // what type and code mean, or what the system said
+	From    netip.Addr // who reported it; invalid for ErrorSend and where unknown
+
+	send error // the [*SendError] of ErrorSend
+}
+
+// Err returns e as the typed error of its kind: [*DestinationUnreachable],
+// [*TimeExceeded], [*PacketTooBig], [*ParameterProblem] or [*SendError].
+func (e EchoError) Err() error {
+	switch e.Kind {
+	case ErrorTimeExceeded:
+		return &TimeExceeded{Code: e.Code, Message: e.Message, From: e.From}
+	case ErrorPacketTooBig:
+		return &PacketTooBig{Code: e.Code, Message: e.Message, MTU: e.MTU, From: e.From}
+	case ErrorParameterProblem:
+		return &ParameterProblem{Code: e.Code, Message: e.Message, From: e.From}
+	case ErrorSend:
+		return e.send
+	}
+	return &DestinationUnreachable{Code: e.Code, Message: e.Message, From: e.From}
+}
+
+// Echo is one thing that happened to one echo request, for [Options.OnEcho].
+type Echo struct {
+	Host    string
+	Addr    netip.Addr    // the address probed
+	Seq     int           // which request of the series, from 1
+	Outcome Outcome       // what happened
+	From    netip.Addr    // who replied, or who reported the error
+	RTT     time.Duration // for OutcomeReply, OutcomeDuplicate and OutcomeLate
+	TTL     int           // of the reply, 0 where there is none
+	DSCP    int           // of the reply
+	Size    int           // payload bytes of the reply
+	Err     error         // for OutcomeError: as [EchoError.Err]
+}
+
+// Outcome is what happened to an echo request.
+type Outcome uint8
+
+// The outcomes. Each request has exactly one of reply, timeout and error;
+// duplicates, late and corrupt replies may come besides.
+const (
+	OutcomeReply Outcome = iota
+	OutcomeTimeout
+	OutcomeError
+	OutcomeDuplicate
+	OutcomeLate
+	OutcomeCorrupt
+)
+
+var outcomeNames = [...]string{"reply", "timeout", "error", "duplicate", "late", "corrupt"}
+
+// String returns "reply", "timeout", "error", "duplicate", "late" or "corrupt".
+func (o Outcome) String() string { return enumName(outcomeNames[:], int(o)) }
