@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"syscall"
 )
 
 // ErrTimeout is the verdict on a series in which nothing came back at all.
@@ -148,4 +149,18 @@ func reported(message string, from netip.Addr) string {
 		return message
 	}
 	return message + ", reported by " + from.String()
+}
+
+// systemText says what the system said, without the name of the call.
+func systemText(err error) string {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return errno.Error()
+	}
+	return err.Error()
+}
+
+// isFull reports whether the system cannot take a packet now but may later.
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.ENOMEM)
 }

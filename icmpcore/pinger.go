@@ -2,8 +2,12 @@ package icmpcore
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net"
 	"net/netip"
+	"sync"
+	"time"
 )
 
 // DefaultMaxRate is how many echo requests a second a [Pinger] sends at most,
@@ -65,4 +69,210 @@ type Stats struct {
 	KernelDrops   uint64 // packets that the kernel dropped for want of receive buffer
 	ClockSteps    uint64 // steps of the wall clock seen
 	Series        int    // running now
+}
+
+// Pinger sends any number of series at once over one socket for each IP
+// version. It is safe for concurrent use.
+type Pinger struct {
+	conn     conn
+	engine   *engine
+	inbox    inbox
+	outbox   outbox
+	resolver *net.Resolver
+	ended    chan struct{} // closed when engine and delivery have ended
+	group    []netip.Addr  // broadcast addresses of the interfaces
+
+	mu       sync.Mutex // guards what follows
+	slots    slots
+	used     int     // slots taken so far
+	free     []int32 // slots given back
+	gens     []uint16
+	profiles map[profileKey]*profile
+	lastKey  profileKey // most callers use the same options again
+	last     *profile
+}
+
+// Open opens the sockets, one for each IP version the system has. The error
+// is a [*PermissionError] where the system allows none.
+func Open(cfg Config) (*Pinger, error) {
+	if cfg.Socket > SocketDatagram {
+		return nil, &OptionError{Field: "socket", Value: cfg.Socket.String(), Want: orList(socketNames[:])}
+	}
+	open := openConn
+	if cfg.Portable {
+		open = openPortable
+	}
+	c, err := open(cfg.Socket)
+	if err != nil {
+		return nil, err
+	}
+	return newPinger(c, cfg, systemClock()), nil
+}
+
+// newPinger starts a Pinger on an open conn.
+func newPinger(c conn, cfg Config, read func() (mono, wall int64)) *Pinger {
+	p := &Pinger{
+		conn: c, resolver: cfg.Resolver, ended: make(chan struct{}),
+		group: broadcastAddrs(), profiles: make(map[profileKey]*profile),
+	}
+	if p.resolver == nil {
+		p.resolver = net.DefaultResolver
+	}
+	rate := cfg.MaxRate
+	if rate == 0 {
+		rate = DefaultMaxRate
+	}
+	p.inbox.wake = c.wake
+	p.outbox = outbox{slots: &p.slots, free: p.release, some: make(chan struct{}, 1)}
+	p.engine = newEngine(c, read, rate, &p.inbox, &p.outbox, &p.slots)
+	go p.serve() // ended by Close or by the loss of the sockets; Close waits for it
+	return p
+}
+
+// serve runs the engine and the delivery to their ends.
+func (p *Pinger) serve() {
+	defer close(p.ended)
+	var delivery sync.WaitGroup
+	delivery.Go(p.outbox.run)
+	lockThread(p.engine.run)
+	p.outbox.end()
+	delivery.Wait()
+}
+
+// Close ends all series with [net.ErrClosed], closes the sockets and returns
+// when every series' callback has been called. It must not be called from a
+// callback. Calls after the first return nil.
+func (p *Pinger) Close() error {
+	p.inbox.close(net.ErrClosed)
+	<-p.ended
+	return p.conn.close()
+}
+
+// Ping resolves host, sends one series to it and waits for its result, whose
+// Err it returns too. A done context cuts the series short: the result holds
+// what was decided by then.
+func (p *Pinger) Ping(ctx context.Context, host string, opts Options) (PingResult, error) {
+	failed := func(err error) (PingResult, error) {
+		return PingResult{Host: host, Start: time.Now(), Err: err}, err
+	}
+	if err := opts.Validate(); err != nil {
+		return failed(err)
+	}
+	target, err := p.Resolve(ctx, host, opts.Family)
+	if err != nil {
+		return failed(err)
+	}
+	result := make(chan PingResult, 1)
+	slot, gen, err := p.start(target, opts, func(r PingResult) { result <- r })
+	if err != nil {
+		return failed(err)
+	}
+	select {
+	case r := <-result:
+		return r, r.Err
+	case <-ctx.Done():
+		p.inbox.cancel(cancellation{slot: slot, gen: gen, err: ctx.Err()})
+		r := <-result
+		return r, r.Err
+	}
+}
+
+// Go starts one series and returns at once. done is called with its result on
+// a goroutine of the Pinger: callbacks come one at a time, so that a slow one
+// delays the others, but never the measuring. Where Go returns an error (an
+// [*OptionError], no socket for the address's family, [net.ErrClosed]) done is
+// not called.
+func (p *Pinger) Go(t Target, opts Options, done func(PingResult)) error {
+	_, _, err := p.start(t, opts, done)
+	return err
+}
+
+// start hands a new series to the engine.
+func (p *Pinger) start(t Target, opts Options, done func(PingResult)) (slot int32, gen uint16, err error) {
+	addr := t.Addr.Unmap()
+	if !addr.IsValid() || addr.IsUnspecified() {
+		return 0, 0, &OptionError{Field: "address", Value: t.Addr.String(), Want: "the address of a host"}
+	}
+	f := familyOf(addr)
+	kind, err := p.conn.socket(f)
+	if err != nil {
+		return 0, 0, fmt.Errorf("%s: no %s socket: %w", addr, f, err)
+	}
+	zone, err := zoneIndex(addr)
+	if err != nil {
+		return 0, 0, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	prof, err := p.profile(opts, f)
+	if err != nil {
+		return 0, 0, err
+	}
+	if slot, err = p.slot(); err != nil {
+		return 0, 0, err
+	}
+	s := p.slots.at(slot)
+	ring := s.echoes // of the series before, to be used again
+	*s = series{
+		host: t.Host, addr: addr, zone: zone, prof: prof, done: done, onEcho: opts.OnEcho,
+		socket: kind, gen: p.gens[slot], group: isGroup(addr, p.group),
+	}
+	switch {
+	case prof.ring == 1:
+		s.echoes = s.one[:]
+	case cap(ring) >= prof.ring:
+		s.echoes = ring[:prof.ring]
+	default:
+		s.echoes = make([]echo, prof.ring)
+	}
+	if err := p.inbox.start(slot); err != nil {
+		p.free = append(p.free, slot)
+		return 0, 0, err
+	}
+	return slot, s.gen, nil
+}
+
+var errTooMany = errors.New("icmpcore: 16.7 million series run already")
+
+// slot returns a free slot. p.mu is held.
+func (p *Pinger) slot() (int32, error) {
+	if n := len(p.free); n > 0 {
+		i := p.free[n-1]
+		p.free = p.free[:n-1]
+		p.gens[i]++
+		return i, nil
+	}
+	if p.used == maxSlots {
+		return 0, errTooMany
+	}
+	i := int32(p.used)
+	if p.used%chunkSize == 0 {
+		p.slots.chunks[p.used/chunkSize] = new([chunkSize]series)
+		p.gens = append(p.gens, make([]uint16, chunkSize)...)
+	}
+	p.used++
+	return i, nil
+}
+
+// release takes slots back.
+func (p *Pinger) release(slots []int32) {
+	p.mu.Lock()
+	p.free = append(p.free, slots...)
+	p.mu.Unlock()
+}
+
+// Stats returns the counts so far.
+func (p *Pinger) Stats() Stats { return p.engine.stats() }
+
+// Timestamps returns the best source of times that the sockets have.
+func (p *Pinger) Timestamps() Timestamps { return p.conn.stamps() }
+
+// Socket returns the kind of socket that serves the family, SocketAuto where
+// there is none.
+func (p *Pinger) Socket(f Family) SocketKind {
+	kind, err := p.conn.socket(f)
+	if err != nil {
+		return SocketAuto
+	}
+	return kind
 }

@@ -30,10 +30,10 @@ type PingResult struct {
 	IPDV                   time.Duration   // mean absolute difference of successive RTTs (RFC 3393)
 	RTTs                   []time.Duration // in the order of sending
 
-	TTL       int    // TTL or hop limit of the first reply
+	TTL       int    // TTL or hop limit of the first reply, 0 where the system does not say
 	Hops      int    // estimated from TTL: initial value - TTL + 1
 	OSGuess   string // what usually starts at that initial TTL
-	ReplyDSCP int    // DSCP of the first reply, 0 to 63
+	ReplyDSCP int    // DSCP of the first reply, 0 to 63, -1 where the system does not say
 
 	Duplicates int // further replies to an echo that has its reply
 	Late       int // replies that came after their timeout
@@ -166,7 +166,7 @@ type Echo struct {
 	From    netip.Addr    // who replied, or who reported the error
 	RTT     time.Duration // for OutcomeReply, OutcomeDuplicate and OutcomeLate
 	TTL     int           // of the reply, 0 where there is none
-	DSCP    int           // of the reply
+	DSCP    int           // of the reply, -1 where the system does not say
 	Size    int           // payload bytes of the reply
 	Err     error         // for OutcomeError: as [EchoError.Err]
 }

@@ -1,0 +1,94 @@
+package icmpcore
+
+import (
+	"errors"
+	"net/netip"
+	"time"
+)
+
+// conn is the network as the engine sees it: the one seam of this package.
+// One goroutine uses it, but for
+// socket, prepare, stamps and wake. Linux has its own, other systems the
+// portable one, tests a fake.
+type conn interface {
+	// socket returns the kind of socket that serves the family, or why there
+	// is none.
+	socket(f Family) (SocketKind, error)
+
+	// id returns the ICMP identifier of the family's requests.
+	id(f Family) uint16
+
+	// prepare works out what of a profile the conn needs to know for a
+	// family. An option that the conn does not have is an [*OptionError].
+	prepare(p *profile, f Family) error
+
+	// send hands requests of one family to the system, in order, and returns
+	// how many it took. A nil error with fewer than all means: call again
+	// with the rest. errFull means that the system cannot take reqs[n] now;
+	// any other error, that it refuses this one.
+	send(f Family, reqs []request) (n int, err error)
+
+	// receive returns what has come in, without waiting, valid until the next
+	// call. Transmit stamps come before the replies to what they stamp. more
+	// is true where there may be more to fetch. An error means that the
+	// sockets are gone.
+	receive() (evs []event, more bool, err error)
+
+	// wait returns when something has come in, wake is called, or d has
+	// passed; a negative d is no limit. With nap it may sleep the time through
+	// though something has come in.
+	wait(d time.Duration, nap bool)
+
+	// wake ends a wait, or the next one. Any goroutine may call it.
+	wake()
+
+	// stamps returns the best source of times the conn has. Where that is
+	// TimestampsUser the stamps of its events are its own readings.
+	stamps() Timestamps
+
+	close() error
+}
+
+// errFull means that the system cannot take a packet now (ENOBUFS, EAGAIN).
+var errFull = errors.New("send queue full")
+
+// request is one echo request to send.
+type request struct {
+	addr   netip.Addr
+	zone   uint32
+	slot   int32
+	number uint32 // of the echo in its series
+	seq    uint16
+	cookie uint64
+	prof   *profile
+}
+
+// eventKind is what has come in.
+type eventKind uint8
+
+const (
+	eventReply   eventKind = iota // an ICMP message with the type of an echo reply
+	eventError                    // an ICMP error about an echo request
+	eventStamp                    // a transmit stamp
+	eventDrops                    // the kernel has dropped packets
+	eventTrouble                  // receiving failed, and may work again
+	eventForeign                  // a packet that is certainly not ours
+)
+
+// event is one thing that has come in.
+type event struct {
+	kind   eventKind
+	family Family
+	from   netip.Addr // who sent the packet; invalid where the system does not say
+	zone   uint32     // scope of a link-local from
+	stamp  int64      // wall ns: the kernel's receive stamp (0: none), or the transmit stamp
+	slot   int32      // eventStamp: whose stamp it is
+	number uint32     // eventStamp: of which echo; eventDrops: how many
+
+	message    []byte    // eventReply: the ICMP message
+	unverified bool      // eventReply: the kernel has not looked at the checksum
+	ttl        uint8     // eventReply; 0 where the system does not say
+	tos        uint8     // eventReply
+	noTOS      bool      // eventReply: the system does not say tos
+	err        icmpError // eventError
+}

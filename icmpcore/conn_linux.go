@@ -1,0 +1,213 @@
+package icmpcore
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"runtime"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// linuxConn is the conn of Linux: one socket a family, own calls of sendmmsg
+// and recvmmsg, and one poll for all. x/net's batches cost twice the time.
+type linuxConn struct {
+	socks  [2]*sock // IPv4, IPv6; nil where there is none
+	errs   [2]error // why
+	source Timestamps
+	events []event
+	polled []unix.PollFd // an eventfd that wakes, then the sockets
+	order  []*sock       // of polled[1:]
+	gone   error         // why receiving has ended for good
+
+	mu     sync.Mutex // guards closed, so that wake never writes to a descriptor that is another's by now
+	closed bool
+}
+
+// openConn opens the sockets: of the kind asked for, or raw and else datagram.
+func openConn(kind SocketKind) (conn, error) {
+	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		return nil, os.NewSyscallError("eventfd", err)
+	}
+	c := &linuxConn{source: TimestampsKernel, polled: []unix.PollFd{{Fd: int32(wake), Events: unix.POLLIN}}}
+	for i := range c.socks {
+		s, err := openSock(FamilyIPv4+Family(i), kind)
+		if err != nil {
+			c.errs[i] = err
+			continue
+		}
+		c.socks[i] = s
+		c.source = min(c.source, s.source)
+		c.order = append(c.order, s)
+		c.polled = append(c.polled, unix.PollFd{Fd: int32(s.fd), Events: unix.POLLIN})
+	}
+	if len(c.order) > 0 {
+		return c, nil
+	}
+	err = errors.Join(c.errs[:]...)
+	for _, e := range c.errs {
+		if errors.Is(e, fs.ErrPermission) {
+			err = newPermissionError(kind, e)
+			break
+		}
+	}
+	return nil, errors.Join(err, c.close())
+}
+
+// openSock opens and sets up the socket of a family.
+func openSock(f Family, kind SocketKind) (*sock, error) {
+	if kind == SocketAuto {
+		s, err := openSock(f, SocketRaw)
+		if !errors.Is(err, fs.ErrPermission) {
+			return s, err
+		}
+		return openSock(f, SocketDatagram)
+	}
+	domain, protocol, typ := unix.AF_INET, unix.IPPROTO_ICMP, unix.SOCK_RAW
+	if f == FamilyIPv6 {
+		domain, protocol = unix.AF_INET6, unix.IPPROTO_ICMPV6
+	}
+	if kind == SocketDatagram {
+		typ = unix.SOCK_DGRAM
+	}
+	fd, err := unix.Socket(domain, typ|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, protocol)
+	if err != nil {
+		return nil, os.NewSyscallError("socket", err)
+	}
+	s := newSock(fd, f, kind)
+	if err := s.setUp(); err != nil {
+		unix.Close(fd) // the set-up's error is the one that tells
+		return nil, fmt.Errorf("set up %s %s socket: %w", kind, f, err)
+	}
+	return s, nil
+}
+
+func (c *linuxConn) sock(f Family) *sock { return c.socks[f-FamilyIPv4] }
+
+func (c *linuxConn) socket(f Family) (SocketKind, error) {
+	if s := c.sock(f); s != nil {
+		return s.kind, nil
+	}
+	return SocketAuto, c.errs[f-FamilyIPv4]
+}
+
+func (c *linuxConn) id(f Family) uint16 {
+	if s := c.sock(f); s != nil {
+		return s.id
+	}
+	return 0
+}
+
+func (c *linuxConn) stamps() Timestamps { return c.source }
+
+func (c *linuxConn) send(f Family, reqs []request) (int, error) { return c.sock(f).send(reqs) }
+
+// receive reads replies first and stamps behind them, so that the stamp of
+// every request whose reply was read is there, and gives stamps first.
+func (c *linuxConn) receive() (evs []event, more bool, err error) {
+	c.events = c.events[:0]
+	for _, s := range c.order {
+		if !s.used {
+			continue
+		}
+		replies, err := s.in.read(s.fd, 0)
+		c.note(err)
+		queued := 0
+		if replies > 0 || s.pending > 0 || s.kind == SocketDatagram {
+			queued, err = s.queue.read(s.fd, unix.MSG_ERRQUEUE)
+			c.note(err)
+			c.events = s.appendQueued(c.events, queued)
+			if s.pending -= queued; queued == 0 || s.pending < 0 {
+				s.pending = 0
+			}
+		}
+		c.events = s.appendReplies(c.events, replies)
+		more = more || replies == len(s.in.msgs) || queued == len(s.queue.msgs)
+	}
+	return c.events, more, c.gone
+}
+
+// note keeps a receive error: the one that means that the socket is gone, or
+// one of the moment, such as of an interface that went down, as an event.
+func (c *linuxConn) note(err error) {
+	switch {
+	case err == nil:
+	case errors.Is(err, unix.EBADF), errors.Is(err, unix.ENOTSOCK):
+		c.gone = err
+	default:
+		c.events = append(c.events, event{kind: eventTrouble})
+	}
+}
+
+func (c *linuxConn) wait(d time.Duration, nap bool) {
+	var timeout *unix.Timespec
+	if d >= 0 {
+		ts := unix.NsecToTimespec(int64(d))
+		timeout = &ts
+	}
+	polled := c.polled
+	if nap {
+		polled = polled[:1]
+	}
+	n, err := unix.Ppoll(polled, timeout, nil)
+	if err != nil || n == 0 {
+		return // EINTR; nothing else can be: the engine looks for itself what there is
+	}
+	if polled[0].Revents != 0 {
+		var buf [8]byte
+		unix.Read(int(polled[0].Fd), buf[:]) // EAGAIN: emptied already
+		polled[0].Revents = 0
+	}
+	for i, s := range c.order {
+		if nap {
+			break
+		}
+		if p := &polled[1+i]; p.Revents != 0 {
+			s.used = true
+			if p.Revents&unix.POLLERR != 0 {
+				s.pending++
+			}
+			p.Revents = 0
+		}
+	}
+}
+
+func (c *linuxConn) wake() {
+	var one [8]byte
+	binary.NativeEndian.PutUint64(one[:], 1)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closed {
+		unix.Write(int(c.polled[0].Fd), one[:]) // fails only where it is full, and then it wakes
+	}
+}
+
+func (c *linuxConn) close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil
+	}
+	c.closed = true
+	var errs []error
+	for _, p := range c.polled {
+		errs = append(errs, os.NewSyscallError("close", unix.Close(int(p.Fd))))
+	}
+	return errors.Join(errs...)
+}
+
+// lockThread runs f on a thread of its own, which wakes up when it should and
+// not up to 50 µs later, the kernel's default. The thread ends with f's
+// goroutine.
+func lockThread(f func()) {
+	runtime.LockOSThread()
+	if err := unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0); err != nil {
+		_ = err // waking up later makes nothing wrong
+	}
+	f()
+}

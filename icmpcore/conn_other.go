@@ -1,0 +1,9 @@
+//go:build !linux
+
+package icmpcore
+
+// openConn opens the portable sockets, the only ones other systems have here.
+func openConn(kind SocketKind) (conn, error) { return openPortable(kind) }
+
+// lockThread runs f: nothing here depends on the thread.
+func lockThread(f func()) { f() }

@@ -1,0 +1,346 @@
+package icmpcore
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"io/fs"
+	"net"
+	"net/netip"
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/net/icmp"
+	"golang.org/x/net/ipv4"
+	"golang.org/x/net/ipv6"
+)
+
+// portableConn is the conn over golang.org/x/net/icmp: one packet a call, one
+// reader a socket, times taken by this process.
+type portableConn struct {
+	socks  [2]*portableSock // IPv4, IPv6; nil where there is none
+	errs   [2]error         // why
+	some   chan struct{}    // holds one where something has come in or wake was called
+	reader sync.WaitGroup   // ended by closing the sockets; close waits for it
+	once   sync.Once
+	closed error // what closing said
+
+	mu      sync.Mutex // guards what follows
+	arrived []event
+	given   []event // what receive gave last, to be filled again
+}
+
+// portableSock is one socket of x/net/icmp.
+type portableSock struct {
+	*icmp.PacketConn
+	family   Family
+	kind     SocketKind
+	id       uint16
+	ttl, tos int // as set on the socket now
+	system   int // the system's TTL
+	buf      []byte
+}
+
+// openPortable opens the sockets: of the kind asked for, or raw and else
+// datagram.
+func openPortable(kind SocketKind) (conn, error) {
+	c := &portableConn{some: make(chan struct{}, 1)}
+	opened := 0
+	for i := range c.socks {
+		s, err := openPortableSock(FamilyIPv4+Family(i), kind)
+		if err != nil {
+			c.errs[i] = err
+			continue
+		}
+		c.socks[i] = s
+		opened++
+		c.reader.Go(func() { c.readAll(s) })
+	}
+	if opened > 0 {
+		return c, nil
+	}
+	for _, err := range c.errs {
+		if errors.Is(err, fs.ErrPermission) {
+			return nil, newPermissionError(kind, err)
+		}
+	}
+	return nil, errors.Join(c.errs[:]...)
+}
+
+func openPortableSock(f Family, kind SocketKind) (*portableSock, error) {
+	if kind == SocketAuto {
+		s, err := openPortableSock(f, SocketRaw)
+		if !errors.Is(err, fs.ErrPermission) {
+			return s, err
+		}
+		return openPortableSock(f, SocketDatagram)
+	}
+	network, any := "ip4:icmp", "0.0.0.0"
+	if f == FamilyIPv6 {
+		network, any = "ip6:ipv6-icmp", "::"
+	}
+	if kind == SocketDatagram {
+		network = map[Family]string{FamilyIPv4: "udp4", FamilyIPv6: "udp6"}[f]
+	}
+	pc, err := icmp.ListenPacket(network, any)
+	if err != nil {
+		return nil, err
+	}
+	s := &portableSock{PacketConn: pc, family: f, kind: kind, id: newID(pc.LocalAddr())}
+	if err := s.setUp(); err != nil {
+		pc.Close() // the set-up's error is the one that tells
+		return nil, err
+	}
+	return s, nil
+}
+
+// newID returns the identifier of a socket's requests: the port where the
+// system puts it in their place, else a random one.
+func newID(local net.Addr) uint16 {
+	if u, ok := local.(*net.UDPAddr); ok && u.Port != 0 {
+		return uint16(u.Port)
+	}
+	var id [2]byte
+	for id == [2]byte{} {
+		rand.Read(id[:])
+	}
+	return binary.BigEndian.Uint16(id[:])
+}
+
+// setUp asks for the TTL of replies, where the system can tell it.
+func (s *portableSock) setUp() (err error) {
+	if s.family == FamilyIPv4 {
+		p := s.IPv4PacketConn()
+		_ = p.SetControlMessage(ipv4.FlagTTL, true) // else the TTL is absent
+		s.system, err = p.TTL()
+	} else {
+		p := s.IPv6PacketConn()
+		_ = p.SetControlMessage(ipv6.FlagHopLimit|ipv6.FlagTrafficClass, true) // else they are absent
+		s.system, err = p.HopLimit()
+	}
+	s.ttl = s.system
+	return err
+}
+
+func (c *portableConn) sock(f Family) *portableSock { return c.socks[f-FamilyIPv4] }
+
+func (c *portableConn) socket(f Family) (SocketKind, error) {
+	if s := c.sock(f); s != nil {
+		return s.kind, nil
+	}
+	return SocketAuto, c.errs[f-FamilyIPv4]
+}
+
+func (c *portableConn) id(f Family) uint16 {
+	if s := c.sock(f); s != nil {
+		return s.id
+	}
+	return 0
+}
+
+func (c *portableConn) stamps() Timestamps { return TimestampsUser }
+
+// prepare refuses the options that need control messages which not every
+// system has.
+func (c *portableConn) prepare(p *profile, _ Family) error {
+	var errs []error
+	refuse := func(field, value string, set bool) {
+		if set {
+			errs = append(errs, &OptionError{Field: field, Value: value, Want: "none: the portable socket does not have it"})
+		}
+	}
+	o := p.opts
+	refuse("source", o.Source.String(), o.Source.IsValid())
+	refuse("interface", o.Interface, o.Interface != "")
+	refuse("mark", strconv.FormatUint(uint64(o.Mark), 10), o.Mark != 0)
+	refuse("dont-fragment", "true", o.DontFragment)
+	return joinFaults(errs)
+}
+
+func (c *portableConn) send(f Family, reqs []request) (int, error) {
+	s := c.sock(f)
+	for i := range reqs {
+		err := s.send(&reqs[i])
+		switch {
+		case err == nil:
+		case isFull(err):
+			return i, errFull
+		default:
+			return i, err
+		}
+	}
+	return len(reqs), nil
+}
+
+func (s *portableSock) send(r *request) error {
+	if err := s.setHeader(r.prof.opts); err != nil {
+		return err
+	}
+	var head [headSize]byte
+	putHead(&head, s.family, s.id, r.seq, r.cookie, r.prof.sum)
+	s.buf = append(append(s.buf[:0], head[:]...), r.prof.payload...)
+	zone := ""
+	if r.zone != 0 {
+		zone = r.addr.Zone()
+	}
+	ip := net.IPAddr{IP: r.addr.AsSlice(), Zone: zone}
+	var to net.Addr = &ip
+	if s.kind == SocketDatagram {
+		to = &net.UDPAddr{IP: ip.IP, Zone: zone}
+	}
+	_, err := s.WriteTo(s.buf, to)
+	return err
+}
+
+// setHeader sets the socket's TTL and traffic class where they differ from
+// what the request wants.
+func (s *portableSock) setHeader(o Options) error {
+	ttl, tos := o.TTL, o.DSCP<<2
+	if ttl == 0 {
+		ttl = s.system
+	}
+	var errs [2]error
+	if ttl != s.ttl {
+		if s.family == FamilyIPv4 {
+			errs[0] = s.IPv4PacketConn().SetTTL(ttl)
+		} else {
+			errs[0] = s.IPv6PacketConn().SetHopLimit(ttl)
+		}
+	}
+	if tos != s.tos {
+		if s.family == FamilyIPv4 {
+			errs[1] = s.IPv4PacketConn().SetTOS(tos)
+		} else {
+			errs[1] = s.IPv6PacketConn().SetTrafficClass(tos)
+		}
+	}
+	if err := errors.Join(errs[:]...); err != nil {
+		return err
+	}
+	s.ttl, s.tos = ttl, tos
+	return nil
+}
+
+// readAll queues what comes in until the socket is closed.
+func (c *portableConn) readAll(s *portableSock) {
+	buf := make([]byte, largestMessage)
+	for {
+		ev, err := s.read(buf)
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			ev = event{kind: eventTrouble}
+		}
+		if ev.kind == eventReply && len(ev.message) == 0 {
+			continue // a raw socket sees the requests to its own host too
+		}
+		c.mu.Lock()
+		c.arrived = append(c.arrived, ev)
+		c.mu.Unlock()
+		c.wake()
+	}
+}
+
+// largestMessage is the longest ICMP message there can be.
+const largestMessage = 1 << 16
+
+func (s *portableSock) read(buf []byte) (event, error) {
+	ev := event{kind: eventReply, family: s.family, noTOS: true, unverified: s.family == FamilyIPv4}
+	var n int
+	var from net.Addr
+	var err error
+	if s.family == FamilyIPv4 {
+		var cm *ipv4.ControlMessage
+		if n, cm, from, err = s.IPv4PacketConn().ReadFrom(buf); cm != nil {
+			ev.ttl = uint8(cm.TTL)
+		}
+	} else {
+		var cm *ipv6.ControlMessage
+		if n, cm, from, err = s.IPv6PacketConn().ReadFrom(buf); cm != nil {
+			ev.ttl, ev.tos, ev.noTOS = uint8(cm.HopLimit), uint8(cm.TrafficClass), false
+		}
+	}
+	ev.stamp = time.Now().UnixNano()
+	if err != nil {
+		return event{}, err
+	}
+	if ev.from, ev.zone, err = addrOf(from); err != nil {
+		return event{}, err
+	}
+	if n > 0 && buf[0] == requestType(s.family) {
+		return event{}, nil
+	}
+	message := append([]byte(nil), buf[:n]...)
+	if n > 0 && message[0] == replyType(s.family) {
+		ev.message = message
+		return ev, nil
+	}
+	var ok bool
+	if ev.err, ok = parseICMPError(message, s.family); !ok || ev.unverified && !checksumRight(message) {
+		return event{kind: eventForeign}, nil
+	}
+	ev.kind = eventError
+	return ev, nil
+}
+
+// addrOf splits an address of package net into ours.
+func addrOf(a net.Addr) (netip.Addr, uint32, error) {
+	ip, zone := net.IP(nil), ""
+	switch a := a.(type) {
+	case *net.IPAddr:
+		ip, zone = a.IP, a.Zone
+	case *net.UDPAddr:
+		ip, zone = a.IP, a.Zone
+	}
+	addr, ok := netip.AddrFromSlice(ip)
+	if !ok {
+		return netip.Addr{}, 0, errors.New("packet without a source address")
+	}
+	index, err := zoneIndex(addr.WithZone(zone))
+	return addr.Unmap(), index, err
+}
+
+func (c *portableConn) receive() (evs []event, more bool, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.given)
+	evs, c.arrived = c.arrived, c.given[:0]
+	c.given = evs
+	return evs, false, nil
+}
+
+func (c *portableConn) wait(d time.Duration, _ bool) {
+	if d < 0 {
+		<-c.some
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-c.some:
+	case <-timer.C:
+	}
+}
+
+func (c *portableConn) wake() {
+	select {
+	case c.some <- struct{}{}:
+	default: // it will wake already
+	}
+}
+
+func (c *portableConn) close() error {
+	c.once.Do(func() {
+		var errs []error
+		for _, s := range c.socks {
+			if s != nil {
+				errs = append(errs, s.Close())
+			}
+		}
+		c.reader.Wait()
+		c.closed = errors.Join(errs...)
+	})
+	return c.closed
+}

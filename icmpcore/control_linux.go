@@ -1,0 +1,176 @@
+package icmpcore
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// control is what the control messages of a received packet say.
+type control struct {
+	stamp    int64 // wall ns, 0: none
+	ttl, tos uint8
+	drops    uint32 // packets dropped so far, 0: not said
+	err      extendedError
+}
+
+// extendedError is struct sock_extended_err of linux/errqueue.h, and the
+// address of who reported it behind it.
+type extendedError struct {
+	some      bool
+	origin    uint8
+	typ, code uint8
+	info      uint32
+	data      uint32
+	from      netip.Addr
+	zone      uint32
+}
+
+// parseControl reads control messages. What is cut short or unknown is passed
+// over.
+func parseControl(b []byte) control {
+	var c control
+	head := unix.CmsgLen(0)
+	for len(b) >= head {
+		h := (*unix.Cmsghdr)(unsafe.Pointer(&b[0]))
+		length := int(h.Len)
+		if length < head || length > len(b) {
+			return c
+		}
+		c.add(h.Level, h.Type, b[head:length])
+		b = b[min(unix.CmsgSpace(length-head), len(b)):]
+	}
+	return c
+}
+
+// add takes in one control message.
+func (c *control) add(level, typ int32, data []byte) {
+	switch {
+	case level == unix.SOL_SOCKET && (typ == unix.SCM_TIMESTAMPING || typ == unix.SCM_TIMESTAMPNS):
+		// SCM_TIMESTAMPING holds three times, of which the first is the software stamp
+		if len(data) >= int(unsafe.Sizeof(unix.Timespec{})) {
+			c.stamp = (*unix.Timespec)(unsafe.Pointer(&data[0])).Nano()
+		}
+	case len(data) < 4 && !(level == unix.IPPROTO_IP && typ == unix.IP_TOS && len(data) == 1):
+	case level == unix.SOL_SOCKET && typ == unix.SO_RXQ_OVFL:
+		c.drops = binary.NativeEndian.Uint32(data)
+	case level == unix.IPPROTO_IP && typ == unix.IP_TTL, level == unix.IPPROTO_IPV6 && typ == unix.IPV6_HOPLIMIT:
+		c.ttl = uint8(binary.NativeEndian.Uint32(data))
+	case level == unix.IPPROTO_IP && typ == unix.IP_TOS:
+		c.tos = data[0]
+	case level == unix.IPPROTO_IPV6 && typ == unix.IPV6_TCLASS:
+		c.tos = uint8(binary.NativeEndian.Uint32(data))
+	case level == unix.IPPROTO_IP && typ == unix.IP_RECVERR, level == unix.IPPROTO_IPV6 && typ == unix.IPV6_RECVERR:
+		c.err = parseExtendedError(data)
+	}
+}
+
+func parseExtendedError(b []byte) extendedError {
+	const size = int(unsafe.Sizeof(unix.SockExtendedErr{}))
+	if len(b) < size {
+		return extendedError{}
+	}
+	e := extendedError{
+		some: true, origin: b[4], typ: b[5], code: b[6],
+		info: binary.NativeEndian.Uint32(b[8:]), data: binary.NativeEndian.Uint32(b[12:]),
+	}
+	e.from, e.zone = parseSockaddr(b[size:])
+	return e
+}
+
+// parseSockaddr reads a socket address of either family; none is the zero Addr.
+func parseSockaddr(b []byte) (netip.Addr, uint32) {
+	if len(b) < 2 {
+		return netip.Addr{}, 0
+	}
+	switch f := binary.NativeEndian.Uint16(b); {
+	case f == unix.AF_INET && len(b) >= unix.SizeofSockaddrInet4:
+		return netip.AddrFrom4([4]byte(b[4:8])), 0
+	case f == unix.AF_INET6 && len(b) >= unix.SizeofSockaddrInet6:
+		return netip.AddrFrom16([16]byte(b[8:24])), binary.NativeEndian.Uint32(b[24:])
+	}
+	return netip.Addr{}, 0
+}
+
+// nameOf reads the address that came with a message.
+func nameOf(n *unix.RawSockaddrInet6) (netip.Addr, uint32) {
+	if n.Family == unix.AF_INET {
+		return netip.AddrFrom4((*unix.RawSockaddrInet4)(unsafe.Pointer(n)).Addr), 0
+	}
+	return netip.AddrFrom16(n.Addr), n.Scope_id
+}
+
+// appendReplies turns the first n messages read into events.
+func (s *sock) appendReplies(evs []event, n int) []event {
+	for i := range n {
+		data, ctl, name := s.in.message(i)
+		c := parseControl(ctl)
+		if c.drops != 0 && c.drops != s.drops {
+			evs = append(evs, event{kind: eventDrops, number: c.drops - s.drops})
+			s.drops = c.drops
+		}
+		evs = append(evs, s.packet(data, c, name))
+	}
+	return evs
+}
+
+// packet makes an event of a packet: a reply, or an ICMP error, which only a
+// raw socket gets this way.
+func (s *sock) packet(data []byte, c control, name *unix.RawSockaddrInet6) event {
+	ev := event{kind: eventReply, family: s.family, stamp: c.stamp, ttl: c.ttl, tos: c.tos, message: data}
+	ev.from, ev.zone = nameOf(name)
+	if s.kind == SocketDatagram {
+		return ev
+	}
+	if s.family == FamilyIPv4 {
+		offset, ok := ipv4PayloadOffset(data)
+		if !ok {
+			return event{kind: eventForeign}
+		}
+		ev.ttl, ev.tos, ev.message, ev.unverified = data[8], data[1], data[offset:], true
+	}
+	if len(ev.message) > 0 && ev.message[0] == replyType(s.family) {
+		return ev
+	}
+	var ok bool
+	if ev.err, ok = parseICMPError(ev.message, s.family); !ok || ev.unverified && !checksumRight(ev.message) {
+		return event{kind: eventForeign}
+	}
+	ev.kind, ev.message = eventError, nil
+	return ev
+}
+
+// appendQueued turns the first n messages of the error queue into events:
+// transmit stamps, and on a datagram socket ICMP errors.
+func (s *sock) appendQueued(evs []event, n int) []event {
+	for i := range n {
+		data, ctl, name := s.queue.message(i)
+		c := parseControl(ctl)
+		switch {
+		case !c.err.some:
+		case c.err.origin == unix.SO_EE_ORIGIN_TIMESTAMPING:
+			k := s.stamped[c.err.data%stampKeys]
+			evs = append(evs, event{kind: eventStamp, slot: k.slot, number: k.number, stamp: c.stamp})
+		case c.err.origin == unix.SO_EE_ORIGIN_ICMP, c.err.origin == unix.SO_EE_ORIGIN_ICMP6:
+			evs = append(evs, s.queuedError(data, c.err, name))
+		}
+	}
+	return evs
+}
+
+// queuedError makes an event of an ICMP error from the error queue: data is
+// our own message as it was quoted, name where it was sent.
+func (s *sock) queuedError(data []byte, x extendedError, name *unix.RawSockaddrInet6) event {
+	request, ok := parseEcho(data, requestType(s.family))
+	if !ok {
+		return event{kind: eventForeign}
+	}
+	to, _ := nameOf(name)
+	q := icmpError{typ: int(x.typ), code: int(x.code), to: to, request: request}
+	if kind, _, _ := describe(s.family, q.typ, q.code, 0); kind == ErrorPacketTooBig {
+		q.mtu = int(x.info)
+	}
+	return event{kind: eventError, family: s.family, from: x.from, zone: x.zone, err: q}
+}

@@ -1,0 +1,336 @@
+package icmpcore
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// engine is the one goroutine that sends, receives and keeps time for all
+// series of a Pinger. What it holds is its own; callers reach it through the
+// inbox, results leave it through the outbox.
+type engine struct {
+	conn    conn
+	clock   *clock
+	cookies *cookieCipher
+	slots   *slots
+	inbox   *inbox
+	outbox  *outbox
+
+	mu     sync.Mutex // guards public
+	public Stats      // what Stats reports, renewed in each turn
+
+	live    live
+	index   addrIndex
+	wheel   *wheel
+	pace    pacer
+	lanes   [2]lane // IPv4, IPv6
+	batch   int     // requests for one send
+	nextSeq uint16  // where the next series' sequence numbers begin
+	flying  int     // echoes in flight
+	arrived int64   // when something last came in, monotonic ns
+	drained int64   // all that came in before this time has been seen
+	counts  Stats
+
+	unstamped int // replies in a row whose request had no stamp
+}
+
+// lane is what waits to be sent in one family.
+type lane struct {
+	family Family
+	ready  indexQueue // series whose next echo is due
+	reqs   []request  // begun, and not yet taken by the system
+	resume int64      // not before this time, as the system's queue is full
+	full   int64      // since when it has been full, 0: it is not
+}
+
+const (
+	// maxBatch is how many requests go into one system call: from 16 on the
+	// call's own cost no longer shows, and 64 are sent in a third of a
+	// millisecond.
+	maxBatch = 64
+
+	// fullPause is how long a full send queue is left alone, fullLimit how
+	// long before a request is given up.
+	fullPause = int64(500 * time.Microsecond)
+	fullLimit = int64(time.Second)
+
+	// napTime is how long replies are left to gather while many arrive. The
+	// kernel has stamped them, so that waiting costs no truth, and waking up
+	// for each costs more than reading it.
+	napTime   = 250 * time.Microsecond
+	napFlying = 64
+)
+
+func newEngine(c conn, read func() (mono, wall int64), rate int, in *inbox, out *outbox, t *slots) *engine {
+	e := &engine{
+		conn: c, clock: newClock(read), cookies: newCookieCipher(), slots: t, inbox: in, outbox: out,
+		pace: newPacer(rate), batch: maxBatch,
+	}
+	if c.stamps() < TimestampsKernel {
+		e.batch = 1 // the time before the send stands for the transmit stamp
+	}
+	e.wheel = newWheel(e.clock.mono, func(i int32) *timerNode { return &t.at(i).timer })
+	e.index.at = t.at
+	e.nextSeq = uint16(e.cookies.round[0])
+	for i := range e.lanes {
+		e.lanes[i] = lane{family: FamilyIPv4 + Family(i), reqs: make([]request, 0, maxBatch)}
+	}
+	return e
+}
+
+// run serves series until the inbox is closed or the sockets are gone, then
+// ends what still runs.
+func (e *engine) run() {
+	for {
+		if err := e.takeInbox(); err != nil {
+			e.endAll(err)
+			return
+		}
+		now := e.clock.now()
+		for i := range e.lanes {
+			e.sendReady(&e.lanes[i], now)
+		}
+		more, err := e.receive()
+		if err != nil {
+			e.inbox.close(err)
+			continue
+		}
+		if !more { // a timeout may only be called where nothing is left to read
+			e.wheel.advance(e.drained, e.timer)
+		}
+		e.publish()
+		e.outbox.flush()
+		if !more {
+			e.sleep()
+		}
+	}
+}
+
+// endAll ends every series with err.
+func (e *engine) endAll(err error) {
+	for i := range e.live {
+		if e.live[i].running {
+			e.finish(int32(i), err)
+		}
+	}
+	e.publish()
+	e.outbox.flush()
+}
+
+// takeInbox takes over new series and cancels others. It returns why the
+// engine has to end, if it has to.
+func (e *engine) takeInbox() error {
+	started, cancelled, closed := e.inbox.take()
+	for _, i := range started {
+		e.start(i)
+	}
+	for _, c := range cancelled {
+		if e.running(uint32(c.slot), c.gen) {
+			e.finish(c.slot, c.err)
+		}
+	}
+	return closed
+}
+
+// running reports whether the series gen of a slot runs. Slot may be anything.
+func (e *engine) running(slot uint32, gen uint16) bool {
+	return slot < uint32(len(e.live)) && e.live[slot].running && e.live[slot].gen == gen
+}
+
+func (e *engine) start(i int32) {
+	s := e.slots.at(i)
+	e.live.start(i, s.gen)
+	s.base = e.nextSeq
+	// Neighbours in time get different sequence numbers, as far as they go.
+	e.nextSeq += uint16(min(len(s.echoes), 1024))
+	e.index.insert(i)
+	e.queue(i, s)
+}
+
+func (e *engine) queue(i int32, s *series) {
+	s.queued = true
+	e.lane(familyOf(s.addr)).ready.push(i)
+}
+
+func (e *engine) lane(f Family) *lane { return &e.lanes[f-FamilyIPv4] }
+
+// timer does what is due for series i: gives up echoes whose time is over and
+// queues the next one.
+func (e *engine) timer(i int32) {
+	s := e.slots.at(i)
+	now := e.drained
+	timeout := int64(s.prof.opts.Timeout)
+	for ; s.tail < s.number; s.tail++ {
+		c := s.at(s.tail)
+		if c.state != echoInFlight {
+			continue
+		}
+		if c.sent+timeout >= now {
+			break
+		}
+		e.giveUp(s, s.tail, c)
+	}
+	if s.over() {
+		e.finish(i, nil)
+		return
+	}
+	if s.more() && !s.queued && !s.blocked() && s.due <= now {
+		e.queue(i, s)
+	}
+	e.schedule(i, s)
+}
+
+// schedule sets the timer of series i to what comes first: its next send or
+// the end of its oldest echo.
+func (e *engine) schedule(i int32, s *series) {
+	for s.tail < s.number && s.at(s.tail).state != echoInFlight {
+		s.tail++
+	}
+	when, some := int64(0), false
+	if s.tail < s.number {
+		when, some = s.at(s.tail).sent+int64(s.prof.opts.Timeout)+1, true
+	}
+	if s.more() && !s.queued && !s.blocked() && (!some || s.due < when) {
+		when, some = s.due, true
+	}
+	if some {
+		e.wheel.set(i, when)
+		return
+	}
+	e.wheel.clear(i)
+}
+
+// giveUp ends an echo whose timeout has passed: with the error that was
+// reported without proof, now that no reply has disproved it, or as lost.
+func (e *engine) giveUp(s *series, number uint32, c *echo) {
+	e.flying--
+	ended := c.sent + int64(s.prof.opts.Timeout)
+	if err, ok := s.unprovenError(number); ok {
+		s.decide(c, echoErred, ended)
+		e.recordError(s, err)
+		return
+	}
+	s.decide(c, echoTimedOut, ended)
+	e.counts.Timeouts++
+	if s.onEcho != nil {
+		e.emit(s, Echo{Seq: int(number) + 1, Outcome: OutcomeTimeout})
+	}
+}
+
+// recordError adds an error to the series' list and tells the watcher.
+func (e *engine) recordError(s *series, err EchoError) {
+	r := s.rarely()
+	r.errors = append(r.errors, err)
+	e.counts.Errors++
+	if s.onEcho != nil {
+		e.emit(s, Echo{Seq: err.Seq, Outcome: OutcomeError, From: err.From, Err: err.Err()})
+	}
+}
+
+// emit hands what happened to an echo to the series' watcher.
+func (e *engine) emit(s *series, what Echo) {
+	what.Host, what.Addr = s.host, s.addr
+	e.outbox.add(delivery{echo: &watched{f: s.onEcho, echo: what}})
+}
+
+// finish takes series i off every table, whatever its state, and hands it on
+// for its result. An error cuts it short: what is in flight stays undecided.
+func (e *engine) finish(i int32, err error) {
+	s := e.slots.at(i)
+	if err != nil {
+		r := s.rarely()
+		r.err = err
+		for n := s.tail; n < s.number; n++ {
+			if c := s.at(n); c.state == echoInFlight {
+				s.decide(c, echoCutShort, s.end)
+				r.unresolved++
+				e.flying--
+			}
+		}
+	}
+	e.live[i].running = false
+	e.wheel.clear(i)
+	e.index.remove(i)
+	if err != nil {
+		e.lane(familyOf(s.addr)).forget(i)
+	}
+	e.outbox.add(delivery{slot: i})
+}
+
+// forget drops the requests of slot i that the system has not taken. The
+// queue may keep its index: fill passes over what does not run.
+func (l *lane) forget(i int32) {
+	kept := l.reqs[:0]
+	for _, r := range l.reqs {
+		if r.slot != i {
+			kept = append(kept, r)
+		}
+	}
+	l.reqs = kept
+}
+
+// publish renews what Stats reports.
+func (e *engine) publish() {
+	e.counts.Series = e.index.count
+	e.counts.ClockSteps = uint64(e.clock.epoch)
+	e.mu.Lock()
+	e.public = e.counts
+	e.mu.Unlock()
+}
+
+// stats returns what was last published. Any goroutine may call it.
+func (e *engine) stats() Stats {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.public
+}
+
+// sleep waits until there is something to do.
+func (e *engine) sleep() {
+	now := e.clock.now()
+	until, some := e.wheel.next()
+	for i := range e.lanes {
+		l := &e.lanes[i]
+		if l.ready.size == 0 && len(l.reqs) == 0 {
+			continue
+		}
+		at := l.resume
+		if len(l.reqs) == 0 {
+			if e.pace.allowed(now) > 0 {
+				return
+			}
+			at = e.pace.wait(now)
+		}
+		if !some || at < until {
+			until, some = at, true
+		}
+	}
+	d := time.Duration(-1)
+	if some {
+		if d = time.Duration(until - now); d <= 0 {
+			return
+		}
+	}
+	nap := e.flying >= napFlying && now-e.arrived < int64(napTime) && e.conn.stamps() >= TimestampsKernelRX
+	if nap && (d < 0 || d > napTime) {
+		d = napTime
+	}
+	if e.inbox.sleeping() {
+		e.conn.wait(d, nap)
+		e.inbox.awake()
+	}
+}
+
+// isGroup reports whether replies to addr come from other addresses.
+func isGroup(addr netip.Addr, broadcasts []netip.Addr) bool {
+	if addr.IsMulticast() {
+		return true
+	}
+	for _, b := range broadcasts {
+		if addr == b {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,175 @@
+package icmpcore
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"golang.org/x/net/ipv4"
+	"golang.org/x/net/ipv6"
+)
+
+// Sizes and offsets of RFC 791, RFC 792, RFC 8200 and RFC 4443.
+const (
+	icmpHeaderSize = 8
+	ipv4HeaderSize = 20
+	ipv6HeaderSize = 40
+	protocolICMP   = 1
+	protocolICMPv6 = 58
+)
+
+// headSize is what differs from echo to echo: the ICMP header and the cookie.
+const headSize = icmpHeaderSize + cookieSize
+
+// putHead writes the ICMP header and the cookie of an echo request into b.
+// sum is the unfolded checksum of the payload behind the cookie. For ICMPv6
+// the checksum is left zero: the kernel fills it in, as it knows the source.
+func putHead(b *[headSize]byte, f Family, id, seq uint16, cookie uint64, sum uint32) {
+	b[0] = byte(ipv4.ICMPTypeEcho)
+	if f == FamilyIPv6 {
+		b[0] = byte(ipv6.ICMPTypeEchoRequest)
+	}
+	b[1], b[2], b[3] = 0, 0, 0
+	binary.BigEndian.PutUint16(b[4:], id)
+	binary.BigEndian.PutUint16(b[6:], seq)
+	binary.BigEndian.PutUint64(b[8:], cookie)
+	if f == FamilyIPv4 {
+		sum += uint32(b[0])<<8 + uint32(id) + uint32(seq)
+		sum += uint32(cookie>>48) + uint32(cookie>>32&0xffff) + uint32(cookie>>16&0xffff) + uint32(cookie&0xffff)
+		binary.BigEndian.PutUint16(b[2:], ^fold(sum))
+	}
+}
+
+// sum16 adds up b in 16-bit words (RFC 1071), unfolded. b is at most 64 KiB
+// long, so that the sum does not overflow.
+func sum16(b []byte) uint32 {
+	var sum uint32
+	for len(b) >= 2 {
+		sum += uint32(b[0])<<8 | uint32(b[1])
+		b = b[2:]
+	}
+	if len(b) == 1 {
+		sum += uint32(b[0]) << 8
+	}
+	return sum
+}
+
+// fold folds a sum to 16 bits.
+func fold(sum uint32) uint16 {
+	sum = sum>>16 + sum&0xffff
+	return uint16(sum>>16 + sum)
+}
+
+// checksumRight reports whether an ICMP message with its checksum in place
+// adds up.
+func checksumRight(message []byte) bool { return fold(sum16(message)) == 0xffff }
+
+// pattern returns the payload behind the cookie: bytes that differ, so that a
+// path which garbles or shifts them is seen.
+func pattern(size int) []byte {
+	b := make([]byte, size-cookieSize)
+	for i := range b {
+		b[i] = byte(i + cookieSize)
+	}
+	return b
+}
+
+// echoMessage is an echo reply, or the echo request that an error quotes.
+type echoMessage struct {
+	id, seq uint16
+	payload []byte
+}
+
+// parseEcho reads an echo message of the given type. ok is false where b is
+// something else or too short for an ICMP header.
+func parseEcho(b []byte, typ byte) (m echoMessage, ok bool) {
+	if len(b) < icmpHeaderSize || b[0] != typ || b[1] != 0 {
+		return echoMessage{}, false
+	}
+	return echoMessage{
+		id:      binary.BigEndian.Uint16(b[4:]),
+		seq:     binary.BigEndian.Uint16(b[6:]),
+		payload: b[icmpHeaderSize:],
+	}, true
+}
+
+// requestType and replyType return the ICMP types of the family.
+func requestType(f Family) byte {
+	if f == FamilyIPv4 {
+		return byte(ipv4.ICMPTypeEcho)
+	}
+	return byte(ipv6.ICMPTypeEchoRequest)
+}
+
+func replyType(f Family) byte {
+	if f == FamilyIPv4 {
+		return byte(ipv4.ICMPTypeEchoReply)
+	}
+	return byte(ipv6.ICMPTypeEchoReply)
+}
+
+// icmpError is an ICMP error about an echo request.
+type icmpError struct {
+	typ, code, mtu int
+	to             netip.Addr  // where the quoted request was sent
+	request        echoMessage // the quoted request; its payload may be cut short
+}
+
+// parseICMPError reads an ICMP error that quotes an echo request. ok is false
+// for any other message and for a quote too short to show id and sequence.
+func parseICMPError(b []byte, f Family) (e icmpError, ok bool) {
+	if len(b) < icmpHeaderSize {
+		return icmpError{}, false
+	}
+	e = icmpError{typ: int(b[0]), code: int(b[1])}
+	if _, _, isError := describe(f, e.typ, e.code, 0); !isError {
+		return icmpError{}, false
+	}
+	var quoted []byte
+	if f == FamilyIPv4 {
+		if e.typ == int(ipv4.ICMPTypeDestinationUnreachable) && e.code == 4 {
+			e.mtu = int(binary.BigEndian.Uint16(b[6:])) // RFC 1191
+		}
+		e.to, quoted, ok = quote4(b[icmpHeaderSize:])
+	} else {
+		if e.typ == int(ipv6.ICMPTypePacketTooBig) {
+			e.mtu = int(binary.BigEndian.Uint32(b[4:]))
+		}
+		e.to, quoted, ok = quote6(b[icmpHeaderSize:])
+	}
+	if !ok {
+		return icmpError{}, false
+	}
+	if e.request, ok = parseEcho(quoted, requestType(f)); !ok {
+		return icmpError{}, false
+	}
+	return e, true
+}
+
+// quote4 takes a quoted IPv4 packet apart: where it was sent and the ICMP
+// message in it. ok is false where it holds no first fragment of ICMP.
+func quote4(b []byte) (to netip.Addr, message []byte, ok bool) {
+	size, ok := ipv4PayloadOffset(b)
+	if !ok || b[9] != protocolICMP || binary.BigEndian.Uint16(b[6:])&0x1fff != 0 {
+		return netip.Addr{}, nil, false
+	}
+	return netip.AddrFrom4([4]byte(b[16:20])), b[size:], true
+}
+
+// quote6 is quote4 for IPv6. Our requests bear no extension headers, so a
+// quote with some is not ours.
+func quote6(b []byte) (to netip.Addr, message []byte, ok bool) {
+	if len(b) < ipv6HeaderSize || b[0]>>4 != 6 || b[6] != protocolICMPv6 {
+		return netip.Addr{}, nil, false
+	}
+	return netip.AddrFrom16([16]byte(b[24:40])), b[ipv6HeaderSize:], true
+}
+
+// ipv4PayloadOffset returns the length of the IPv4 header b begins with,
+// options included, and whether b holds a whole one.
+func ipv4PayloadOffset(b []byte) (int, bool) {
+	if len(b) < ipv4HeaderSize || b[0]>>4 != 4 {
+		return 0, false
+	}
+	size := int(b[0]&0xf) * 4
+	return size, size >= ipv4HeaderSize && size <= len(b)
+}

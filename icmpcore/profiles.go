@@ -1,0 +1,103 @@
+package icmpcore
+
+import (
+	"net"
+	"net/netip"
+	"strconv"
+	"time"
+)
+
+// profileKey is all of Options that a profile depends on, and the family.
+type profileKey struct {
+	count, size, ttl, dscp int
+	interval, timeout      time.Duration
+	family                 Family
+	source                 netip.Addr
+	iface                  string
+	mark                   uint32
+	dontFragment           bool
+}
+
+// maxProfiles bounds the profiles kept for use again.
+const maxProfiles = 4096
+
+// profile returns the profile of opts for a family, checking the options
+// where it has not done so before. p.mu is held.
+func (p *Pinger) profile(o Options, f Family) (*profile, error) {
+	key := profileKey{
+		count: o.Count, size: o.Size, ttl: o.TTL, dscp: o.DSCP, interval: o.Interval, timeout: o.Timeout,
+		family: f, source: o.Source, iface: o.Interface, mark: o.Mark, dontFragment: o.DontFragment,
+	}
+	if p.last != nil && p.lastKey == key && !p.last.stale() {
+		return p.last, nil
+	}
+	prof := p.profiles[key]
+	if prof == nil || prof.stale() {
+		if err := o.Validate(); err != nil {
+			return nil, err
+		}
+		if o.Source.IsValid() && familyOf(o.Source.Unmap()) != f {
+			return nil, &OptionError{Field: "source", Value: o.Source.String(), Want: "an " + f.String() + " address"}
+		}
+		o = o.withDefaults()
+		o.OnEcho = nil
+		prof = newProfile(o)
+		if err := p.conn.prepare(prof, f); err != nil {
+			return nil, err
+		}
+		if len(p.profiles) >= maxProfiles {
+			clear(p.profiles)
+		}
+		p.profiles[key] = prof
+	}
+	p.lastKey, p.last = key, prof
+	return prof, nil
+}
+
+// stale reports whether an interface's index has to be looked up anew: an
+// interface that goes and comes back by the same name has another.
+func (p *profile) stale() bool {
+	return p.opts.Interface != "" && time.Since(p.made) > time.Second
+}
+
+// zoneIndex returns the index of the interface that an address's zone names,
+// 0 where it has no zone.
+func zoneIndex(addr netip.Addr) (uint32, error) {
+	zone := addr.Zone()
+	if zone == "" {
+		return 0, nil
+	}
+	if n, err := strconv.ParseUint(zone, 10, 32); err == nil {
+		return uint32(n), nil
+	}
+	ifi, err := net.InterfaceByName(zone)
+	if err != nil {
+		return 0, &OptionError{Field: "zone", Value: zone, Want: "the name or index of a network interface"}
+	}
+	return uint32(ifi.Index), nil
+}
+
+// broadcastAddrs returns the broadcast addresses that this system's
+// interfaces had when it was called.
+func broadcastAddrs() []netip.Addr {
+	list := []netip.Addr{netip.AddrFrom4([4]byte{255, 255, 255, 255})}
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return list // only pings of a subnet's broadcast address miss something
+	}
+	for _, a := range addrs {
+		n, ok := a.(*net.IPNet)
+		if !ok {
+			continue
+		}
+		ip, mask := n.IP.To4(), n.Mask
+		if ones, bits := mask.Size(); ip == nil || bits != 32 || ones > 30 || ip.IsLoopback() {
+			continue
+		}
+		for i := range ip {
+			ip[i] |= ^mask[i]
+		}
+		list = append(list, netip.AddrFrom4([4]byte(ip)))
+	}
+	return list
+}

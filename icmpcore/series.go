@@ -1,0 +1,259 @@
+package icmpcore
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// A profile is what the series with equal options share, worked out once: the
+// payload, the control messages, the times.
+type profile struct {
+	opts    Options // with defaults; OnEcho and Family left out
+	payload []byte  // behind the cookie
+	sum     uint32  // of payload, unfolded
+	control []byte  // control messages for the family, made by the conn; may be nil
+	ring    int     // echoes kept for each series
+	made    time.Time
+}
+
+// newProfile works out a profile from valid options.
+func newProfile(o Options) *profile {
+	p := &profile{opts: o, payload: pattern(o.Size), made: time.Now()}
+	p.sum = sum16(p.payload)
+	p.ring = ringSize(o)
+	return p
+}
+
+// maxRing bounds the echoes of a series that can be told apart: half the
+// sequence numbers, so that an old reply is never taken for a new one.
+const maxRing = 1 << 15
+
+// ringSize returns how many echoes a series keeps: all of a short one, else
+// twice what may be in flight at once, so that late replies are known too.
+func ringSize(o Options) int {
+	inFlight := int(o.Timeout/o.Interval) + 1
+	size := min(max(2*inFlight, 256), maxRing)
+	if o.Count != Forever {
+		size = min(size, o.Count)
+	}
+	return size
+}
+
+// echoState is what is known of an echo.
+type echoState uint8
+
+const (
+	echoInFlight echoState = iota
+	echoReplied
+	echoTimedOut
+	echoErred    // an error that proved itself by the cookie, or was believed at the timeout
+	echoUnsent   // the system refused to send it
+	echoCutShort // was in flight when the series ended early: in no figure
+)
+
+// echo is one echo request of a series.
+type echo struct {
+	sent  int64 // monotonic ns, taken before the send
+	stamp int64 // kernel's transmit stamp in wall ns, 0 where there is none yet
+	rtt   int64 // ns, where state is echoReplied
+	epoch uint32
+	state echoState
+}
+
+// series is one series of echoes. It belongs to the caller of Go until it is
+// handed to the engine, then to the engine, and from its end to the delivery
+// of its result; nobody else may look at it.
+type series struct {
+	host   string
+	addr   netip.Addr
+	prof   *profile
+	done   func(PingResult)
+	onEcho func(Echo)
+	echoes []echo  // ring, by number modulo its length
+	one    [1]echo // the ring of a series of one, so that it needs no second piece of memory
+	rare   *rarities
+
+	wall  int64 // wall ns of the first send
+	start int64 // monotonic ns of the same
+	due   int64 // monotonic ns of the next send
+	end   int64 // monotonic ns of the last outcome
+
+	timer              timerNode
+	addrNext, addrPrev int32 // neighbours in the index by address
+
+	number   uint32 // echoes begun; the next one's number
+	tail     uint32 // all echoes before this number are decided
+	inFlight uint32
+	received uint32
+	highest  uint32 // number of the highest echo replied to, plus one
+	zone     uint32 // scope of a link-local address
+	gen      uint16
+	base     uint16 // sequence number of echo 0
+
+	ttl    uint8
+	dscp   int8
+	stamps Timestamps
+	socket SocketKind
+	queued bool // stands in the engine's queue of what to send
+	group  bool // addr is multicast or broadcast: anybody may reply
+}
+
+// rarities holds what most series never need.
+type rarities struct {
+	duplicates, late, reordered, corrupt int
+
+	retired    []time.Duration // RTTs of echoes that have left the ring, in their order
+	unresolved int             // echoes cut short
+	errors     []EchoError
+	unproven   []EchoError // errors without a cookie, believed only at the timeout
+	err        error
+}
+
+// rarely returns the rarities of s.
+func (s *series) rarely() *rarities {
+	if s.rare == nil {
+		s.rare = new(rarities)
+	}
+	return s.rare
+}
+
+// at returns the echo of a number that is still in the ring.
+func (s *series) at(number uint32) *echo { return &s.echoes[number%uint32(len(s.echoes))] }
+
+// kept reports whether the echo of number is still in the ring.
+func (s *series) kept(number uint32) bool { return s.number-number <= uint32(len(s.echoes)) }
+
+// more reports whether s has echoes left to send.
+func (s *series) more() bool {
+	return s.prof.opts.Count == Forever || s.number < uint32(s.prof.opts.Count)
+}
+
+// blocked reports whether the next echo must wait until the oldest one in the
+// ring is decided.
+func (s *series) blocked() bool { return s.number-s.tail >= uint32(len(s.echoes)) }
+
+// over reports whether everything of s is decided.
+func (s *series) over() bool { return s.inFlight == 0 && !s.more() }
+
+// begin starts the next echo at time now and returns its number.
+func (s *series) begin(now int64, epoch uint32) uint32 {
+	n := s.number
+	e := s.at(n)
+	if n >= uint32(len(s.echoes)) {
+		s.retire(e)
+	}
+	*e = echo{sent: now, epoch: epoch}
+	s.number++
+	s.inFlight++
+	interval := int64(s.prof.opts.Interval)
+	if n == 0 {
+		s.start, s.due = now, now
+	}
+	s.due += interval
+	if s.due <= now {
+		s.due = now + interval // more than an interval late: no burst to make up for it
+	}
+	return n
+}
+
+// retire keeps the RTT of an echo that leaves the ring.
+func (s *series) retire(e *echo) {
+	if e.state == echoReplied {
+		r := s.rarely()
+		r.retired = append(r.retired, time.Duration(e.rtt))
+	}
+}
+
+// numberOf returns the number of the echo with the sequence number seq. ok is
+// false where there has been none.
+func (s *series) numberOf(seq uint16) (number uint32, ok bool) {
+	last := s.base + uint16(s.number) - 1
+	back := uint32(last - seq)
+	if back >= s.number {
+		return 0, false
+	}
+	return s.number - 1 - back, true
+}
+
+// decide gives an echo in flight its outcome.
+func (s *series) decide(e *echo, state echoState, now int64) {
+	e.state = state
+	s.inFlight--
+	s.end = max(s.end, now)
+}
+
+// unprovenError takes out and returns the error without a cookie that is kept
+// for the echo of number, if there is one.
+func (s *series) unprovenError(number uint32) (EchoError, bool) {
+	if s.rare == nil {
+		return EchoError{}, false
+	}
+	for i, e := range s.rare.unproven {
+		if e.Seq == int(number)+1 {
+			s.rare.unproven = append(s.rare.unproven[:i], s.rare.unproven[i+1:]...)
+			return e, true
+		}
+	}
+	return EchoError{}, false
+}
+
+// result computes what came of s. base is the wall clock's time at monotonic
+// zero, for a series of which nothing was sent.
+func (s *series) result(now time.Time) PingResult {
+	r := PingResult{
+		Host: s.host, Addr: s.addr, Sent: int(s.number), Received: int(s.received),
+		Socket: s.socket, Start: now,
+	}
+	if s.wall != 0 {
+		r.Start = time.Unix(0, s.wall)
+		r.Duration = time.Duration(max(s.end-s.start, 0))
+	}
+	if r.Host == "" {
+		r.Host = s.addr.String()
+	}
+	var retired []time.Duration
+	if x := s.rare; x != nil {
+		r.Sent -= x.unresolved
+		r.Duplicates, r.Late, r.Reordered, r.Corrupt = x.duplicates, x.late, x.reordered, x.corrupt
+		r.Errors, r.Err, retired = x.errors, x.err, x.retired
+		slices.SortFunc(r.Errors, func(a, b EchoError) int { return a.Seq - b.Seq })
+	}
+	if s.received > 0 {
+		r.RTTs = s.rtts(retired)
+		if r.TTL = int(s.ttl); r.TTL > 0 {
+			r.Hops, r.OSGuess = hops(r.TTL), osGuess(r.TTL)
+		}
+		r.ReplyDSCP, r.Timestamps = int(s.dscp), s.stamps
+	}
+	if r.Err == nil && r.Sent > 0 && len(r.Errors) == r.Sent && allUnsent(r.Errors) {
+		r.Err = r.Errors[0].send
+	}
+	r.fillStatistics()
+	return r
+}
+
+// rtts returns the round-trip times in the order of sending.
+func (s *series) rtts(retired []time.Duration) []time.Duration {
+	list := append(make([]time.Duration, 0, s.received), retired...)
+	oldest := uint32(0)
+	if s.number > uint32(len(s.echoes)) {
+		oldest = s.number - uint32(len(s.echoes))
+	}
+	for n := oldest; n < s.number; n++ {
+		if e := s.at(n); e.state == echoReplied {
+			list = append(list, time.Duration(e.rtt))
+		}
+	}
+	return list
+}
+
+// allUnsent reports whether every error is one of sending.
+func allUnsent(errs []EchoError) bool {
+	for _, e := range errs {
+		if e.Kind != ErrorSend {
+			return false
+		}
+	}
+	return true
+}

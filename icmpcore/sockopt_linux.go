@@ -1,0 +1,275 @@
+package icmpcore
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"unsafe"
+
+	"golang.org/x/net/bpf"
+	"golang.org/x/net/ipv4"
+	"golang.org/x/net/ipv6"
+	"golang.org/x/sys/unix"
+)
+
+// setUp sets the socket's options. What a kernel may refuse without harm to
+// the figures is asked for and not insisted on.
+func (s *sock) setUp() error {
+	set := func(level, opt, value int) error {
+		return os.NewSyscallError("setsockopt", unix.SetsockoptInt(s.fd, level, opt, value))
+	}
+	var errs []error
+	if s.family == FamilyIPv4 {
+		errs = append(errs, set(unix.SOL_SOCKET, unix.SO_BROADCAST, 1))
+	} else {
+		errs = append(errs, set(unix.IPPROTO_IPV6, unix.IPV6_RECVHOPLIMIT, 1),
+			set(unix.IPPROTO_IPV6, unix.IPV6_RECVTCLASS, 1))
+	}
+	if s.kind == SocketRaw {
+		errs = append(errs, s.setUpRaw())
+	} else {
+		errs = append(errs, s.setUpDatagram(set))
+	}
+	errs = append(errs, s.rememberDontFragment())
+	if set(unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) != nil {
+		errs = append(errs, set(unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)) // cut to net.core.rmem_max
+	}
+	_ = set(unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1) // without it drops are not counted
+	s.setUpStamps()
+	return errors.Join(errs...)
+}
+
+// setUpRaw picks an identifier and lets the kernel keep from the socket what
+// does not bear it. The type filter comes first in the kernel, before it
+// copies the packet: on loopback that spares a copy of every request.
+func (s *sock) setUpRaw() error {
+	var id [2]byte
+	for s.id == 0 {
+		rand.Read(id[:])
+		s.id = binary.BigEndian.Uint16(id[:])
+	}
+	raw, err := bpf.Assemble(filterProgram(s.family, s.id))
+	if err != nil {
+		return err
+	}
+	prog := make([]unix.SockFilter, len(raw))
+	for i, r := range raw {
+		prog[i] = unix.SockFilter{Code: r.Op, Jt: r.Jt, Jf: r.Jf, K: r.K}
+	}
+	fprog := unix.SockFprog{Len: uint16(len(prog)), Filter: &prog[0]}
+	if err := unix.SetsockoptSockFprog(s.fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &fprog); err != nil {
+		return os.NewSyscallError("setsockopt", err)
+	}
+	if s.family == FamilyIPv4 {
+		const icmpFilter = 1 // ICMP_FILTER of linux/icmp.h: a set bit blocks its type
+		pass := 1<<ipv4.ICMPTypeEchoReply | 1<<ipv4.ICMPTypeDestinationUnreachable |
+			1<<ipv4.ICMPTypeTimeExceeded | 1<<ipv4.ICMPTypeParameterProblem
+		return os.NewSyscallError("setsockopt", unix.SetsockoptInt(s.fd, unix.SOL_RAW, icmpFilter, ^pass))
+	}
+	var block unix.ICMPv6Filter
+	for i := range block.Data {
+		block.Data[i] = ^uint32(0)
+	}
+	for _, t := range []ipv6.ICMPType{ipv6.ICMPTypeEchoReply, ipv6.ICMPTypeDestinationUnreachable,
+		ipv6.ICMPTypePacketTooBig, ipv6.ICMPTypeTimeExceeded, ipv6.ICMPTypeParameterProblem} {
+		block.Data[t/32] &^= 1 << (t % 32)
+	}
+	const icmp6Filter = 1 // ICMPV6_FILTER of linux/icmpv6.h
+	return os.NewSyscallError("setsockopt",
+		unix.SetsockoptICMPv6Filter(s.fd, unix.IPPROTO_ICMPV6, icmp6Filter, &block))
+}
+
+// setUpDatagram lets the kernel pick the identifier, which is the socket's
+// port, and give ICMP errors on the error queue.
+func (s *sock) setUpDatagram(set func(level, opt, value int) error) error {
+	var any unix.Sockaddr = &unix.SockaddrInet4{}
+	if s.family == FamilyIPv6 {
+		any = &unix.SockaddrInet6{}
+	}
+	if err := unix.Bind(s.fd, any); err != nil {
+		return os.NewSyscallError("bind", err)
+	}
+	bound, err := unix.Getsockname(s.fd)
+	if err != nil {
+		return os.NewSyscallError("getsockname", err)
+	}
+	if s.family == FamilyIPv6 {
+		s.id = uint16(bound.(*unix.SockaddrInet6).Port)
+		return set(unix.IPPROTO_IPV6, unix.IPV6_RECVERR, 1)
+	}
+	s.id = uint16(bound.(*unix.SockaddrInet4).Port)
+	return errors.Join(set(unix.IPPROTO_IP, unix.IP_RECVTTL, 1), set(unix.IPPROTO_IP, unix.IP_RECVTOS, 1),
+		set(unix.IPPROTO_IP, unix.IP_RECVERR, 1))
+}
+
+// filterProgram passes echo replies with the identifier id, and ICMP errors
+// that quote an echo request with it. A raw IPv4 socket sees the IP header, an
+// IPv6 one does not, and our requests have no extension headers.
+func filterProgram(f Family, id uint16) []bpf.Instruction {
+	if f == FamilyIPv6 {
+		return []bpf.Instruction{
+			bpf.LoadAbsolute{Off: 0, Size: 1},
+			bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(ipv6.ICMPTypeEchoReply), SkipFalse: 2},
+			bpf.LoadAbsolute{Off: 4, Size: 2},
+			bpf.Jump{Skip: 1},
+			bpf.LoadAbsolute{Off: icmpHeaderSize + ipv6HeaderSize + 4, Size: 2},
+			bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(id), SkipFalse: 1},
+			bpf.RetConstant{Val: largestPacket},
+			bpf.RetConstant{Val: 0},
+		}
+	}
+	return []bpf.Instruction{
+		bpf.LoadMemShift{Off: 0}, // X = length of the IP header
+		bpf.LoadIndirect{Off: 0, Size: 1},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(ipv4.ICMPTypeEchoReply), SkipFalse: 2},
+		bpf.LoadIndirect{Off: 4, Size: 2},
+		bpf.Jump{Skip: 6},
+		bpf.LoadIndirect{Off: icmpHeaderSize, Size: 1}, // of the quoted packet
+		bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: 0xf},
+		bpf.ALUOpConstant{Op: bpf.ALUOpShiftLeft, Val: 2},
+		bpf.ALUOpX{Op: bpf.ALUOpAdd},
+		bpf.TAX{},
+		bpf.LoadIndirect{Off: icmpHeaderSize + 4, Size: 2},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(id), SkipFalse: 1},
+		bpf.RetConstant{Val: largestPacket},
+		bpf.RetConstant{Val: 0},
+	}
+}
+
+const stampFlags = unix.SOF_TIMESTAMPING_SOFTWARE | unix.SOF_TIMESTAMPING_RX_SOFTWARE |
+	unix.SOF_TIMESTAMPING_TX_SOFTWARE | unix.SOF_TIMESTAMPING_OPT_TSONLY
+
+// setUpStamps asks for kernel stamps: of both ends, else of replies, else none.
+func (s *sock) setUpStamps() {
+	if s.restartStamps() == nil {
+		s.source = TimestampsKernel
+		s.optID = kernelAtLeast(6, 13)
+		return
+	}
+	if unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1) == nil {
+		s.source = TimestampsKernelRX
+	}
+}
+
+// restartStamps switches stamps on and makes the kernel count them from zero.
+func (s *sock) restartStamps() error {
+	err := unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPING, stampFlags)
+	if err == nil {
+		err = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPING, stampFlags|unix.SOF_TIMESTAMPING_OPT_ID)
+	}
+	return os.NewSyscallError("setsockopt", err)
+}
+
+// kernelAtLeast reports whether the kernel's release is major.minor or later.
+func kernelAtLeast(major, minor int) bool {
+	var u unix.Utsname
+	if unix.Uname(&u) != nil {
+		return false
+	}
+	parts := strings.SplitN(unix.ByteSliceToString(u.Release[:]), ".", 3)
+	if len(parts) < 2 {
+		return false
+	}
+	digits := strings.TrimRightFunc(parts[1], func(r rune) bool { return r < '0' || r > '9' })
+	a, errA := strconv.Atoi(parts[0])
+	b, errB := strconv.Atoi(digits)
+	return errA == nil && errB == nil && (a > major || a == major && b >= minor)
+}
+
+// rememberDontFragment notes the system's setting, to be able to go back to it.
+func (s *sock) rememberDontFragment() (err error) {
+	level, opt := unix.IPPROTO_IP, unix.IP_MTU_DISCOVER
+	if s.family == FamilyIPv6 {
+		level, opt = unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER
+	}
+	s.dfOff, err = unix.GetsockoptInt(s.fd, level, opt)
+	return os.NewSyscallError("getsockopt", err)
+}
+
+// setDontFragment forbids or allows fragmentation for what is sent next. PROBE
+// ignores what the kernel believes of the path's MTU: a router on the way says
+// what is true today.
+func (s *sock) setDontFragment(on bool) error {
+	if s.df == on {
+		return nil
+	}
+	value, flag := s.dfOff, 0
+	if on {
+		value, flag = unix.IP_PMTUDISC_PROBE, 1
+	}
+	var err error
+	if s.family == FamilyIPv4 {
+		err = unix.SetsockoptInt(s.fd, unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, value)
+	} else {
+		err = errors.Join(unix.SetsockoptInt(s.fd, unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, value),
+			unix.SetsockoptInt(s.fd, unix.IPPROTO_IPV6, unix.IPV6_DONTFRAG, flag))
+	}
+	if err == nil {
+		s.df = on
+	}
+	return os.NewSyscallError("setsockopt", err)
+}
+
+// prepare makes the control messages of a profile.
+func (c *linuxConn) prepare(p *profile, f Family) error {
+	o, index := p.opts, 0
+	if o.Interface != "" {
+		ifi, err := net.InterfaceByName(o.Interface)
+		if err != nil {
+			return &OptionError{Field: "interface", Value: o.Interface, Want: "the name of a network interface"}
+		}
+		index = ifi.Index
+	}
+	level, ttl, tos := unix.IPPROTO_IP, unix.IP_TTL, unix.IP_TOS
+	if f == FamilyIPv6 {
+		level, ttl, tos = unix.IPPROTO_IPV6, unix.IPV6_HOPLIMIT, unix.IPV6_TCLASS
+	}
+	b := make([]byte, 0, controlSize)
+	if o.TTL != 0 {
+		b = appendControl(b, level, ttl, binary.NativeEndian.AppendUint32(nil, uint32(o.TTL)))
+	}
+	if o.DSCP != 0 {
+		b = appendControl(b, level, tos, binary.NativeEndian.AppendUint32(nil, uint32(o.DSCP)<<2))
+	}
+	if o.Source.IsValid() || index != 0 {
+		b = appendPacketInfo(b, f, o, index)
+	}
+	if o.Mark != 0 {
+		b = appendControl(b, unix.SOL_SOCKET, unix.SO_MARK, binary.NativeEndian.AppendUint32(nil, o.Mark))
+	}
+	p.control = b
+	return nil
+}
+
+// appendPacketInfo appends the source address and interface of a request.
+func appendPacketInfo(b []byte, f Family, o Options, index int) []byte {
+	if f == FamilyIPv6 {
+		info := binary.NativeEndian.AppendUint32(make([]byte, 16, 20), uint32(index))
+		if o.Source.IsValid() {
+			addr := o.Source.As16()
+			copy(info, addr[:])
+		}
+		return appendControl(b, unix.IPPROTO_IPV6, unix.IPV6_PKTINFO, info)
+	}
+	info := append(binary.NativeEndian.AppendUint32(nil, uint32(index)), make([]byte, 8)...)
+	if o.Source.IsValid() {
+		addr := o.Source.Unmap().As4()
+		copy(info[4:], addr[:])
+	}
+	return appendControl(b, unix.IPPROTO_IP, unix.IP_PKTINFO, info)
+}
+
+// appendControl appends one control message (cmsg(3)).
+func appendControl(b []byte, level, typ int, data []byte) []byte {
+	start := len(b)
+	b = append(b, make([]byte, unix.CmsgSpace(len(data)))...)
+	h := (*unix.Cmsghdr)(unsafe.Pointer(&b[start]))
+	h.Level, h.Type = int32(level), int32(typ)
+	h.SetLen(unix.CmsgLen(len(data)))
+	copy(b[start+unix.CmsgLen(0):], data)
+	return b
+}
