@@ -1,0 +1,67 @@
+// Package netsim is a simulated network for tests. It answers ICMP echo
+// requests, IPv4 and IPv6, by rules: late, twice, wrongly, with errors, or not
+// at all. The requests go through the real kernel and real sockets; behind the
+// device they are sent to, there is a simulator instead of a wire.
+//
+//	func TestLoss(t *testing.T) {
+//		netsim.Run(t, []netsim.Rule{
+//			{Prefix: netip.MustParsePrefix("198.18.1.0/24"), Delay: 5 * time.Millisecond},
+//			{Prefix: netip.MustParsePrefix("198.18.2.1/32"), Answer: netsim.Only(netsim.Lost, 1, 3)},
+//		}, func(t *testing.T, n *netsim.Net) {
+//			// 198.18.1.1 answers after 5 ms, 198.18.2.1 leaves out its second
+//			// and fourth answer, 198.18.3.1 never answers.
+//		})
+//	}
+//
+// # How it runs
+//
+// [Run] starts the test binary again, for that test alone, in a network
+// namespace of its own. Everything the test opens or starts there, other
+// programs too, sees loopback and the device sim0 and nothing else. The code of
+// the test before Run runs in both processes, the function given to Run in the
+// second one only. On Linux it needs no privileges if the system lets users
+// make namespaces and open /dev/net/tun. Tests must not rely on variables that
+// the function sets, and set what must outlive it in files.
+//
+// For the coverage of the second process to count, run go test with -cover as
+// usual: both write to the same place.
+//
+// # Rules
+//
+// The rule with the longest prefix answers for an address. It has delay,
+// jitter, random loss, TTL, TOS and the hops on the way; all else is said by its
+// [Answer], a function from a request to the packets sent for it. These cover
+// what tests usually need, in one line each:
+//
+//	nil                                                 // true replies
+//	netsim.Lost                                         // a host that is down
+//	netsim.Only(netsim.Lost, 2, 5)                      // loss of echoes 2 and 5
+//	netsim.Every(3, netsim.Lost)                        // loss of one in three
+//	netsim.Packets(Packet{}, Packet{After: ms})         // a duplicate 1 ms later
+//	netsim.Only(netsim.Packets(Packet{After: 2*s}), 0)  // the first one late
+//	netsim.Only(netsim.Packets(Packet{Behind: 1}), 1)   // 1 and 2 change places
+//	netsim.Forged(200, netsim.WrongCookie)              // 200 forged, then the true one
+//	netsim.Packets(Packet{Edit: netsim.WrongID})        // wrong id; see Edit's functions
+//	netsim.Packets(Packet{From: other})                 // another host replies
+//	netsim.Packets(Packet{BadSum: true})                // wrong checksum
+//	netsim.Packets(Packet{Options: []byte{1, 1, 1, 1}}) // IP options
+//	netsim.Fail(router, Error{Kind: netsim.DestinationUnreachable, Code: 1})
+//	netsim.Fail(router, Error{Kind: netsim.PacketTooBig, Info: 1400})
+//	netsim.Fail(router, Error{Kind: netsim.TimeExceeded, Quote: Quote{Bytes: 8}})
+//
+// Echoes are counted for each address, from 0 ([Request.N]), whatever id and
+// seq they bear. Anything else is a function of one's own:
+//
+//	func(r netsim.Request) []netsim.Packet {
+//		if r.TOS != 46<<2 {
+//			return nil
+//		}
+//		return netsim.True(r)
+//	}
+//
+// # Record
+//
+// [Net.Arrived] returns every request that left the host: when, to whom, with
+// what TTL, TOS and size. [Net.Peak] tells how many came within a stretch of
+// time, which is what a test of pacing wants to know.
+package netsim

@@ -1,0 +1,137 @@
+package netsim
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os/exec"
+	"sync"
+	"time"
+)
+
+// Interface is the name of the device behind which the simulated network lies.
+// 198.18.0.0/15 and 2001:db8::/32 are routed to it, and fe80::/64 is on it.
+// Nothing else but loopback is reachable.
+const Interface = "sim0"
+
+// Net is a running simulated network. Its methods may be called from many
+// goroutines.
+type Net struct {
+	// Addr4 and Addr6 are the addresses the host sends from by default.
+	Addr4, Addr6 netip.Addr
+	// Alt4 and Alt6 are further addresses of the host.
+	Alt4, Alt6 netip.Addr
+
+	sim *sim
+	dev *device
+
+	mu sync.Mutex // serialises changes of the rules
+}
+
+// Stats counts what passed through the simulator.
+type Stats struct {
+	// Requests is how many echo requests arrived, whole and with a right
+	// checksum.
+	Requests uint64
+	// Silent is how many of them got no answer: lost by rule, or no rule.
+	Silent uint64
+	// Other is how many packets arrived that were no such requests.
+	Other uint64
+	// Sent is how many packets were handed to the host, those of Flood and
+	// Inject among them.
+	Sent uint64
+	// Failed is how many packets the host's device refused.
+	Failed uint64
+}
+
+func newNet(sim *sim, dev *device) *Net {
+	return &Net{
+		Addr4: netip.AddrFrom4([4]byte{198, 18, 0, 1}),
+		Alt4:  netip.AddrFrom4([4]byte{198, 18, 0, 2}),
+		Addr6: netip.MustParseAddr("2001:db8::1"),
+		Alt6:  netip.MustParseAddr("2001:db8::2"),
+		sim:   sim,
+		dev:   dev,
+	}
+}
+
+// Set adds rules to those in force; one with a prefix that is there already
+// takes its place. It holds for all requests that arrive after Set returned;
+// answers on their way still come. A rule that is not valid is a panic.
+func (n *Net) Set(rules ...Rule) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	old := n.sim.rules.Load()
+	t, err := newTable(append(old.rules[:len(old.rules):len(old.rules)], rules...))
+	if err != nil {
+		panic(fmt.Sprintf("netsim: %v", err))
+	}
+	n.sim.rules.Store(t)
+}
+
+// Replace puts rules in the place of all rules in force, as Set does.
+func (n *Net) Replace(rules ...Rule) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	t, err := newTable(rules)
+	if err != nil {
+		panic(fmt.Sprintf("netsim: %v", err))
+	}
+	n.sim.rules.Store(t)
+}
+
+// Now returns the time since the network began, on the monotonic clock.
+func (n *Net) Now() time.Duration { return n.dev.now() }
+
+// Arrived returns a record of the echo requests that arrived, in their order.
+func (n *Net) Arrived() []Request { return n.sim.record.all() }
+
+// Await blocks until the record of arrivals holds count requests. It returns
+// the error of ctx if that is done before.
+func (n *Net) Await(ctx context.Context, count int) error { return n.sim.record.await(ctx, count) }
+
+// Forget empties the record of arrivals. The numbers of the requests go on.
+func (n *Net) Forget() { n.sim.record.reset() }
+
+// Peak returns the largest number of recorded requests that arrived within any
+// stretch of time of the length window.
+func (n *Net) Peak(window time.Duration) int { return peak(n.Arrived(), window) }
+
+// Stats returns the counters.
+func (n *Net) Stats() Stats {
+	c := &n.sim.stats
+	return Stats{
+		Requests: c.requests.Load(),
+		Silent:   c.silent.Load(),
+		Other:    c.other.Load(),
+		Sent:     c.sent.Load(),
+		Failed:   c.failed.Load(),
+	}
+}
+
+// Inject hands one IP packet to the host as if it had come from the network.
+// [Raw] builds such packets.
+func (n *Net) Inject(packet []byte) error { return n.dev.inject(packet) }
+
+// Flood injects packets at a rate, in packets per second, until count of them
+// are sent or ctx is done, and returns how many were. It blocks and keeps a
+// thread busy; what falls behind the rate is caught up. The call build(i, b)
+// appends the i-th packet, from 0, to the empty slice b.
+func (n *Net) Flood(ctx context.Context, rate, count int, build func(i int, b []byte) []byte) int {
+	return n.dev.flood(ctx, rate, count, build)
+}
+
+// Unprivileged makes cmd, which is not started yet, run with no capability at
+// all, as uid and gid 1000, in the simulated network: raw sockets are refused
+// to it, files are as accessible as to the owner of the test.
+func (n *Net) Unprivileged(cmd *exec.Cmd) { dropPrivileges(cmd) }
+
+// AllowDatagram says whether ICMP datagram sockets may be opened in the
+// simulated network, by net.ipv4.ping_group_range. At first they may.
+func (n *Net) AllowDatagram(allowed bool) error { return allowDatagram(allowed) }
+
+// SetMTU changes the device's MTU, which is 65535 at first. IPv6 needs 1280.
+func (n *Net) SetMTU(mtu int) error { return n.dev.setMTU(mtu) }
+
+// SetUp takes the device down or up again, routes included.
+func (n *Net) SetUp(up bool) error { return n.dev.setUp(up) }

@@ -1,0 +1,101 @@
+package netsim
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// chunkSize is how many arrivals are kept together. Chunks are never moved, so
+// that a long record does not stop the simulator to be copied.
+const chunkSize = 1 << 14
+
+// record is what arrived, in the order of arrival.
+type record struct {
+	mu      sync.Mutex // guards the fields below
+	chunks  [][]Request
+	count   int
+	waiters []waiter
+}
+
+// waiter waits for the count of arrivals to reach its own.
+type waiter struct {
+	count   int
+	reached chan struct{} // closed then
+}
+
+// add takes down a request.
+func (r *record) add(q *Request) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	last := len(r.chunks) - 1
+	if last < 0 || len(r.chunks[last]) == chunkSize {
+		r.chunks = append(r.chunks, make([]Request, 0, chunkSize))
+		last++
+	}
+	entry := *q
+	entry.Payload, entry.packet = nil, nil
+	r.chunks[last] = append(r.chunks[last], entry)
+	r.count++
+	if len(r.waiters) > 0 {
+		r.wake()
+	}
+}
+
+// wake lets go all waiters whose count is reached; mu is held.
+func (r *record) wake() {
+	kept := r.waiters[:0]
+	for _, w := range r.waiters {
+		if w.count <= r.count {
+			close(w.reached)
+		} else {
+			kept = append(kept, w)
+		}
+	}
+	r.waiters = kept
+}
+
+// await blocks until count requests are taken down, or ctx is done.
+func (r *record) await(ctx context.Context, count int) error {
+	w := waiter{count, make(chan struct{})}
+	r.mu.Lock()
+	r.waiters = append(r.waiters, w)
+	r.wake()
+	r.mu.Unlock()
+	select {
+	case <-w.reached:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// all returns a copy of the record.
+func (r *record) all() []Request {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := make([]Request, 0, r.count)
+	for _, c := range r.chunks {
+		out = append(out, c...)
+	}
+	return out
+}
+
+// reset forgets all arrivals; counts begin at 0 again.
+func (r *record) reset() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.chunks, r.count = nil, 0
+}
+
+// peak returns the largest number of arrivals in a window, its end excluded.
+func peak(arrived []Request, window time.Duration) int {
+	most, first := 0, 0
+	for i := range arrived {
+		for arrived[i].At-arrived[first].At >= window && first < i {
+			first++
+		}
+		most = max(most, i-first+1)
+	}
+	return most
+}

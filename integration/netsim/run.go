@@ -1,0 +1,137 @@
+package netsim
+
+import (
+	"bytes"
+	"flag"
+	"io"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// childEnv holds the name of the test that the process runs inside the
+// namespaces.
+const childEnv = "NETSIM_TEST"
+
+// cannotRun begins the reason of every skip for want of rights or devices.
+const cannotRun = "netsim: cannot run here: "
+
+// What the child reports on its status pipe.
+const (
+	statusRan     = "ran"
+	statusSkipped = "skipped"
+	statusCannot  = "cannot: " // and why
+)
+
+// graceTime is how much sooner than its parent a child runs out of time, so
+// that its own report of that is still passed on.
+const graceTime = 2 * time.Second
+
+// childArgs returns the arguments with which the test binary runs the test of
+// that name alone. Of the flags in force those are passed on that bear on what
+// the test does; profiles would overwrite the parent's. left is the time until
+// the parent's deadline, 0 where there is none.
+func childArgs(name string, left time.Duration, flags *flag.FlagSet) []string {
+	var parts []string
+	for part := range strings.SplitSeq(name, "/") {
+		parts = append(parts, "^"+regexp.QuoteMeta(part)+"$")
+	}
+	if left > 0 {
+		left = max(left-graceTime, time.Second)
+	}
+	args := []string{
+		"-test.run=" + strings.Join(parts, "/"),
+		"-test.v=true",
+		"-test.count=1",
+		"-test.timeout=" + left.String(),
+	}
+	passed := []string{"test.short", "test.parallel", "test.cpu", "test.gocoverdir"}
+	flags.Visit(func(f *flag.Flag) {
+		if !strings.HasPrefix(f.Name, "test.") || slices.Contains(passed, f.Name) {
+			args = append(args, "-"+f.Name+"="+f.Value.String())
+		}
+	})
+	return append(args, flags.Args()...)
+}
+
+// relay passes on a test's output line by line without what the parent test
+// says itself.
+type relay struct {
+	out  io.Writer
+	name string
+	part []byte // a line that has not ended yet
+}
+
+// Write passes on all lines that end in p.
+func (r *relay) Write(p []byte) (int, error) {
+	r.part = append(r.part, p...)
+	for {
+		end := bytes.IndexByte(r.part, '\n')
+		if end < 0 {
+			return len(p), nil
+		}
+		line := r.part[:end+1]
+		if !r.noise(string(line)) {
+			if _, err := r.out.Write(line); err != nil {
+				return 0, err
+			}
+		}
+		r.part = append(r.part[:0], r.part[end+1:]...)
+	}
+}
+
+// flush passes on what came without an end of line.
+func (r *relay) flush() {
+	if len(r.part) > 0 {
+		_, _ = r.Write([]byte("\n")) // there is nobody left to tell
+	}
+}
+
+// noise tells whether a line belongs to the running of tests.
+func (r *relay) noise(line string) bool {
+	for _, prefix := range []string{
+		"=== RUN ", "=== PAUSE ", "=== CONT ", "=== NAME ", "coverage: ",
+		"--- PASS: " + r.name + " ", "--- FAIL: " + r.name + " ", "--- SKIP: " + r.name + " ",
+	} {
+		if strings.HasPrefix(line, prefix) {
+			return true
+		}
+	}
+	line = strings.TrimSpace(line)
+	return line == "PASS" || line == "FAIL"
+}
+
+// report tells on status, the pipe to the parent, how the test t went, as soon
+// as it is over.
+func report(t *testing.T, status *os.File) {
+	t.Cleanup(func() {
+		text := statusRan
+		if t.Skipped() {
+			text = statusSkipped
+		}
+		if _, err := status.WriteString(text); err != nil {
+			t.Errorf("netsim: reporting to the parent: %v", err)
+		}
+	})
+}
+
+// conclude makes of the child's end the end of the test t.
+func conclude(t *testing.T, err error, status string) {
+	t.Helper()
+	reason, cannot := strings.CutPrefix(status, statusCannot)
+	reason, _ = strings.CutSuffix(reason, statusSkipped) // the child skips then
+	switch {
+	case err != nil:
+		t.Fatalf("netsim: inside the namespaces: %v", err)
+	case cannot:
+		t.Skip(cannotRun + reason)
+	case status == statusSkipped:
+		t.Skip("netsim: skipped inside the namespaces; the reason stands above")
+	case status != statusRan:
+		t.Fatalf("netsim: the test did not run inside the namespaces: status %s", strconv.Quote(status))
+	}
+}

@@ -1,0 +1,132 @@
+package netsim
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	pathGroups   = "/proc/sys/net/ipv4/ping_group_range"
+	deviceMTU    = 65535
+	deviceQueue  = 10000 // packets; the default of 500 drops a burst of requests
+	prefixRoute4 = "198.18.0.0/15"
+	prefixRoute6 = "2001:db8::/32"
+)
+
+// openNetwork sets the network namespace up, with the device in it.
+func openNetwork() (*device, error) {
+	lo, err := net.InterfaceByName("lo")
+	if err != nil {
+		return nil, err
+	}
+	if err := setLink(lo.Index, linkChange{up: new(true)}); err != nil {
+		return nil, fmt.Errorf("taking lo up: %w", err)
+	}
+	dev, err := openTUN(Interface)
+	if err != nil {
+		return nil, err
+	}
+	if err := dev.configure(); err != nil {
+		unix.Close(dev.fd)
+		unix.Close(dev.wake)
+		return nil, err
+	}
+	return dev, nil
+}
+
+// configure gives the device its settings, addresses and routes.
+func (d *device) configure() error {
+	link, err := net.InterfaceByName(Interface)
+	if err != nil {
+		return err
+	}
+	d.index = link.Index
+	if err := writeSettings(); err != nil {
+		return err
+	}
+	err = setLink(d.index, linkChange{mtu: deviceMTU, queue: deviceQueue})
+	if err != nil {
+		return fmt.Errorf("setting MTU and queue of %s: %w", Interface, err)
+	}
+	return d.setUp(true)
+}
+
+// writeSettings writes the sysctls of the namespace.
+func writeSettings() error {
+	dev4, dev6 := "net/ipv4/conf/"+Interface, "net/ipv6/conf/"+Interface
+	for _, s := range []struct {
+		name, value string
+		optional    bool // not in all kernels, or not for each namespace
+	}{
+		{"net/ipv4/conf/all/rp_filter", "0", false}, // replies from wrong sources must come through
+		{dev4 + "/rp_filter", "0", false},
+		{"net/ipv4/icmp_ratelimit", "0", false},
+		{"net/ipv4/icmp_msgs_per_sec", "1000000", true},
+		{"net/ipv4/icmp_msgs_burst", "1000000", true},
+		{"net/ipv6/icmp/ratelimit", "0", false},
+		{"net/ipv6/conf/all/disable_ipv6", "0", false},
+		{"net/ipv6/conf/lo/disable_ipv6", "0", false},
+		{dev6 + "/disable_ipv6", "0", false},
+		{dev6 + "/accept_ra", "0", false},
+		{dev6 + "/accept_dad", "0", false},
+		{dev6 + "/router_solicitations", "0", false},
+		{dev6 + "/addr_gen_mode", "1", true},     // no link-local address but ours
+		{dev6 + "/keep_addr_on_down", "1", true}, // IPv4 keeps them anyway
+	} {
+		err := os.WriteFile("/proc/sys/"+s.name, []byte(s.value), 0)
+		if err != nil && !(s.optional && errors.Is(err, os.ErrNotExist)) {
+			return fmt.Errorf("%w: /proc/sys/net must be writable and IPv6 be there "+
+				"(in a container --privileged or --security-opt systempaths=unconfined)", err)
+		}
+	}
+	return allowDatagram(true)
+}
+
+// allowDatagram opens ICMP datagram sockets to all groups that the user
+// namespace has, or to none.
+func allowDatagram(allowed bool) error {
+	if !allowed {
+		return os.WriteFile(pathGroups, []byte("1 0"), 0)
+	}
+	err := os.WriteFile(pathGroups, []byte("0 2147483647"), 0)
+	if err == nil {
+		return nil
+	}
+	// Groups that are not mapped are refused; ours is 0, the only one.
+	return os.WriteFile(pathGroups, []byte("0 0"), 0)
+}
+
+// setMTU changes the device's MTU.
+func (d *device) setMTU(mtu int) error { return setLink(d.index, linkChange{mtu: mtu}) }
+
+// setUp takes the device up, with addresses and routes, or down.
+func (d *device) setUp(up bool) error {
+	if err := setLink(d.index, linkChange{up: &up}); err != nil {
+		return fmt.Errorf("taking %s up or down: %w", Interface, err)
+	}
+	if !up {
+		return nil
+	}
+	for _, a := range strings.Fields("198.18.0.1/32 198.18.0.2/32 2001:db8::1/128 2001:db8::2/128 fe80::1/64") {
+		err := addAddr(d.index, netip.MustParsePrefix(a))
+		if err != nil && !errors.Is(err, unix.EEXIST) {
+			return fmt.Errorf("adding the address %s: %w", a, err)
+		}
+	}
+	for _, r := range []struct{ prefix, source string }{
+		{prefixRoute4, "198.18.0.1"},
+		{prefixRoute6, "2001:db8::1"},
+	} {
+		err := addRoute(d.index, netip.MustParsePrefix(r.prefix), netip.MustParseAddr(r.source))
+		if err != nil && !errors.Is(err, unix.EEXIST) {
+			return fmt.Errorf("adding the route to %s: %w", r.prefix, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,262 @@
+package netsim
+
+import (
+	"encoding/binary"
+	"math"
+	"net/netip"
+	"sync/atomic"
+	"time"
+)
+
+// sim decides what is sent for each packet that arrives, and when. It does no
+// I/O and reads no clock. All of it belongs to one goroutine but the rules and
+// the counters.
+type sim struct {
+	rules  atomic.Pointer[table]
+	record record
+	stats  counters
+	write  func(packet []byte) // hands a packet to the host
+
+	numbers map[netip.Addr]int
+	queue   queue
+	held    map[netip.Addr][]heldPacket
+	message []byte // buffer for an ICMP message
+	packet  []byte // buffer for an IP packet
+}
+
+// heldPacket waits for a later request to its address.
+type heldPacket struct {
+	behind int // the number of that request
+	delay  time.Duration
+	packet []byte
+}
+
+// counters are read from other goroutines.
+type counters struct {
+	requests, silent, other, sent, failed atomic.Uint64
+}
+
+func newSim(write func([]byte)) *sim {
+	s := &sim{write: write, numbers: map[netip.Addr]int{}, held: map[netip.Addr][]heldPacket{}}
+	s.rules.Store(&table{})
+	return s
+}
+
+// receive answers one packet that came out of the host at the time now.
+func (s *sim) receive(packet []byte, now time.Duration) {
+	req, ok := parse(packet)
+	if !ok {
+		s.stats.other.Add(1)
+		return
+	}
+	req.At = now
+	req.N = s.numbers[req.Dst]
+	s.numbers[req.Dst] = req.N + 1
+	s.stats.requests.Add(1)
+	rule := s.rules.Load().find(req.Dst)
+	s.record.add(&req)
+	if rule == nil {
+		s.stats.silent.Add(1)
+		return
+	}
+	s.answer(&req, rule)
+	if len(s.held) > 0 {
+		s.release(&req)
+	}
+}
+
+// answer sends or queues what the rule has for the request.
+func (s *sim) answer(req *Request, rule *Rule) {
+	delay := rule.Delay
+	if rule.Jitter > 0 {
+		delay += time.Duration(chance(req, 'j') * float64(rule.Jitter))
+	}
+	if last := int(req.TTL) - 1; last < len(rule.Hops) {
+		s.expire(req, rule, max(last, 0), delay)
+		return
+	}
+	if rule.Loss > 0 && chance(req, 'l') < rule.Loss {
+		s.stats.silent.Add(1)
+		return
+	}
+	if rule.Answer == nil {
+		s.send(req, rule, &Packet{}, delay)
+		return
+	}
+	packets := rule.Answer(*req)
+	if len(packets) == 0 {
+		s.stats.silent.Add(1)
+	}
+	for i := range packets {
+		s.send(req, rule, &packets[i], delay)
+	}
+}
+
+// expire answers a request whose TTL ran out at the hop with the index at.
+func (s *sim) expire(req *Request, rule *Rule, at int, delay time.Duration) {
+	hop := rule.Hops[at]
+	if !hop.IsValid() {
+		s.stats.silent.Add(1)
+		return
+	}
+	s.send(req, rule, &Packet{
+		From:  hop,
+		TTL:   uint8(max(defaultTTL-at, 1)),
+		Error: &Error{Kind: TimeExceeded},
+	}, delay)
+}
+
+// send builds a packet and writes, queues or holds it.
+func (s *sim) send(req *Request, rule *Rule, p *Packet, delay time.Duration) {
+	s.build(req, rule, p)
+	if p.After < -delay {
+		delay = 0
+	} else {
+		delay += p.After
+	}
+	switch {
+	case p.Behind > 0:
+		h := heldPacket{req.N + p.Behind, delay, append([]byte(nil), s.packet...)}
+		s.held[req.Dst] = append(s.held[req.Dst], h)
+	case delay > 0:
+		s.queue.push(req.At+delay, s.packet)
+	default:
+		s.write(s.packet)
+	}
+}
+
+// release sends what was held until the request req was answered.
+func (s *sim) release(req *Request) {
+	held := s.held[req.Dst]
+	kept := held[:0]
+	for _, h := range held {
+		switch {
+		case h.behind > req.N:
+			kept = append(kept, h)
+		case h.delay > 0:
+			s.queue.push(req.At+h.delay, h.packet)
+		default:
+			s.write(h.packet)
+		}
+	}
+	if len(kept) == 0 {
+		delete(s.held, req.Dst)
+		return
+	}
+	s.held[req.Dst] = kept
+}
+
+// flush writes what is due at the time now and returns when the next packet
+// is; false where none waits.
+func (s *sim) flush(now time.Duration) (time.Duration, bool) {
+	for {
+		due, ok := s.queue.next()
+		if !ok || due > now {
+			return due, ok
+		}
+		s.write(s.queue.pop())
+	}
+}
+
+// build makes s.packet out of p.
+func (s *sim) build(req *Request, rule *Rule, p *Packet) {
+	raw := Raw{Src: p.From, Dst: req.Src, TTL: p.TTL, Options: p.Options, BadSum: p.BadSum}
+	if !raw.Src.IsValid() {
+		raw.Src = req.Dst
+	}
+	if raw.TTL == 0 {
+		start := int(rule.TTL)
+		if start == 0 {
+			start = defaultTTL
+		}
+		raw.TTL = uint8(max(start-len(rule.Hops), 1))
+	}
+	switch {
+	case p.TOS != nil:
+		raw.TOS = *p.TOS
+	case p.Error != nil:
+		raw.TOS = 0xc0 // internetwork control, RFC 1812, section 4.3.2.5
+	case rule.TOS != nil:
+		raw.TOS = *rule.TOS
+	default:
+		raw.TOS = req.TOS
+	}
+	if p.Error != nil {
+		s.message = appendError(s.message[:0], req, p.Error)
+	} else {
+		s.message = appendReply(s.message[:0], req)
+	}
+	if p.Edit != nil {
+		s.message = p.Edit(s.message)
+	}
+	raw.Message = s.message
+	s.packet = raw.Append(s.packet[:0])
+}
+
+// appendReply appends the ICMP message of the true reply.
+func appendReply(b []byte, req *Request) []byte {
+	at := len(b)
+	b = append(b, req.packet[req.head:]...)
+	b[at] = echoReply4
+	if !req.Dst.Is4() {
+		b[at] = echoReply6
+	}
+	return b
+}
+
+// appendError appends the ICMP message of the error e.
+func appendError(b []byte, req *Request, e *Error) []byte {
+	v4 := req.Dst.Is4()
+	typ, code, info := e.header(v4)
+	b = append(b, typ, code, 0, 0)
+	b = binary.BigEndian.AppendUint32(b, info)
+	at := len(b)
+	b = append(b, req.packet[:req.head]...)
+	room := 1280 - header6 - headerIC - req.head
+	if v4 {
+		b = quoteOptions(b, at, e.Quote.Options)
+		room = 576 - header4 - headerIC - (len(b) - at)
+	}
+	msg := req.packet[req.head:]
+	size := min(len(msg), room)
+	if e.Quote.Bytes > 0 {
+		size = min(len(msg), e.Quote.Bytes)
+	}
+	b = append(b, msg[:size]...)
+	if e.Quote.Edit != nil {
+		b = append(b[:at], e.Quote.Edit(b[at:])...)
+	}
+	return b
+}
+
+// quoteOptions lengthens the IPv4 header at b[at:] by options.
+func quoteOptions(b []byte, at int, options []byte) []byte {
+	if len(options) == 0 {
+		return b
+	}
+	b = append(b, options...)
+	for len(b)&3 != at&3 {
+		b = append(b, 0)
+	}
+	head := b[at:]
+	added := len(head) - int(head[0]&0x0f)*4
+	head[0] = 0x40 | byte(len(head)/4)
+	binary.BigEndian.PutUint16(head[2:], binary.BigEndian.Uint16(head[2:])+uint16(added))
+	sumHeader4(head)
+	return b
+}
+
+// chance returns a number from 0 to 1, 1 excluded, which depends only on
+// destination and number of the request and on what it is for. The mixing is
+// that of SplitMix64 (Steele, Lea, Flood 2014).
+func chance(req *Request, purpose uint64) float64 {
+	a := req.Dst.As16()
+	x := purpose
+	for _, v := range []uint64{binary.BigEndian.Uint64(a[:]), binary.BigEndian.Uint64(a[8:]), uint64(req.N)} {
+		x = (x ^ v) + 0x9e3779b97f4a7c15
+		x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+		x = (x ^ x>>27) * 0x94d049bb133111eb
+		x ^= x >> 31
+	}
+	return float64(x>>11) / math.Exp2(53)
+}

@@ -1,0 +1,189 @@
+package netsim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// spinTime is how long before a packet is due the thread no longer sleeps:
+	// a little more than a wake-up takes on an idle machine.
+	spinTime = 50 * time.Microsecond
+	// burst is how many packets are read before the stop flag is looked at.
+	burst = 64
+	// maxPacket is the longest packet that the device gives: its MTU.
+	maxPacket = 1 << 16
+)
+
+// device is the TUN device behind which the simulated network lies, and the
+// thread that serves it.
+type device struct {
+	fd    int
+	wake  int // an eventfd that ends the thread's sleep
+	index int // of the interface
+	began time.Time
+	stats *counters
+
+	stopped atomic.Bool
+	done    sync.WaitGroup
+}
+
+// openTUN makes the device with the name.
+func openTUN(name string) (*device, error) {
+	const path = "/dev/net/tun"
+	fd, err := unix.Open(path, unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("%w: load the module (modprobe tun) and let the caller "+
+			"read and write it (chmod 666 %s; in a container --device %s)",
+			&os.PathError{Op: "open", Path: path, Err: err}, path, path)
+	}
+	req, err := unix.NewIfreq(name)
+	if err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	req.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI)
+	if err := unix.IoctlIfreq(fd, unix.TUNSETIFF, req); err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("making a TUN device (it needs CAP_NET_ADMIN in the new namespace): %w",
+			os.NewSyscallError("ioctl TUNSETIFF", err))
+	}
+	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		unix.Close(fd)
+		return nil, os.NewSyscallError("eventfd", err)
+	}
+	return &device{fd: fd, wake: wake, began: time.Now()}, nil
+}
+
+func (d *device) now() time.Duration { return time.Since(d.began) }
+
+// start serves s on a thread of its own until close.
+func (d *device) start(s *sim) {
+	d.done.Go(func() {
+		// The thread is never unlocked: it ends with the goroutine, and its
+		// timer slack with it.
+		runtime.LockOSThread()
+		// Without it a sleep lasts 50 µs longer; no reason to give up.
+		_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
+		d.serve(s)
+	})
+}
+
+// close ends the thread and the device.
+func (d *device) close() error {
+	d.stopped.Store(true)
+	_, err := unix.Write(d.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+	if err != nil {
+		return os.NewSyscallError("write eventfd", err)
+	}
+	d.done.Wait()
+	return errors.Join(
+		os.NewSyscallError("close", unix.Close(d.fd)),
+		os.NewSyscallError("close", unix.Close(d.wake)))
+}
+
+// serve reads packets and sends those that are due until stopped.
+func (d *device) serve(s *sim) {
+	buf := make([]byte, maxPacket)
+	for !d.stopped.Load() {
+		read := 0
+		for ; read < burst; read++ {
+			// What is due goes before the next packet read, so that a
+			// burst does not delay it.
+			s.flush(d.now())
+			size := d.read(buf)
+			if size <= 0 {
+				break
+			}
+			s.receive(buf[:size], d.now())
+		}
+		if read < burst {
+			d.sleep(s.flush(d.now()))
+		}
+	}
+}
+
+// read returns the size of a packet read into buf, or 0 if there is none. It
+// does not tell the scheduler of the call, as that never blocks.
+func (d *device) read(buf []byte) int {
+	n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(d.fd),
+		uintptr(unsafe.Pointer(unsafe.SliceData(buf))), uintptr(len(buf)))
+	if errno != 0 {
+		return 0 // EAGAIN, or EIO while the interface is down
+	}
+	return int(n)
+}
+
+// write hands a packet to the host. What the host refuses is counted.
+func (d *device) write(packet []byte) {
+	_, _, errno := unix.RawSyscall(unix.SYS_WRITE, uintptr(d.fd),
+		uintptr(unsafe.Pointer(unsafe.SliceData(packet))), uintptr(len(packet)))
+	if errno != 0 {
+		d.stats.failed.Add(1)
+		return
+	}
+	d.stats.sent.Add(1)
+}
+
+// inject is write for other goroutines than the device's.
+func (d *device) inject(packet []byte) error {
+	if _, err := unix.Write(d.fd, packet); err != nil {
+		d.stats.failed.Add(1)
+		return os.NewSyscallError("write", err)
+	}
+	d.stats.sent.Add(1)
+	return nil
+}
+
+// sleep blocks until a packet comes, close is called, or shortly before due
+// if there is a packet waiting.
+func (d *device) sleep(due time.Duration, waiting bool) {
+	var timeout *unix.Timespec
+	if waiting {
+		left := due - spinTime - d.now()
+		if left <= 0 {
+			return
+		}
+		ts := unix.NsecToTimespec(int64(left))
+		timeout = &ts
+	}
+	fds := []unix.PollFd{
+		{Fd: int32(d.fd), Events: unix.POLLIN},
+		{Fd: int32(d.wake), Events: unix.POLLIN},
+	}
+	// An interrupted sleep and a failed one look the same: the caller goes
+	// round again.
+	_, _ = unix.Ppoll(fds, timeout, nil)
+}
+
+// flood sends packets at a rate; see [Net.Flood].
+func (d *device) flood(ctx context.Context, rate, count int, build func(i int, b []byte) []byte) int {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	const pause = 100 * time.Microsecond
+	buf := make([]byte, 0, maxPacket)
+	begin := d.now()
+	for sent := 0; sent < count; {
+		if ctx.Err() != nil {
+			return sent
+		}
+		due := min(count, 1+int((d.now()-begin).Seconds()*float64(rate)))
+		for ; sent < due; sent++ {
+			buf = build(sent, buf[:0])
+			d.write(buf)
+		}
+		ts := unix.NsecToTimespec(int64(pause))
+		_ = unix.Nanosleep(&ts, nil) // interrupted or not, the clock decides
+	}
+	return count
+}
