@@ -44,7 +44,7 @@
 //	netsim.Packets(Packet{Edit: netsim.WrongID})        // wrong id; see Edit's functions
 //	netsim.Packets(Packet{From: other})                 // another host replies
 //	netsim.Packets(Packet{BadSum: true})                // wrong checksum
-//	netsim.Packets(Packet{Options: []byte{1, 1, 1, 1}}) // IP options
+//	netsim.Packets(Packet{Options: []byte{0, 0, 0, 0}}) // IP options
 //	netsim.Fail(router, Error{Kind: netsim.DestinationUnreachable, Code: 1})
 //	netsim.Fail(router, Error{Kind: netsim.PacketTooBig, Info: 1400})
 //	netsim.Fail(router, Error{Kind: netsim.TimeExceeded, Quote: Quote{Bytes: 8}})

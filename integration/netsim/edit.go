@@ -74,11 +74,11 @@ func quotedHeader(quote []byte) int {
 	return int(quote[0]&0x0f) * 4
 }
 
-// flip alters the bytes from..to-1, as far as there are such. The pattern is
-// its own inverse, has no sum of zero and is never the identity.
+// flip alters the bytes from..to-1, as far as there are such, each by another
+// pattern.
 func flip(b []byte, from, to int) []byte {
 	for i := from; i < min(to, len(b)); i++ {
-		b[i] ^= byte(i) | 1
+		b[i] ^= 0x81 + byte(i-from)<<1&0x7e
 	}
 	return b
 }

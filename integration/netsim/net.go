@@ -90,7 +90,8 @@ func (n *Net) Arrived() []Request { return n.sim.record.all() }
 // the error of ctx if that is done before.
 func (n *Net) Await(ctx context.Context, count int) error { return n.sim.record.await(ctx, count) }
 
-// Forget empties the record of arrivals. The numbers of the requests go on.
+// Forget empties the record of arrivals and begins to number the requests from
+// 0 again.
 func (n *Net) Forget() { n.sim.record.reset() }
 
 // Peak returns the largest number of recorded requests that arrived within any

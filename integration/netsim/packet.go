@@ -32,8 +32,8 @@ type Raw struct {
 	// TOS is the whole byte: DSCP in the upper six bits, ECN below.
 	TOS uint8
 	// Options holds IPv4 options, filled up to four bytes with End of Option
-	// List; in IPv6 they become a Destination Options header, filled up with
-	// Pad1. At most 40 bytes.
+	// List; in IPv6 those of a Destination Options header, filled up to eight
+	// with Pad1. At most 40 bytes. Up to six zeros are good for both families.
 	Options []byte
 	// Message is the ICMP message from its type on. What it holds as checksum
 	// does not matter: Append works it out.

@@ -2,6 +2,7 @@ package netsim
 
 import (
 	"context"
+	"net/netip"
 	"sync"
 	"time"
 )
@@ -15,6 +16,7 @@ type record struct {
 	mu      sync.Mutex // guards the fields below
 	chunks  [][]Request
 	count   int
+	numbers map[netip.Addr]int // the next number for each destination
 	waiters []waiter
 }
 
@@ -24,10 +26,15 @@ type waiter struct {
 	reached chan struct{} // closed then
 }
 
-// add takes down a request.
+// add numbers a request and takes it down.
 func (r *record) add(q *Request) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.numbers == nil {
+		r.numbers = map[netip.Addr]int{}
+	}
+	q.N = r.numbers[q.Dst]
+	r.numbers[q.Dst] = q.N + 1
 	last := len(r.chunks) - 1
 	if last < 0 || len(r.chunks[last]) == chunkSize {
 		r.chunks = append(r.chunks, make([]Request, 0, chunkSize))
@@ -81,11 +88,11 @@ func (r *record) all() []Request {
 	return out
 }
 
-// reset forgets all arrivals; counts begin at 0 again.
+// reset forgets all arrivals; numbers begin at 0 again.
 func (r *record) reset() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.chunks, r.count = nil, 0
+	r.chunks, r.count, r.numbers = nil, 0, nil
 }
 
 // peak returns the largest number of arrivals in a window, its end excluded.

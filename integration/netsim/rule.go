@@ -45,7 +45,8 @@ type Answer func(Request) []Packet
 type Request struct {
 	// At is when it arrived, on the clock of [Net.Now].
 	At time.Duration
-	// N is its number among the requests to Dst, from 0.
+	// N is its number among the requests to Dst, from 0, since the network
+	// began or [Net.Forget] was called.
 	N int
 	// Src and Dst are its addresses.
 	Src, Dst netip.Addr

@@ -17,7 +17,6 @@ type sim struct {
 	stats  counters
 	write  func(packet []byte) // hands a packet to the host
 
-	numbers map[netip.Addr]int
 	queue   queue
 	held    map[netip.Addr][]heldPacket
 	message []byte // buffer for an ICMP message
@@ -37,7 +36,7 @@ type counters struct {
 }
 
 func newSim(write func([]byte)) *sim {
-	s := &sim{write: write, numbers: map[netip.Addr]int{}, held: map[netip.Addr][]heldPacket{}}
+	s := &sim{write: write, held: map[netip.Addr][]heldPacket{}}
 	s.rules.Store(&table{})
 	return s
 }
@@ -50,8 +49,6 @@ func (s *sim) receive(packet []byte, now time.Duration) {
 		return
 	}
 	req.At = now
-	req.N = s.numbers[req.Dst]
-	s.numbers[req.Dst] = req.N + 1
 	s.stats.requests.Add(1)
 	rule := s.rules.Load().find(req.Dst)
 	s.record.add(&req)
