@@ -128,7 +128,9 @@ func (n *Net) Flood(ctx context.Context, rate, count int, build func(i int, b []
 func (n *Net) Unprivileged(cmd *exec.Cmd) { dropPrivileges(cmd) }
 
 // AllowDatagram says whether ICMP datagram sockets may be opened in the
-// simulated network, by net.ipv4.ping_group_range. At first they may.
+// simulated network, by net.ipv4.ping_group_range. At first they may. Where the
+// test was not started by root, they cannot be closed again, and the error
+// wraps errors.ErrUnsupported.
 func (n *Net) AllowDatagram(allowed bool) error { return allowDatagram(allowed) }
 
 // SetMTU changes the device's MTU, which is 65535 at first. IPv6 needs 1280.

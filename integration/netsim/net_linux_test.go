@@ -2,6 +2,7 @@ package netsim_test
 
 import (
 	"errors"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -191,9 +192,11 @@ func TestLoopbackAndLinkLocal(t *testing.T) {
 				t.Errorf("loopback reply %+v, want seq 1", r)
 			}
 		}
-		link, err := os.ReadFile("/sys/class/net/" + netsim.Interface + "/ifindex")
-		t.Logf("sysfs (which shows the namespace it was mounted in): %q, %v", link, err)
-		p6.set(unix.SOL_SOCKET, unix.SO_BINDTOIFINDEX, 2)
+		link, err := net.InterfaceByName(netsim.Interface)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p6.set(unix.SOL_SOCKET, unix.SO_BINDTOIFINDEX, link.Index)
 		p6.send(netip.MustParseAddr("fe80::2"), testID, 2, nil)
 		if r := p6.read(); r.seq() != 2 || r.from != netip.MustParseAddr("fe80::2") {
 			t.Errorf("link-local reply %+v, want seq 2 of fe80::2", r)
@@ -234,7 +237,11 @@ func TestUnprivileged(t *testing.T) {
 			{"nothing allowed", false, "raw: operation not permitted, datagram: permission denied"},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
-				if err := n.AllowDatagram(tt.allowed); err != nil {
+				err := n.AllowDatagram(tt.allowed)
+				if errors.Is(err, errors.ErrUnsupported) {
+					t.Skipf("netsim: cannot run here: %v", err)
+				}
+				if err != nil {
 					t.Fatal(err)
 				}
 				cmd := exec.Command(os.Args[0], "-test.run=^TestHelperProcess$", "-test.v")

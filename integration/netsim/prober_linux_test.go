@@ -2,6 +2,7 @@ package netsim_test
 
 import (
 	"encoding/binary"
+	"errors"
 	"net/netip"
 	"testing"
 	"time"
@@ -133,6 +134,9 @@ func (p *prober) read() reply {
 	p.t.Helper()
 	buf, oob := make([]byte, 1<<16), make([]byte, 512)
 	n, oobn, _, sa, err := unix.Recvmsg(p.fd, buf, oob, 0)
+	for errors.Is(err, unix.EINTR) {
+		n, oobn, _, sa, err = unix.Recvmsg(p.fd, buf, oob, 0)
+	}
 	if err != nil {
 		p.t.Fatalf("receiving: %v", err)
 	}

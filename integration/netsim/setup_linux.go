@@ -92,7 +92,12 @@ func writeSettings() error {
 // namespace has, or to none.
 func allowDatagram(allowed bool) error {
 	if !allowed {
-		return os.WriteFile(pathGroups, []byte("1 0"), 0)
+		err := os.WriteFile(pathGroups, []byte("1 0"), 0)
+		if errors.Is(err, unix.EINVAL) {
+			return fmt.Errorf("%w: only root can close datagram sockets again: "+
+				"group 1, which an empty range names, is not in this user namespace", errors.ErrUnsupported)
+		}
+		return err
 	}
 	err := os.WriteFile(pathGroups, []byte("0 2147483647"), 0)
 	if err == nil {
