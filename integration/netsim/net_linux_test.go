@@ -255,3 +255,35 @@ func TestUnprivileged(t *testing.T) {
 		}
 	})
 }
+
+// TestFragments sends requests that the kernel has to send in parts, and gets
+// replies larger than the device's MTU.
+func TestFragments(t *testing.T) {
+	netsim.Run(t, []netsim.Rule{all(true), all(false)}, func(t *testing.T, n *netsim.Net) {
+		eachFamily(t, func(t *testing.T, v4 bool) {
+			for _, tt := range []struct{ mtu, size int }{{65535, 65507}, {1500, 65507}, {1280, 1300}, {1280, 10}} {
+				n.Forget()
+				if err := n.SetMTU(tt.mtu); err != nil {
+					t.Fatal(err)
+				}
+				p := newProber(t, v4)
+				payload := make([]byte, tt.size)
+				for i := range payload {
+					payload[i] = byte(i * 7 >> 3)
+				}
+				to := addr(v4, "1")
+				p.send(to, testID, 1, payload)
+				if got := describe(p, p.read(), to, payload); got != "seq 1" {
+					t.Errorf("MTU %d, size %d: came back %s, want the true reply", tt.mtu, tt.size, got)
+				}
+				want := tt.size + 28
+				if !v4 {
+					want = tt.size + 48
+				}
+				if got := n.Arrived(); len(got) != 1 || got[0].Size != want {
+					t.Errorf("MTU %d, size %d: arrived %+v, want one of %d", tt.mtu, tt.size, got, want)
+				}
+			}
+		})
+	})
+}

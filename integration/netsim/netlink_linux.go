@@ -31,7 +31,7 @@ func setLink(index int, c linkChange) error {
 	if c.queue > 0 {
 		b = appendNumber(b, unix.IFLA_TXQLEN, c.queue)
 	}
-	return request(unix.RTM_NEWLINK, 0, b)
+	return routeRequest(unix.RTM_NEWLINK, 0, b)
 }
 
 // addAddr gives the interface an address, in IPv6 without looking for
@@ -45,7 +45,7 @@ func addAddr(index int, p netip.Prefix) error {
 	})
 	b = appendAttr(b, unix.IFA_LOCAL, p.Addr().AsSlice())
 	b = appendAttr(b, unix.IFA_ADDRESS, p.Addr().AsSlice())
-	return request(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL, b)
+	return routeRequest(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL, b)
 }
 
 // addRoute routes a prefix to the interface; source is what the host sends
@@ -62,7 +62,7 @@ func addRoute(index int, p netip.Prefix, source netip.Addr) error {
 	b = appendAttr(b, unix.RTA_DST, p.Addr().AsSlice())
 	b = appendAttr(b, unix.RTA_PREFSRC, source.AsSlice())
 	b = appendNumber(b, unix.RTA_OIF, index)
-	return request(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_EXCL, b)
+	return routeRequest(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_EXCL, b)
 }
 
 func familyOf(a netip.Addr) uint8 {
@@ -96,9 +96,9 @@ func appendAttr(b []byte, typ uint16, value []byte) []byte {
 	return b
 }
 
-// request sends a routing message and waits for the kernel's verdict, which is
+// routeRequest sends a routing message and waits for the kernel's verdict, which is
 // a unix.Errno.
-func request(typ, flags uint16, body []byte) error {
+func routeRequest(typ, flags uint16, body []byte) error {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
 	if err != nil {
 		return os.NewSyscallError("socket", err)

@@ -132,7 +132,7 @@ func (p *prober) send(to netip.Addr, id, seq int, payload []byte) {
 // read returns the next message that is not a request of the prober's own.
 func (p *prober) read() reply {
 	p.t.Helper()
-	buf, oob := make([]byte, 1<<16), make([]byte, 512)
+	buf, oob := make([]byte, 1<<17), make([]byte, 512)
 	n, oobn, _, sa, err := unix.Recvmsg(p.fd, buf, oob, 0)
 	for errors.Is(err, unix.EINTR) {
 		n, oobn, _, sa, err = unix.Recvmsg(p.fd, buf, oob, 0)

@@ -3,11 +3,11 @@ package netsim
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"io"
 	"os"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -119,19 +119,19 @@ func report(t *testing.T, status *os.File) {
 	})
 }
 
-// conclude makes of the child's end the end of the test t.
-func conclude(t *testing.T, err error, status string) {
-	t.Helper()
+// outcome makes of the child's end and status what the parent test says: why
+// it fails, or why it is skipped. Both are empty if all went well.
+func outcome(err error, status string) (failed, skip string) {
 	reason, cannot := strings.CutPrefix(status, statusCannot)
-	reason, _ = strings.CutSuffix(reason, statusSkipped) // the child skips then
 	switch {
 	case err != nil:
-		t.Fatalf("netsim: inside the namespaces: %v", err)
+		return fmt.Sprintf("netsim: inside the namespaces: %v", err), ""
 	case cannot:
-		t.Skip(cannotRun + reason)
+		return "", cannotRun + strings.TrimSuffix(reason, statusSkipped) // it skips then
 	case status == statusSkipped:
-		t.Skip("netsim: skipped inside the namespaces; the reason stands above")
+		return "", "netsim: skipped inside the namespaces; the reason stands above"
 	case status != statusRan:
-		t.Fatalf("netsim: the test did not run inside the namespaces: status %s", strconv.Quote(status))
+		return fmt.Sprintf("netsim: the test did not run inside the namespaces: status %q", status), ""
 	}
+	return "", ""
 }

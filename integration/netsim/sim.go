@@ -17,10 +17,11 @@ type sim struct {
 	stats  counters
 	write  func(packet []byte) // hands a packet to the host
 
-	queue   queue
-	held    map[netip.Addr][]heldPacket
-	message []byte // buffer for an ICMP message
-	packet  []byte // buffer for an IP packet
+	fragments assembler
+	queue     queue
+	held      map[netip.Addr][]heldPacket
+	message   []byte // buffer for an ICMP message
+	packet    []byte // buffer for an IP packet
 }
 
 // heldPacket waits for a later request to its address.
@@ -43,6 +44,9 @@ func newSim(write func([]byte)) *sim {
 
 // receive answers one packet that came out of the host at the time now.
 func (s *sim) receive(packet []byte, now time.Duration) {
+	if packet = s.fragments.add(packet); packet == nil {
+		return
+	}
 	req, ok := parse(packet)
 	if !ok {
 		s.stats.other.Add(1)
