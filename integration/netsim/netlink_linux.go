@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -96,23 +97,49 @@ func appendAttr(b []byte, typ uint16, value []byte) []byte {
 	return b
 }
 
-// routeRequest sends a routing message and waits for the kernel's verdict, which is
-// a unix.Errno.
+// routeRequest sends a routing message and waits for the kernel's verdict, which
+// is a unix.Errno.
 func routeRequest(typ, flags uint16, body []byte) error {
+	_, err := exchange(typ, flags|unix.NLM_F_ACK, body)
+	return err
+}
+
+// isLocal tells whether packets to the address a of the interface are
+// delivered to this host.
+func isLocal(index int, a netip.Addr) (bool, error) {
+	b := appendStruct(nil, unix.RtMsg{Family: familyOf(a), Dst_len: uint8(a.BitLen())})
+	b = appendAttr(b, unix.RTA_DST, a.AsSlice())
+	if a.IsLinkLocalUnicast() {
+		b = appendNumber(b, unix.RTA_OIF, index)
+	}
+	reply, err := exchange(unix.RTM_GETROUTE, 0, b)
+	if err != nil {
+		return false, err
+	}
+	const at = unix.SizeofNlMsghdr + int(unsafe.Offsetof(unix.RtMsg{}.Type))
+	if len(reply) <= at {
+		return false, errors.New("netlink: a route without a type")
+	}
+	return reply[at] == unix.RTN_LOCAL, nil
+}
+
+// exchange sends a routing message and returns the answer to it, or the error
+// that the kernel gives as one.
+func exchange(typ, flags uint16, body []byte) ([]byte, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
 	if err != nil {
-		return os.NewSyscallError("socket", err)
+		return nil, os.NewSyscallError("socket", err)
 	}
 	defer unix.Close(fd)
 	b := appendStruct(nil, unix.NlMsghdr{
 		Len:   uint32(unix.SizeofNlMsghdr + len(body)),
 		Type:  typ,
-		Flags: flags | unix.NLM_F_REQUEST | unix.NLM_F_ACK,
+		Flags: flags | unix.NLM_F_REQUEST,
 		Seq:   1,
 	})
 	b = append(b, body...)
 	if err := unix.Sendto(fd, b, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return os.NewSyscallError("sendto", err)
+		return nil, os.NewSyscallError("sendto", err)
 	}
 	buf := make([]byte, 4096)
 	for {
@@ -121,17 +148,20 @@ func routeRequest(typ, flags uint16, body []byte) error {
 			continue
 		}
 		if err != nil {
-			return os.NewSyscallError("recvfrom", err)
+			return nil, os.NewSyscallError("recvfrom", err)
 		}
-		return verdict(buf[:n])
+		return buf[:n], verdict(buf[:n])
 	}
 }
 
-// verdict reads an acknowledgement.
+// verdict returns the error in an answer, if it is one.
 func verdict(b []byte) error {
 	const end = unix.SizeofNlMsghdr + 4
-	if len(b) < end || binary.NativeEndian.Uint16(b[4:]) != unix.NLMSG_ERROR {
-		return errors.New("netlink: not an acknowledgement")
+	if len(b) < end {
+		return errors.New("netlink: answer cut short")
+	}
+	if binary.NativeEndian.Uint16(b[4:]) != unix.NLMSG_ERROR {
+		return nil
 	}
 	if code := int32(binary.NativeEndian.Uint32(b[unix.SizeofNlMsghdr:])); code != 0 {
 		return unix.Errno(-code)

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -107,6 +108,24 @@ func allowDatagram(allowed bool) error {
 	return os.WriteFile(pathGroups, []byte("0 0"), 0)
 }
 
+// awaitLocal returns when packets to the address a are delivered. The kernel
+// does not wait for that itself: it inserts the route of an IPv6 address from
+// a work queue (addrconf_dad_work), even where no duplicate is looked for.
+func awaitLocal(index int, a netip.Addr) error {
+	const tries, pause = 5000, time.Millisecond
+	for range tries {
+		local, err := isLocal(index, a)
+		if err != nil && !errors.Is(err, unix.ENETUNREACH) {
+			return fmt.Errorf("looking up the route to %v: %w", a, err)
+		}
+		if local {
+			return nil
+		}
+		time.Sleep(pause)
+	}
+	return fmt.Errorf("the kernel does not make the address %v its own", a)
+}
+
 // setMTU changes the device's MTU.
 func (d *device) setMTU(mtu int) error { return setLink(d.index, linkChange{mtu: mtu}) }
 
@@ -119,9 +138,13 @@ func (d *device) setUp(up bool) error {
 		return nil
 	}
 	for _, a := range strings.Fields("198.18.0.1/32 198.18.0.2/32 2001:db8::1/128 2001:db8::2/128 fe80::1/64") {
-		err := addAddr(d.index, netip.MustParsePrefix(a))
+		p := netip.MustParsePrefix(a)
+		err := addAddr(d.index, p)
 		if err != nil && !errors.Is(err, unix.EEXIST) {
 			return fmt.Errorf("adding the address %s: %w", a, err)
+		}
+		if err := awaitLocal(d.index, p.Addr()); err != nil {
+			return err
 		}
 	}
 	for _, r := range []struct{ prefix, source string }{
