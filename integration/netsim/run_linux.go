@@ -100,7 +100,10 @@ func childCommand(t *testing.T, userNamespace bool) *exec.Cmd {
 		left = max(time.Until(end), time.Second)
 	}
 	cmd := exec.CommandContext(t.Context(), binary, childArgs(t.Name(), left, flag.CommandLine)...)
-	cmd.Env = append(os.Environ(), childEnv+"="+t.Name())
+	cmd.Env = append(os.Environ(), childEnv+"="+t.Name(),
+		// A program built with the race detector waits a second at its end
+		// for other threads' reports, which adds up over many tests.
+		"GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=50")
 	cmd.WaitDelay = graceTime
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET, Pdeathsig: unix.SIGKILL}
 	if userNamespace {
