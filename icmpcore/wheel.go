@@ -121,11 +121,8 @@ func (w *wheel) advance(now int64, due func(int32)) {
 // step moves to the next tick up to target+1 at which something may be, and
 // brings the nodes of coarser slots down when their time begins.
 func (w *wheel) step(target int64) {
-	next := w.tick + 1
-	if s := nextUsed(&w.used[0], int(next&(levelSlots-1))); next&(levelSlots-1) != 0 {
-		next += int64(s) - next&(levelSlots-1)
-	}
-	w.tick = min(next, target+1)
+	next, _ := w.next()
+	w.tick = min(max(next>>tickBits, w.tick+1), target+1)
 	for level := 1; level < wheelLevels && w.tick&(1<<(levelBits*level)-1) == 0; level++ {
 		w.cascade(level, int(w.tick>>(levelBits*level))&(levelSlots-1))
 	}

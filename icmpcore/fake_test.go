@@ -1,0 +1,214 @@
+package icmpcore
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+)
+
+// fakeConn is a network in memory, for virtual time: what is sent to it is
+// answered by script.
+type fakeConn struct {
+	t      *testing.T
+	key    uint16
+	script func(r sent) []answer
+	refuse func(r sent) error // why a request is not sent, if not nil
+	source Timestamps
+
+	some chan struct{}
+
+	mu      sync.Mutex
+	arrived []event
+	sent    []sent
+	gone    error
+	closed  bool
+}
+
+// sent is a request as the fake network saw it.
+type sent struct {
+	n       int // which one of all, from 0
+	addr    netip.Addr
+	family  Family
+	at      time.Time
+	seq     uint16
+	number  int // of its series
+	size    int
+	cookie  uint64
+	message []byte // ICMP message
+}
+
+// answer is something that comes back after a time.
+type answer struct {
+	after time.Duration
+	ev    event
+}
+
+func newFake(t *testing.T, script func(sent) []answer) *fakeConn {
+	return &fakeConn{t: t, key: 0x1234, script: script, some: make(chan struct{}, 1), source: TimestampsKernel}
+}
+
+// openFake opens a Pinger on c, to be closed at the end of the test.
+func openFake(t *testing.T, c *fakeConn, cfg Config) *Pinger {
+	t.Helper()
+	p := newPinger(c, cfg, systemClock())
+	t.Cleanup(func() {
+		if err := p.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	})
+	return p
+}
+
+func (c *fakeConn) socket(Family) (SocketKind, error) { return SocketRaw, nil }
+func (c *fakeConn) id(Family) uint16                  { return c.key }
+func (c *fakeConn) prepare(*profile, Family) error    { return nil }
+func (c *fakeConn) stamps() Timestamps                { return c.source }
+
+func (c *fakeConn) send(f Family, reqs []request) (int, error) {
+	for i, r := range reqs {
+		message := make([]byte, headSize)
+		putHead((*[headSize]byte)(message), FamilyIPv4, c.key, r.seq, r.cookie, r.prof.sum)
+		message = append(message, r.prof.payload...)
+		c.mu.Lock()
+		s := sent{n: len(c.sent), addr: r.addr, family: f, at: time.Now(), seq: r.seq, number: int(r.number),
+			size: len(message) - icmpHeaderSize, cookie: r.cookie, message: message}
+		c.mu.Unlock()
+		if c.refuse != nil {
+			if err := c.refuse(s); err != nil {
+				return i, err
+			}
+		}
+		c.mu.Lock()
+		c.sent = append(c.sent, s)
+		c.mu.Unlock()
+		if c.source == TimestampsKernel {
+			c.arrive(event{kind: eventStamp, slot: r.slot, number: r.number, stamp: time.Now().UnixNano()})
+		}
+		for _, a := range c.script(s) {
+			if a.after == 0 {
+				c.arrive(a.ev)
+				continue
+			}
+			time.AfterFunc(a.after, func() { c.arrive(a.ev) })
+		}
+	}
+	return len(reqs), nil
+}
+
+func (c *fakeConn) arrive(ev event) {
+	if ev.kind != eventStamp && c.source > TimestampsUser {
+		ev.stamp = time.Now().UnixNano()
+	}
+	c.mu.Lock()
+	c.arrived = append(c.arrived, ev)
+	c.mu.Unlock()
+	c.wake()
+}
+
+func (c *fakeConn) receive() ([]event, bool, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	evs := c.arrived
+	c.arrived = nil
+	return evs, false, c.gone
+}
+
+func (c *fakeConn) wait(d time.Duration, nap bool) {
+	var timer <-chan time.Time
+	if d >= 0 {
+		timer = time.After(d)
+	}
+	some := c.some
+	if nap {
+		some = nil
+	}
+	select {
+	case <-some:
+	case <-timer:
+	}
+}
+
+func (c *fakeConn) wake() {
+	select {
+	case c.some <- struct{}{}:
+	default:
+	}
+}
+
+func (c *fakeConn) close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	return nil
+}
+
+// requests returns what was sent so far.
+func (c *fakeConn) requests() []sent {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]sent(nil), c.sent...)
+}
+
+// reply is the true answer to r.
+func (r sent) reply() event {
+	message := append([]byte(nil), r.message...)
+	message[0] = replyType(r.family)
+	message[2], message[3] = 0, 0
+	binary.BigEndian.PutUint16(message[2:], ^fold(sum16(message)))
+	return event{kind: eventReply, family: r.family, from: r.addr, message: message, ttl: 57, tos: 46 << 2, unverified: true}
+}
+
+// altered is the true answer with one byte changed and the checksum right.
+func (r sent) altered(offset int) event {
+	ev := r.reply()
+	ev.message[offset] ^= 0x55
+	ev.message[2], ev.message[3] = 0, 0
+	binary.BigEndian.PutUint16(ev.message[2:], ^fold(sum16(ev.message)))
+	return ev
+}
+
+// errored is an ICMP error about r that quotes that much of its payload.
+func (r sent) errored(typ, code, quoted int) event {
+	return event{kind: eventError, family: r.family, from: netip.MustParseAddr("198.18.255.1"), err: icmpError{
+		typ: typ, code: code, to: r.addr,
+		request: echoMessage{id: 0x1234, seq: r.seq, payload: r.message[icmpHeaderSize:][:quoted]},
+	}}
+}
+
+// after answers every request with ev after a time.
+func after(d time.Duration, ev func(sent) event) func(sent) []answer {
+	return func(r sent) []answer { return []answer{{d, ev(r)}} }
+}
+
+// leftovers reports what of any series is left in the tables of p, which must
+// be at rest.
+func leftovers(p *Pinger) error {
+	e := p.engine
+	for i, l := range e.live {
+		if l.running {
+			return fmt.Errorf("slot %d runs", i)
+		}
+	}
+	for _, h := range e.index.heads {
+		if h >= 0 {
+			return fmt.Errorf("the index by address holds slot %d", h)
+		}
+	}
+	for _, l := range e.lanes {
+		if len(l.reqs) > 0 {
+			return fmt.Errorf("%d requests wait to be sent", len(l.reqs))
+		}
+	}
+	if e.index.count != 0 || e.wheel.count != 0 || e.flying != 0 {
+		return fmt.Errorf("%d series in the index, %d timers, %d echoes in flight", e.index.count, e.wheel.count, e.flying)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.free) != p.used {
+		return fmt.Errorf("%d of %d slots are free", len(p.free), p.used)
+	}
+	return nil
+}

@@ -1,0 +1,154 @@
+package icmpcore
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"net/netip"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func exampleResult() PingResult {
+	r := PingResult{
+		Host: "gw.example", Addr: testAddr4, Sent: 5, Received: 4,
+		RTTs: []time.Duration{6200 * time.Microsecond, 4400 * time.Microsecond, 4500 * time.Microsecond, 4400 * time.Microsecond},
+		TTL:  57, Hops: hops(57), OSGuess: osGuess(57), ReplyDSCP: 46, Duplicates: 1, Late: 2, Reordered: 3, Corrupt: 4,
+		Timestamps: TimestampsKernel, Socket: SocketRaw,
+		Start: time.Date(2026, 11, 24, 12, 0, 0, 123456789, time.UTC), Duration: 1500 * time.Millisecond,
+		Errors: []EchoError{{Seq: 3, Kind: ErrorTimeExceeded, Type: 11, Message: "time to live exceeded in transit", From: netip.MustParseAddr("198.18.255.1")}},
+	}
+	r.fillStatistics()
+	return r
+}
+
+func TestJSON(t *testing.T) {
+	failed := PingResult{Host: "no \"such\"\nhost", Start: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC), Err: errors.New("resolve: no such host")}
+	unsent := PingResult{Host: "198.18.0.1", Addr: testAddr4, Sent: 1, Loss: 100, Socket: SocketDatagram, Start: failed.Start,
+		Errors: []EchoError{{Seq: 1, Kind: ErrorSend, Message: "network is unreachable", send: errors.New("x")}}}
+	tests := []struct {
+		name string
+		r    PingResult
+		want string
+	}{
+		{"replies", exampleResult(), `{"sent":5,"received":4,"loss":20,"min":0.0044,"max":0.0062,"mean":0.004875,"median":0.00445,` +
+			`"jitter":0.00088459,"rtt_list":[0.0062,0.0044,0.0045,0.0044],"ttl":57,"hops":8,"os_guess":"Linux/Unix/BSD/macOS/Android",` +
+			`"p95":0.005945,"host":"gw.example","address":"198.18.0.1","family":"ipv4","start":"2026-11-24T12:00:00.123456789Z","duration":1.5,` +
+			`"p50":0.00445,"p90":0.00569,"p99":0.006149,"ipdv":0.000666667,"duplicates":1,"late":2,"reordered":3,"reply_dscp":46,` +
+			`"timestamps":"kernel","socket":"raw","errors":[{"seq":3,"type":"time_exceeded","code":0,"message":"time to live exceeded in transit",` +
+			`"from":"198.18.255.1"}],"corrupt":4}`},
+		{"could not be pinged", failed, `{"sent":0,"received":0,"loss":null,"min":null,"max":null,"mean":null,"median":null,"jitter":null,` +
+			`"rtt_list":[],"ttl":null,"hops":null,"os_guess":null,"p95":null,"host":"no \"such\"\nhost","address":null,"family":null,` +
+			`"start":"2026-11-24T12:00:00Z","duration":0,"p50":null,"p90":null,"p99":null,"ipdv":null,"duplicates":0,"late":0,"reordered":0,` +
+			`"reply_dscp":null,"timestamps":null,"socket":null,"errors":[],"corrupt":0,"error":"resolve: no such host"}`},
+		{"could not be sent", unsent, `{"sent":1,"received":0,"loss":100,"min":null,"max":null,"mean":null,"median":null,"jitter":null,` +
+			`"rtt_list":[],"ttl":null,"hops":null,"os_guess":null,"p95":null,"host":"198.18.0.1","address":"198.18.0.1","family":"ipv4",` +
+			`"start":"2026-11-24T12:00:00Z","duration":0,"p50":null,"p90":null,"p99":null,"ipdv":null,"duplicates":0,"late":0,"reordered":0,` +
+			`"reply_dscp":null,"timestamps":null,"socket":"datagram","errors":[{"seq":1,"type":"send","code":null,` +
+			`"message":"network is unreachable","from":null}],"corrupt":0}`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := json.Marshal(tt.r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, string(got)); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+		})
+	}
+}
+
+func FuzzAppendJSON(f *testing.F) {
+	f.Add("host", "message", int64(1234567), 3, 2)
+	f.Add("\x00\xff\u2028", "\"\\", int64(-1), -1, 0)
+	f.Fuzz(func(t *testing.T, host, message string, ns int64, sent, received int) {
+		r := PingResult{Host: host, Sent: sent, Received: received, Min: time.Duration(ns), RTTs: []time.Duration{time.Duration(ns)},
+			Errors: []EchoError{{Message: message}}, Err: errors.New(message)}
+		var got struct {
+			Host string
+			RTTs []float64 `json:"rtt_list"`
+		}
+		b := r.AppendJSON(nil)
+		if err := json.Unmarshal(b, &got); err != nil {
+			t.Fatalf("%v: %s", err, b)
+		}
+		if want := strings.ToValidUTF8(host, "\uFFFD"); strings.ToValidUTF8(got.Host, "\uFFFD") != want && !strings.Contains(got.Host, "\uFFFD") {
+			t.Errorf("host = %q, want %q", got.Host, want)
+		}
+	})
+}
+
+func TestFailure(t *testing.T) {
+	router, other := netip.MustParseAddr("198.18.255.1"), netip.MustParseAddr("198.18.255.2")
+	unreachable := EchoError{Seq: 1, Kind: ErrorDestinationUnreachable, Type: 3, Code: 1, Message: "host unreachable", From: router}
+	expired := EchoError{Seq: 2, Kind: ErrorTimeExceeded, Type: 11, Message: "expired", From: other}
+	big := EchoError{Kind: ErrorPacketTooBig, MTU: 1400, Message: "packet too big, MTU 1400", From: router}
+	refused := &SendError{Addr: testAddr4, Err: os.NewSyscallError("sendmmsg", syscall.EPERM)}
+	cancelled := errors.New("cancelled")
+	tests := []struct {
+		name string
+		r    PingResult
+		want error
+	}{
+		{"a reply", PingResult{Sent: 3, Received: 1, Errors: []EchoError{expired}}, nil},
+		{"silence", PingResult{Sent: 3}, ErrTimeout},
+		{"what came most", PingResult{Sent: 5, Errors: []EchoError{unreachable, expired, expired}},
+			&TimeExceeded{Message: "expired", From: other}},
+		{"the first of equals", PingResult{Sent: 5, Errors: []EchoError{unreachable, expired}},
+			&DestinationUnreachable{Code: 1, Message: "host unreachable", From: router}},
+		{"too big", PingResult{Sent: 5, Errors: []EchoError{big}}, &PacketTooBig{MTU: 1400, Message: big.Message, From: router}},
+		{"refused", PingResult{Sent: 1, Errors: []EchoError{{Kind: ErrorSend, send: refused}}}, refused},
+		{"not tried", PingResult{Err: cancelled}, cancelled},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := tt.r.Failure()
+			if tt.want == nil || tt.want == ErrTimeout || tt.want == cancelled {
+				if got != tt.want {
+					t.Errorf("Failure = %v, want %v", got, tt.want)
+				}
+				return
+			}
+			if got == nil || got.Error() != tt.want.Error() || !cmp.Equal(got, tt.want, cmp.Comparer(func(a, b netip.Addr) bool { return a == b }), cmp.Comparer(func(a, b error) bool { return a.Error() == b.Error() })) {
+				t.Errorf("Failure = %#v, want %#v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestErrorsWrap(t *testing.T) {
+	eperm := os.NewSyscallError("socket", syscall.EPERM)
+	for _, err := range []error{newPermissionError(SocketAuto, eperm), &SendError{Addr: testAddr4, Err: eperm}, &ResolveError{Host: "x", Err: eperm}} {
+		if !errors.Is(err, fs.ErrPermission) {
+			t.Errorf("%T does not wrap what the system said", err)
+		}
+	}
+	text := newPermissionError(SocketAuto, eperm).Error()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"setcap cap_net_raw+ep " + exe, "net.ipv4.ping_group_range", "operation not permitted"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q does not say %q", text, want)
+		}
+	}
+}
+
+func TestResultString(t *testing.T) {
+	r := exampleResult()
+	if got, want := r.String(), "gw.example (198.18.0.1): 5 sent, 4 received, 20% loss, rtt min/mean/max/jitter 4.4ms/4.875ms/6.2ms/884.59µs"; got != want {
+		t.Errorf("String = %q, want %q", got, want)
+	}
+	lost := PingResult{Host: "198.18.0.1", Addr: testAddr4, Sent: 2, Loss: 100, Errors: []EchoError{{Kind: ErrorTimeExceeded, Message: "expired", From: testAddr4}}}
+	if got, want := lost.String(), "198.18.0.1: 2 sent, 0 received, 100% loss: expired, reported by 198.18.0.1"; got != want {
+		t.Errorf("String = %q, want %q", got, want)
+	}
+}
