@@ -31,6 +31,12 @@ type Config struct {
 	// than Linux have, on Linux too. It has no kernel stamps and gives no
 	// ICMP errors on datagram sockets.
 	Portable bool
+
+	// Opened, if not nil, is called once, when the sockets are open and
+	// nothing has been read from them yet (the portable socket may have
+	// begun): the moment to give up privileges. Where it fails, Open closes
+	// the sockets and returns its error.
+	Opened func() error
 }
 
 // Target is a host and the address that is probed for it.
@@ -105,6 +111,11 @@ func Open(cfg Config) (*Pinger, error) {
 	c, err := open(cfg.Socket)
 	if err != nil {
 		return nil, err
+	}
+	if cfg.Opened != nil {
+		if err := cfg.Opened(); err != nil {
+			return nil, errors.Join(err, c.close())
+		}
 	}
 	return newPinger(c, cfg, systemClock()), nil
 }
