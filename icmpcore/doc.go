@@ -38,11 +38,12 @@
 // as well. [Open] tries raw first; where neither is allowed its error is a
 // [*PermissionError] that names both cures.
 //
-// Both kinds give the same results, but for this: the kernel checks the
-// checksums of a datagram socket's packets and drops what is wrong, as it does
-// for IPv6 on both kinds, so that such a reply is lost there and corrupt on a
-// raw IPv4 socket; and a datagram socket of a kernel before 6.x may report an
-// ICMP error without the router that sent it.
+// Both kinds give the same results but for what Linux does not let a datagram
+// socket have: the kernel checks its packets' checksums and drops what is wrong
+// (as it does for IPv6 on both kinds), so that such a reply is lost there and
+// corrupt on a raw IPv4 socket; it is not told of IPv4's "fragment reassembly
+// time exceeded"; and over IPv6 it cannot choose [Options.Source], which is
+// then an error.
 //
 // # Clocks
 //

@@ -217,6 +217,10 @@ func (s *sock) setDontFragment(on bool) error {
 // prepare makes the control messages of a profile.
 func (c *linuxConn) prepare(p *profile, f Family) error {
 	o, index := p.opts, 0
+	if o.Source.IsValid() && f == FamilyIPv6 && c.sock(f).kind == SocketDatagram {
+		// ping_v6_sendmsg takes the socket's own address whatever it is told
+		return &OptionError{Field: "source", Value: o.Source.String(), Want: "a raw socket: Linux lets an IPv6 datagram socket not choose"}
+	}
 	if o.Interface != "" {
 		ifi, err := net.InterfaceByName(o.Interface)
 		if err != nil {
