@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pingtel/pingtel/icmpcore"
+	"github.com/pingtel/pingtel/internal/nagios"
+	"github.com/pingtel/pingtel/internal/sweep"
+)
+
+// The defaults of check's own flags.
+const (
+	defaultTotal    = 10 * time.Second // below the ten seconds and more after which schedulers kill
+	maxTotal        = 24 * time.Hour
+	defaultWarnRTT  = 100 * time.Millisecond
+	defaultCritRTT  = 500 * time.Millisecond
+	defaultWarnLoss = 20
+	defaultCritLoss = 60
+)
+
+// checkFlags are the flags of check.
+type checkFlags struct {
+	probeFlags
+	count                  int
+	warn, crit             nagios.Level // without jitter
+	warnJitter, critJitter time.Duration
+	total                  time.Duration
+	quiet                  bool
+}
+
+func newCheckCommand() *cobra.Command {
+	flags := &checkFlags{
+		count: defaultCheckCount, total: defaultTotal,
+		warn: nagios.Level{RTT: defaultWarnRTT, Loss: defaultWarnLoss},
+		crit: nagios.Level{RTT: defaultCritRTT, Loss: defaultCritLoss},
+	}
+	cmd := &cobra.Command{
+		Use:   "check HOST...",
+		Short: "Check hosts for a Nagios-style scheduler",
+		Long: `Check hosts by thresholds, in the manner of a Nagios plugin: one status line with
+performance data, exit status 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
+
+A value at or above its threshold alerts; the worst host decides, critical before
+warning before unknown before OK. A host that never replied is judged by its loss.
+Of -w and -c, RTT or loss may stand alone; the other keeps its default.
+Performance data: rta and jitter in ms, pl in %, U where there is no value; with
+several hosts the host's name stands before the label.
+Durations are seconds (0.5) or have a unit (500ms).`,
+		Example: `  pingtel check 192.0.2.1
+  pingtel check -w 100ms,20% -c 500ms,60% --warn-jitter 10ms 192.0.2.1 2001:db8::1
+  pingtel check --quiet -f hosts.txt    # from cron: mail only in trouble`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error { return flags.run(cmd, args) },
+	}
+	flags.register(cmd)
+	return cmd
+}
+
+// register adds check's own flags and those it shares with ping.
+func (f *checkFlags) register(cmd *cobra.Command) {
+	set := cmd.Flags()
+	level := func(dst *nagios.Level, name, short, usage string) {
+		set.VarP(&flagValue[nagios.Level]{dst, levelOver(*dst), formatLevel, name, "rtt,loss%", &f.faults}, name, short, usage)
+	}
+	level(&f.warn, "warning", "w", "mean RTT and loss at which to warn")
+	level(&f.crit, "critical", "c", "mean RTT and loss that are critical")
+	jitter := func(dst *time.Duration, name, usage string) {
+		set.Var(&flagValue[time.Duration]{dst, durationIn(time.Microsecond, maxTimeout), hideZeroDuration, name, "duration", &f.faults}, name, usage)
+	}
+	jitter(&f.warnJitter, "warn-jitter", "jitter at which to warn (default: none)")
+	jitter(&f.critJitter, "crit-jitter", "jitter that is critical (default: none)")
+	set.VarP(&flagValue[int]{&f.count, intIn(1, maxCount, ""), strconv.Itoa, "count", "number", &f.faults},
+		"count", "n", "echoes to each host")
+	f.probeFlags.register(cmd)
+	set.Var(&flagValue[time.Duration]{&f.total, durationIn(minDuration, maxTotal), formatDuration, "timeout-total", "duration", &f.faults},
+		"timeout-total", "when to end, whatever is missing")
+	set.BoolVarP(&f.quiet, "quiet", "q", false, "print nothing when all is OK")
+}
+
+// levelOver reads RTT,LOSS%. The part that is not given keeps its default:
+// were it not judged, a dead host would pass for well.
+func levelOver(level nagios.Level) func(string) (nagios.Level, error) {
+	return func(text string) (nagios.Level, error) {
+		rtt, loss, err := nagios.ParsePair(text, parseDuration)
+		if err != nil {
+			return nagios.Level{}, err
+		}
+		over := level
+		if rtt > 0 {
+			over.RTT = rtt
+		}
+		if loss > 0 {
+			over.Loss = loss
+		}
+		return over, nil
+	}
+}
+
+func formatLevel(l nagios.Level) string {
+	return fmt.Sprintf("%v,%v%%", l.RTT, l.Loss)
+}
+
+func hideZeroDuration(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return formatDuration(d)
+}
+
+// finish reports every fault of the flags.
+func (f *checkFlags) finish(cmd *cobra.Command, args []string) (nagios.Thresholds, error) {
+	t := nagios.Thresholds{Warn: f.warn, Crit: f.crit}
+	t.Warn.Jitter, t.Crit.Jitter = f.warnJitter, f.critJitter
+	f.opts.Count = f.count
+	f.faults.add(t.Validate())
+	for name, level := range map[string]nagios.Level{"warning": f.warn, "critical": f.crit} {
+		if cmd.Flags().Changed(name) && level.RTT > f.opts.Timeout {
+			f.faults.add(fmt.Errorf("--%s RTT %v is never reached: want it at or below --timeout, %v", name, level.RTT, f.opts.Timeout))
+		}
+	}
+	if takes := time.Duration(f.count-1)*f.opts.Interval + f.opts.Timeout; takes > f.total {
+		f.faults.add(fmt.Errorf("--timeout-total %v is too short: %d echoes take up to %v", f.total, f.count, takes))
+	}
+	return t, f.probeFlags.finish(args)
+}
+
+// run checks all hosts and prints the status line.
+func (f *checkFlags) run(cmd *cobra.Command, args []string) error {
+	thresholds, err := f.finish(cmd, args)
+	if err != nil {
+		return err
+	}
+	source, closer, err := f.hosts(args, cmd.InOrStdin())
+	if err != nil {
+		return err
+	}
+	defer closer.Close() // was only read
+	pinger, err := icmpcore.Open(f.config)
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithTimeout(cmd.Context(), f.total)
+	defer stop()
+	c := &collection{results: make(map[string][]icmpcore.PingResult)}
+	if err := sweep.New(pinger, f.opts, c.add).Run(ctx, c.note(source)); err != nil {
+		return fmt.Errorf("hosts: %w", err)
+	}
+	verdicts := c.verdicts(thresholds)
+	if len(verdicts) == 0 {
+		return errors.New("no host was checked: the file names none in time")
+	}
+	return f.print(cmd.OutOrStdout(), verdicts)
+}
+
+// print writes the status line, or nothing where all is well and -q asks it.
+func (f *checkFlags) print(stdout io.Writer, verdicts []nagios.Verdict) error {
+	worst := nagios.Worst(verdicts)
+	if worst == nagios.OK && f.quiet {
+		return nil
+	}
+	if _, err := fmt.Fprintln(stdout, nagios.Line(verdicts)); err != nil {
+		return fmt.Errorf("write status line: %w", err)
+	}
+	if worst == nagios.OK {
+		return nil
+	}
+	return exitStatus(worst)
+}
+
+// collection gathers results and puts them in the order of the hosts.
+type collection struct {
+	mu      sync.Mutex // guards the fields below
+	hosts   []string   // in the order given
+	results map[string][]icmpcore.PingResult
+}
+
+// note remembers the hosts that a source gives.
+func (c *collection) note(source sweep.Source) sweep.Source {
+	return func(yield func([]byte) error) error {
+		return source(func(host []byte) error {
+			c.mu.Lock()
+			c.hosts = append(c.hosts, string(host))
+			c.mu.Unlock()
+			return yield(host)
+		})
+	}
+}
+
+func (c *collection) add(r icmpcore.PingResult) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.results[r.Host] = append(c.results[r.Host], r)
+}
+
+// verdicts judges every host, also those that time did not suffice for.
+func (c *collection) verdicts(t nagios.Thresholds) []nagios.Verdict {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	verdicts := make([]nagios.Verdict, 0, len(c.hosts))
+	for _, host := range c.hosts {
+		r, unfinished := icmpcore.PingResult{Host: host}, true
+		if got := c.results[host]; len(got) > 0 {
+			r, c.results[host] = got[0], got[1:]
+			unfinished = errors.Is(r.Err, net.ErrClosed) || errors.Is(r.Err, context.DeadlineExceeded) || errors.Is(r.Err, context.Canceled)
+		}
+		verdicts = append(verdicts, nagios.Judge(r, t, unfinished))
+	}
+	return verdicts
+}

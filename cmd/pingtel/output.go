@@ -1,0 +1,99 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+)
+
+// flushDelay is how long a line may wait for company: too short to be seen,
+// long enough that many lines share a write.
+const flushDelay = 20 * time.Millisecond
+
+// output writes lines to stdout from several goroutines, buffered and flushed
+// soon. The first failure is kept and told; what comes after it is dropped.
+type output struct {
+	failed func() // called once, when stdout has failed
+	erase  func() // called before something is written; may be nil
+
+	mu      sync.Mutex // guards the fields below, and is held while stdout is written
+	w       *bufio.Writer
+	err     error
+	timer   *time.Timer
+	waiting bool // the timer runs
+}
+
+func newOutput(w io.Writer, failed func()) *output {
+	o := &output{failed: failed, w: bufio.NewWriterSize(w, 64<<10)}
+	o.timer = time.AfterFunc(time.Hour, o.flush)
+	o.timer.Stop()
+	return o
+}
+
+// put writes lines. o.mu is held.
+func (o *output) put(b []byte) {
+	if o.err != nil || len(b) == 0 {
+		return
+	}
+	if o.erase != nil && o.w.Buffered()+len(b) > o.w.Size() {
+		o.erase()
+	}
+	if _, err := o.w.Write(b); err != nil {
+		o.fail(err)
+		return
+	}
+	if !o.waiting {
+		o.waiting = true
+		o.timer.Reset(flushDelay)
+	}
+}
+
+func (o *output) flush() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.waiting = false
+	if o.err != nil || o.w.Buffered() == 0 {
+		return
+	}
+	if o.erase != nil {
+		o.erase()
+	}
+	if err := o.w.Flush(); err != nil {
+		o.fail(err)
+	}
+}
+
+// fail keeps the first failure. o.mu is held.
+func (o *output) fail(err error) {
+	o.err = fmt.Errorf("write results: %w", err)
+	o.failed()
+}
+
+// close writes what is left and returns what failed, now or before.
+func (o *output) close() error {
+	o.timer.Stop()
+	o.flush()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.err
+}
+
+// isTerminal reports whether w is a character device, which is a terminal for
+// all that matters here: colours sent to /dev/null harm nobody.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// wantsColour reports whether colours may be sent to w, by the terminal's
+// kind and the convention of no-color.org.
+func wantsColour(w io.Writer) bool {
+	return isTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}

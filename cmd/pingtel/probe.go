@@ -1,0 +1,141 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/pingtel/pingtel/icmpcore"
+	"github.com/pingtel/pingtel/internal/dscp"
+	"github.com/pingtel/pingtel/internal/sweep"
+)
+
+// The defaults of the flags that differ from the library's.
+const (
+	defaultPingCount  = 4
+	defaultCheckCount = 5
+	defaultFlagSize   = 8
+)
+
+// The ranges of the flags, as [icmpcore.Options] has them.
+const (
+	maxCount    = 1 << 30
+	minDuration = time.Millisecond
+	maxTimeout  = time.Hour
+	maxInterval = 24 * time.Hour
+	minSize     = 8
+	maxSize     = 65507
+)
+
+// probeFlags are the flags that ping and check share: how to probe, and whom.
+type probeFlags struct {
+	opts       icmpcore.Options
+	config     icmpcore.Config
+	ipv4, ipv6 bool
+	file       string
+	faults     faults
+}
+
+// register adds the flags to a command. Count is the commands' own.
+func (p *probeFlags) register(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.SortFlags = false
+	p.opts.Timeout, p.opts.Interval, p.opts.Size = icmpcore.DefaultTimeout, icmpcore.DefaultInterval, defaultFlagSize
+	p.config.MaxRate = icmpcore.DefaultMaxRate
+
+	p.duration(f, &p.opts.Timeout, maxTimeout, "timeout", "t", "how long each echo's reply is waited for")
+	p.duration(f, &p.opts.Interval, maxInterval, "interval", "i", "time from one echo to the next of a host")
+	f.VarP(&flagValue[int]{&p.opts.Size, intIn(minSize, maxSize, " bytes"), hideZero[int], "size", "bytes", &p.faults},
+		"size", "s", "payload of an echo, 8 to 65507")
+	f.Var(&flagValue[int]{&p.opts.TTL, intIn(1, 255, ""), hideZero[int], "ttl", "hops", &p.faults},
+		"ttl", "time to live or hop limit, 1 to 255 (default: the system's)")
+	f.Var(&flagValue[int]{&p.opts.DSCP, dscp.Parse, hideZero[int], "dscp", "dscp", &p.faults},
+		"dscp", "code point, 0 to 63 or a name: EF, AF41, CS1 (default: the system's)")
+	f.BoolVarP(&p.ipv4, "ipv4", "4", false, "IPv4 only")
+	f.BoolVarP(&p.ipv6, "ipv6", "6", false, "IPv6 only")
+	f.StringVarP(&p.opts.Interface, "interface", "I", "", "network interface to send from")
+	f.VarP(&flagValue[netip.Addr]{&p.opts.Source, parseSource, formatSource, "source", "address", &p.faults},
+		"source", "S", "local address to send from")
+	f.VarP(&flagValue[uint32]{&p.opts.Mark, parseMark, hideZero[uint32], "mark", "number", &p.faults},
+		"mark", "m", "firewall mark of the echoes (Linux)")
+	f.BoolVarP(&p.opts.DontFragment, "dont-fragment", "M", false, "forbid fragmentation on the way")
+	f.Var(&flagValue[icmpcore.SocketKind]{&p.config.Socket, parseSocket, icmpcore.SocketKind.String, "socket", "kind", &p.faults},
+		"socket", "auto, raw or datagram")
+	f.StringVarP(&p.file, "file", "f", "", "more hosts from a file, one a line, # comments; - is stdin")
+	f.VarP(&flagValue[int]{&p.config.MaxRate, intIn(0, maxCount, ", 0 for no limit"), strconv.Itoa, "rate", "number", &p.faults},
+		"rate", "r", "echoes per second over all hosts, 0 for no limit")
+
+	complete(cmd, "socket", "auto", "raw", "datagram")
+	complete(cmd, "dscp", dscp.Names()...)
+	cmd.ValidArgsFunction = cobra.NoFileCompletions
+}
+
+func (p *probeFlags) duration(f *pflag.FlagSet, dst *time.Duration, high time.Duration, name, short, usage string) {
+	f.VarP(&flagValue[time.Duration]{dst, durationIn(minDuration, high), formatDuration, name, "duration", &p.faults}, name, short, usage)
+}
+
+// complete offers words for a flag in shell completion.
+func complete(cmd *cobra.Command, flag string, words ...string) {
+	if err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic("pingtel: internal error: " + err.Error()) // no such flag
+	}
+}
+
+// finish works out what depends on several flags, and reports every fault.
+func (p *probeFlags) finish(args []string) error {
+	switch {
+	case p.ipv4 && p.ipv6:
+		p.faults.add(errors.New("-4 and -6: want one of them, or neither for both families"))
+	case p.ipv4:
+		p.opts.Family = icmpcore.FamilyIPv4
+	case p.ipv6:
+		p.opts.Family = icmpcore.FamilyIPv6
+	}
+	if p.config.MaxRate == 0 {
+		p.config.MaxRate = -1 // no limit; the library's zero is its default
+	}
+	if name := p.opts.Interface; name != "" {
+		if _, err := net.InterfaceByName(name); err != nil {
+			p.faults.add(fmt.Errorf("--interface %q: want a network interface of this machine: %w", name, err))
+		}
+	}
+	if len(args) == 0 && p.file == "" {
+		p.faults.add(errors.New("no host given: want HOST... or --file"))
+	}
+	p.faults.add(p.opts.Validate())
+	return p.faults.err()
+}
+
+// hosts returns the source of all hosts, and the file to close behind it.
+func (p *probeFlags) hosts(args []string, stdin io.Reader) (sweep.Source, io.Closer, error) {
+	var file io.ReadCloser
+	switch p.file {
+	case "":
+		file = io.NopCloser(strings.NewReader(""))
+	case "-":
+		file = io.NopCloser(stdin)
+	default:
+		f, err := os.Open(p.file)
+		if err != nil {
+			return nil, nil, fmt.Errorf("--file: %w", err)
+		}
+		file = f
+	}
+	return func(yield func([]byte) error) error {
+		for _, a := range args {
+			if err := yield([]byte(a)); err != nil {
+				return err
+			}
+		}
+		return sweep.ReadHosts(file, yield)
+	}, file, nil
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pingtel/pingtel/internal/nagios"
+	"github.com/pingtel/pingtel/internal/report"
+)
+
+// The exit statuses of every command but check, which has those of
+// [nagios.Status].
+const (
+	statusNoAnswer = 1 // some host did not answer
+	statusUnable   = 2 // the command could not do its work
+)
+
+// exitStatus is the error of a command that has said all there is to say.
+type exitStatus int
+
+func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
+
+// newRootCommand lists the subcommands.
+func newRootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "pingtel",
+		Short: "Measure networks with ICMP echo",
+		Long: `pingtel measures networks with ICMP echo: for a person at a terminal (ping) and
+for schedulers that speak the Nagios plugin convention (check).`,
+		Example: `  pingtel ping 127.0.0.1 ::1
+  pingtel check -w 100ms,20% -c 500ms,60% 127.0.0.1`,
+		Args:          cobra.ArbitraryArgs,
+		RunE:          refuseNoCommand,
+		SilenceErrors: true, // run prints them
+		SilenceUsage:  true,
+
+		SuggestionsMinimumDistance: 2, // one letter wrong, or two changed about
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w ('%s --help' lists the flags)", err, cmd.CommandPath())
+	})
+	root.AddCommand(
+		newPingCommand(),
+		newCheckCommand(),
+		newVersionCommand(),
+	)
+	return root
+}
+
+// refuseNoCommand says which commands there are.
+func refuseNoCommand(root *cobra.Command, args []string) error {
+	var names []string
+	for _, c := range root.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	want := "want one of " + strings.Join(names, ", ")
+	if len(args) == 0 {
+		return errors.New("no command given: " + want + " ('pingtel --help' tells more)")
+	}
+	if near := root.SuggestionsFor(args[0]); len(near) > 0 {
+		want = "did you mean " + near[0] + "?"
+	}
+	return fmt.Errorf("unknown command %q: %s", args[0], want)
+}
+
+// run is the program: it returns the exit status. Data goes to stdout, all
+// else to stderr. When ctx is done the command ends with what it has.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	root := newRootCommand()
+	root.SetArgs(append([]string{}, args...)) // never nil, for which cobra takes the process's own
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return 0
+	}
+	var status exitStatus
+	if errors.As(err, &status) {
+		return int(status)
+	}
+	fmt.Fprintln(stderr, "pingtel: "+oneLine(err)) // the last that can be said: a failure has nowhere to go
+	if cmd.Name() == "check" {
+		fmt.Fprintln(stdout, nagios.Failed(errors.New(oneLine(err)))) // schedulers read nothing else
+		return int(nagios.Unknown)
+	}
+	return statusUnable
+}
+
+// oneLine returns the text of an error in one line that a terminal can show.
+func oneLine(err error) string {
+	lines := strings.FieldsFunc(err.Error(), func(c rune) bool { return c == '\n' })
+	return report.Clean(strings.Join(lines, "; "))
+}

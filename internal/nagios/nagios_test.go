@@ -1,0 +1,204 @@
+package nagios_test
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pingtel/pingtel/icmpcore"
+	"github.com/pingtel/pingtel/internal/nagios"
+)
+
+const ms = time.Millisecond
+
+// usual are thresholds as a user would give them.
+var usual = nagios.Thresholds{
+	Warn: nagios.Level{RTT: 100 * ms, Loss: 20},
+	Crit: nagios.Level{RTT: 500 * ms, Loss: 60},
+}
+
+// result makes a result of a host; rtt and jitter count where something was received.
+func result(host string, sent, received int, rtt, jitter time.Duration) icmpcore.PingResult {
+	r := icmpcore.PingResult{Host: host, Sent: sent, Received: received, Mean: rtt, Jitter: jitter}
+	if sent > 0 {
+		r.Loss = float64(sent-received) / float64(sent) * 100
+	}
+	return r
+}
+
+func TestJudgeAndLine(t *testing.T) {
+	unreachable := result("192.0.2.9", 5, 0, 0, 0)
+	unreachable.Addr = netip.MustParseAddr("192.0.2.9")
+	unreachable.Errors = []icmpcore.EchoError{{Seq: 1, Kind: icmpcore.ErrorDestinationUnreachable, Type: 3, Code: 1,
+		Message: "host unreachable", From: netip.MustParseAddr("192.0.2.1")}}
+	nameless := icmpcore.PingResult{Host: "no|such\nhost", Err: errors.New("resolve no|such\nhost: no such host")}
+	withJitter := usual
+	withJitter.Warn.Jitter, withJitter.Crit.Jitter = 10*ms, 30*ms
+
+	tests := []struct {
+		name       string
+		result     icmpcore.PingResult
+		thresholds nagios.Thresholds
+		unfinished bool
+		want       string
+	}{
+		{"all well", result("127.0.0.1", 5, 5, 51*time.Microsecond, 4*time.Microsecond), usual, false,
+			"PING OK - 127.0.0.1: rta 0.051 ms, loss 0%, jitter 0.004 ms | rta=0.051ms;100;500;0 pl=0%;20;60;0;100 jitter=0.004ms;;;0"},
+		{"3 of 5 lost is 60 percent, and 60 alerts", result("h", 5, 2, ms, ms), usual, false,
+			"PING CRITICAL - h: loss 60% >= 60%; rta 1.000 ms, loss 60%, jitter 1.000 ms | rta=1.000ms;100;500;0 pl=60%;20;60;0;100 jitter=1.000ms;;;0"},
+		{"2 of 5 lost", result("h", 5, 3, ms, ms), usual, false,
+			"PING WARNING - h: loss 40% >= 20%; rta 1.000 ms, loss 40%, jitter 1.000 ms | rta=1.000ms;100;500;0 pl=40%;20;60;0;100 jitter=1.000ms;;;0"},
+		{"rtt at the warning level", result("h", 1, 1, 100*ms, 0), usual, false,
+			"PING WARNING - h: rta 100.000 ms >= 100 ms; rta 100.000 ms, loss 0% | rta=100.000ms;100;500;0 pl=0%;20;60;0;100 jitter=U;;;0"},
+		{"rtt just below it", result("h", 1, 1, 100*ms-1, 0), usual, false,
+			"PING OK - h: rta 100.000 ms, loss 0% | rta=100.000ms;100;500;0 pl=0%;20;60;0;100 jitter=U;;;0"},
+		{"jitter", result("h", 5, 5, ms, 30*ms), withJitter, false,
+			"PING CRITICAL - h: jitter 30.000 ms >= 30 ms; rta 1.000 ms, loss 0%, jitter 30.000 ms | rta=1.000ms;100;500;0 pl=0%;20;60;0;100 jitter=30.000ms;10;30;0"},
+		{"nothing came back", unreachable, usual, false,
+			"PING CRITICAL - 192.0.2.9: loss 100% >= 60% (host unreachable, reported by 192.0.2.1); loss 100% | rta=U;100;500;0 pl=100%;20;60;0;100 jitter=U;;;0"},
+		{"no such name", nameless, usual, false,
+			"PING UNKNOWN - no/such host: resolve no/such host: no such host | rta=U;100;500;0 pl=U;20;60;0;100 jitter=U;;;0"},
+		{"cut short, nothing amiss so far", result("h", 2, 2, ms, ms), usual, true,
+			"PING UNKNOWN - h: not finished in time; rta 1.000 ms, loss 0%, jitter 1.000 ms | rta=1.000ms;100;500;0 pl=0%;20;60;0;100 jitter=1.000ms;;;0"},
+		{"cut short, bad enough", result("h", 3, 0, 0, 0), usual, true,
+			"PING CRITICAL - h: loss 100% >= 60%, not finished in time; loss 100% | rta=U;100;500;0 pl=100%;20;60;0;100 jitter=U;;;0"},
+		{"cut short before anything", icmpcore.PingResult{Host: "h", Err: errors.New("use of closed network connection")}, usual, true,
+			"PING UNKNOWN - h: nothing was measured in time | rta=U;100;500;0 pl=U;20;60;0;100 jitter=U;;;0"},
+		{"no threshold, no alert", result("h", 5, 0, 0, 0), nagios.Thresholds{}, false,
+			"PING OK - h: loss 100% | rta=U;;;0 pl=100%;;;0;100 jitter=U;;;0"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := nagios.Line([]nagios.Verdict{nagios.Judge(tt.result, tt.thresholds, tt.unfinished)})
+			if got != tt.want {
+				t.Errorf("line\n got %s\nwant %s", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestLossIsExact(t *testing.T) {
+	for sent := 1; sent <= 200; sent++ {
+		for lost := 1; lost <= sent; lost++ {
+			if lost*100%sent != 0 {
+				continue
+			}
+			th := nagios.Thresholds{Crit: nagios.Level{Loss: float64(lost * 100 / sent)}}
+			if v := nagios.Judge(result("h", sent, sent-lost, ms, 0), th, false); v.Status != nagios.Critical {
+				t.Errorf("%d of %d lost against %v%%: %v, want CRITICAL", lost, sent, th.Crit.Loss, v.Status)
+			}
+			if v := nagios.Judge(result("h", sent, sent-lost+1, ms, 0), th, false); v.Status != nagios.OK {
+				t.Errorf("%d of %d lost against %v%%: %v, want OK", lost-1, sent, th.Crit.Loss, v.Status)
+			}
+		}
+	}
+}
+
+func TestWorstHostWins(t *testing.T) {
+	fine := result("a", 5, 5, ms, ms)
+	slow := result("b's=", 5, 5, 200*ms, ms)
+	dead := result("c", 5, 0, 0, 0)
+	nameless := icmpcore.PingResult{Host: "d", Err: errors.New("no such host")}
+	judge := func(results ...icmpcore.PingResult) (vs []nagios.Verdict) {
+		for _, r := range results {
+			vs = append(vs, nagios.Judge(r, usual, false))
+		}
+		return vs
+	}
+	tests := []struct {
+		name     string
+		verdicts []nagios.Verdict
+		want     nagios.Status
+	}{
+		{"none", nil, nagios.Unknown},
+		{"ok", judge(fine, fine), nagios.OK},
+		{"unknown before ok", judge(fine, nameless), nagios.Unknown},
+		{"warning before unknown", judge(nameless, slow, fine), nagios.Warning},
+		{"critical before all", judge(slow, dead, nameless), nagios.Critical},
+	}
+	for _, tt := range tests {
+		if got := nagios.Worst(tt.verdicts); got != tt.want {
+			t.Errorf("%s: Worst = %v, want %v", tt.name, got, tt.want)
+		}
+	}
+	want := "PING CRITICAL - 1 of 4 hosts ok, 1 critical, 1 warning, 1 unknown: c CRITICAL loss 100% >= 60%; " +
+		"b's= WARNING rta 200.000 ms >= 100 ms; d UNKNOWN no such host |" +
+		" 'a rta'=1.000ms;100;500;0 'a pl'=0%;20;60;0;100 'a jitter'=1.000ms;;;0" +
+		" 'b_s_ rta'=200.000ms;100;500;0 'b_s_ pl'=0%;20;60;0;100 'b_s_ jitter'=1.000ms;;;0" +
+		" 'c rta'=U;100;500;0 'c pl'=100%;20;60;0;100 'c jitter'=U;;;0" +
+		" 'd rta'=U;100;500;0 'd pl'=U;20;60;0;100 'd jitter'=U;;;0"
+	if got := nagios.Line(judge(fine, slow, nameless, dead)); len(got) == 0 || !strings.HasPrefix(got, want[:strings.Index(want, " |")]) {
+		t.Errorf("line\n got %s\nwant %s", got, want)
+	}
+	if got := nagios.Line(judge(fine, slow, dead, nameless)); got != want {
+		t.Errorf("line\n got %s\nwant %s", got, want)
+	}
+}
+
+func TestStatusIsTheExitStatus(t *testing.T) {
+	for want, s := range []nagios.Status{nagios.OK, nagios.Warning, nagios.Critical, nagios.Unknown} {
+		if int(s) != want {
+			t.Errorf("%v = %d, want %d", s, int(s), want)
+		}
+	}
+}
+
+func TestFailedIsOneLine(t *testing.T) {
+	if got, want := nagios.Failed(errors.New("a|b\nc")), "PING UNKNOWN - a/b c"; got != want {
+		t.Errorf("Failed = %q, want %q", got, want)
+	}
+}
+
+func TestParsePair(t *testing.T) {
+	tests := []struct {
+		text string
+		rtt  time.Duration
+		loss float64
+	}{
+		{"100ms,20%", 100 * ms, 20}, {"1s,0.5%", time.Second, 0.5}, {"100ms", 100 * ms, 0}, {"20%", 0, 20}, {"1us,100%", time.Microsecond, 100},
+	}
+	for _, tt := range tests {
+		rtt, loss, err := nagios.ParsePair(tt.text, time.ParseDuration)
+		if err != nil || rtt != tt.rtt || loss != tt.loss {
+			t.Errorf("ParsePair(%q) = %v, %v, %v, want %v, %v", tt.text, rtt, loss, err, tt.rtt, tt.loss)
+		}
+	}
+	for _, text := range []string{"", ",", "20%,100ms", "20%,30%", "100ms,200ms", "100ms,20", "100ms,20%,1%", "100ms,101%", "100ms,0%", "0s,20%", "100ms,-1%", "100ms,NaN%", "100ms,1e1%", "100ms,%", "-1s"} {
+		if rtt, loss, err := nagios.ParsePair(text, time.ParseDuration); err == nil || rtt != 0 || loss != 0 {
+			t.Errorf("ParsePair(%q) = %v, %v, %v, want only an error", text, rtt, loss, err)
+		}
+	}
+}
+
+func TestValidateNamesEveryFault(t *testing.T) {
+	if err := usual.Validate(); err != nil {
+		t.Errorf("Validate = %v, want nil", err)
+	}
+	crossed := nagios.Thresholds{Warn: nagios.Level{RTT: 2 * ms, Loss: 2, Jitter: 2 * ms}, Crit: nagios.Level{RTT: ms, Loss: 1, Jitter: ms}}
+	err := crossed.Validate()
+	for _, want := range []string{"RTT 2ms", "loss 2%", "jitter 2ms"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Validate = %v, want it to name %s", err, want)
+		}
+	}
+}
+
+func FuzzParsePair(f *testing.F) {
+	for _, s := range []string{"100ms,20%", "20%", "1s", "1s,,", "0,0%", "9e9s,1%"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		rtt, loss, err := nagios.ParsePair(text, time.ParseDuration)
+		if err != nil {
+			if rtt != 0 || loss != 0 {
+				t.Errorf("ParsePair(%q) = %v, %v with an error", text, rtt, loss)
+			}
+			return
+		}
+		if rtt < 0 || loss < 0 || loss > 100 || (rtt == 0 && loss == 0) {
+			t.Errorf("ParsePair(%q) = %v, %v", text, rtt, loss)
+		}
+	})
+}

@@ -1,0 +1,182 @@
+package report
+
+import (
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/pingtel/pingtel/icmpcore"
+	"github.com/pingtel/pingtel/internal/dscp"
+)
+
+// AppendBlock appends everything there is to say of one host: a headline and
+// a line for each group of figures that exists.
+func AppendBlock(b []byte, r *icmpcore.PingResult, s Style) []byte {
+	b = append(b, hostName(r)...)
+	b = append(b, ": "...)
+	if r.Sent == 0 {
+		reason := Reason(r)
+		if r.Err == nil {
+			reason = "ended before the first outcome"
+		}
+		return append(s.paint(b, red, reason), '\n')
+	}
+	b = s.paint(b, verdictColour(r), headline(r))
+	b = append(b, '\n')
+	b = appendPackets(b, r)
+	if r.Received > 0 {
+		b = appendTimes(b, r)
+		b = appendReply(b, r)
+	} else {
+		b = append(b, "  No replies received."...)
+		if reason := Reason(r); len(r.Errors) > 0 || r.Err != nil {
+			b = append(append(b, " Reason: "...), reason...)
+		}
+		b = append(b, '\n')
+	}
+	return appendErrors(b, r)
+}
+
+// headline is the verdict in words: "4 of 4 answered, 0% loss".
+func headline(r *icmpcore.PingResult) string {
+	b := strconv.AppendInt(nil, int64(r.Received), 10)
+	b = append(b, " of "...)
+	b = strconv.AppendInt(b, int64(r.Sent), 10)
+	b = append(b, " answered, "...)
+	b = appendPercent(b, r.Loss)
+	return string(append(b, " loss"...))
+}
+
+// appendName begins a line of a block.
+func appendName(b []byte, name string) []byte {
+	const width = 13
+	b = append(append(b, "  "...), name...)
+	for range width - len(name) {
+		b = append(b, ' ')
+	}
+	return b
+}
+
+func appendPackets(b []byte, r *icmpcore.PingResult) []byte {
+	b = appendName(b, "packets")
+	b = append(strconv.AppendInt(b, int64(r.Sent), 10), " sent, "...)
+	b = append(strconv.AppendInt(b, int64(r.Received), 10), " received"...)
+	for _, c := range []struct {
+		n    int
+		what string
+	}{
+		{r.Sent - r.Received, " lost"}, {len(r.Errors), " errors"}, {r.Duplicates, " duplicates"},
+		{r.Late, " late"}, {r.Reordered, " reordered"}, {r.Corrupt, " corrupt"},
+	} {
+		if c.n > 0 {
+			b = append(b, ", "...)
+			b = append(strconv.AppendInt(b, int64(c.n), 10), c.what...)
+		}
+	}
+	return append(b, '\n')
+}
+
+// figure is a time and its name.
+type figure struct {
+	name string
+	d    time.Duration
+}
+
+// appendFigures appends one line of times.
+func appendFigures(b []byte, name string, figures ...figure) []byte {
+	b = appendName(b, name)
+	for i, f := range figures {
+		if i > 0 {
+			b = append(b, "  "...)
+		}
+		if f.name != "" {
+			b = append(append(b, f.name...), ' ')
+		}
+		b = appendMS(b, f.d)
+	}
+	return append(b, " ms\n"...)
+}
+
+func appendTimes(b []byte, r *icmpcore.PingResult) []byte {
+	b = appendFigures(b, "rtt", figure{"min", r.Min}, figure{"avg", r.Mean}, figure{"max", r.Max},
+		figure{"median", r.Median}, figure{"jitter", r.Jitter})
+	if r.Received < 2 {
+		return b
+	}
+	b = appendFigures(b, "percentiles", figure{"p50", r.P50}, figure{"p90", r.P90}, figure{"p95", r.P95}, figure{"p99", r.P99})
+	return appendFigures(b, "ipdv", figure{"", r.IPDV})
+}
+
+// appendReply appends what the first reply tells of the way and the host.
+func appendReply(b []byte, r *icmpcore.PingResult) []byte {
+	if r.TTL > 0 {
+		b = appendName(b, "ttl")
+		b = append(strconv.AppendInt(b, int64(r.TTL), 10), ", "...)
+		b = strconv.AppendInt(b, int64(r.Hops), 10)
+		b = append(b, plural(r.Hops, " hop", " hops")...)
+		b = append(append(b, ", probably "...), r.OSGuess...)
+		b = append(b, '\n')
+	}
+	if r.ReplyDSCP > 0 {
+		b = appendName(b, "reply dscp")
+		b = append(appendDSCP(b, r.ReplyDSCP), '\n')
+	}
+	b = appendName(b, "timestamps")
+	b = append(b, r.Timestamps.String()...)
+	b = append(append(b, ", "...), r.Socket.String()...)
+	return append(b, " socket\n"...)
+}
+
+// appendDSCP appends a code point and its name.
+func appendDSCP(b []byte, codePoint int) []byte {
+	b = strconv.AppendInt(b, int64(codePoint), 10)
+	if name := dscp.Name(codePoint); name != "" {
+		b = append(append(append(b, " ("...), name...), ')')
+	}
+	return b
+}
+
+// cause is what makes two errors the same to a reader.
+type cause struct {
+	kind    icmpcore.ErrorKind
+	message string
+	code    int
+	mtu     int
+	from    netip.Addr
+}
+
+// appendErrors appends a line for each different error, in the order in which
+// they first came.
+func appendErrors(b []byte, r *icmpcore.PingResult) []byte {
+	counts := make(map[cause]int)
+	var order []cause
+	for _, e := range r.Errors {
+		c := cause{e.Kind, e.Message, e.Code, e.MTU, e.From}
+		if counts[c] == 0 {
+			order = append(order, c)
+		}
+		counts[c]++
+	}
+	for _, c := range order {
+		b = appendName(b, "error")
+		b = append(strconv.AppendInt(b, int64(counts[c]), 10), " x "...)
+		b = append(b, Clean(c.message)...)
+		if c.mtu > 0 {
+			b = append(b, ", mtu "...)
+			b = strconv.AppendInt(b, int64(c.mtu), 10)
+		}
+		if c.from.IsValid() {
+			b = append(b, ", reported by "...)
+			b = append(b, Clean(c.from.String())...)
+		}
+		b = append(b, '\n')
+	}
+	return b
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}

@@ -1,0 +1,114 @@
+// Package report writes results for a person to read: a block for one host, a
+// row in a table for one of many, a line for an echo. Everything is appended
+// to a byte slice, and text that comes from outside is cleaned of whatever a
+// terminal would act upon.
+package report
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/pingtel/pingtel/icmpcore"
+)
+
+// Style says how results are written. The zero value is plain text.
+type Style struct {
+	// Colour marks how well a host does in green, yellow and red.
+	Colour bool
+
+	// HostWidth is how many columns the hosts of a table take, for those
+	// that are known beforehand. Longer hosts shift their row. Zero means 24.
+	HostWidth int
+}
+
+// The escapes of ECMA-48 used for Style.Colour.
+const (
+	green  = "\x1b[32m"
+	yellow = "\x1b[33m"
+	red    = "\x1b[31m"
+	plain  = "\x1b[0m"
+)
+
+// paint appends text in a colour, or plainly where the style has none.
+func (s Style) paint(b []byte, colour, text string) []byte {
+	if !s.Colour {
+		return append(b, text...)
+	}
+	b = append(b, colour...)
+	b = append(b, text...)
+	return append(b, plain...)
+}
+
+// verdictColour is green where every echo was answered, red where none was.
+func verdictColour(r *icmpcore.PingResult) string {
+	switch {
+	case r.Received == 0:
+		return red
+	case r.Received < r.Sent:
+		return yellow
+	}
+	return green
+}
+
+// Clean returns s with everything that is not printable written as a Go
+// escape, so that names and messages from elsewhere can neither steer a
+// terminal nor look like lines of their own.
+func Clean(s string) string {
+	clean := strings.IndexFunc(s, func(c rune) bool { return c == unicode.ReplacementChar || !strconv.IsPrint(c) }) < 0
+	if clean {
+		return s
+	}
+	quoted := strconv.Quote(s)
+	return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
+}
+
+// hostName is the host, with its address where that says more.
+func hostName(r *icmpcore.PingResult) string {
+	if !r.Addr.IsValid() || sameText(r.Addr, r.Host) {
+		return Clean(r.Host)
+	}
+	return Clean(r.Host + " (" + r.Addr.String() + ")")
+}
+
+func sameText(a netip.Addr, host string) bool {
+	var buf [64]byte
+	return string(a.AppendTo(buf[:0])) == host
+}
+
+// Reason says in a few words why a host did not answer, "" where it did.
+func Reason(r *icmpcore.PingResult) string {
+	err := r.Failure()
+	var lookup *net.DNSError
+	switch {
+	case err == nil:
+		return ""
+	case errors.Is(err, icmpcore.ErrTimeout):
+		return "no reply in time"
+	case errors.As(err, &lookup): // its own text repeats the host, and names the server
+		return Clean("name not resolved: " + lookup.Err)
+	}
+	return Clean(err.Error())
+}
+
+// appendMS appends a time in milliseconds, exact to the microsecond.
+func appendMS(b []byte, d time.Duration) []byte {
+	return strconv.AppendFloat(b, float64(d)/float64(time.Millisecond), 'f', 3, 64)
+}
+
+// appendPercent appends a percentage with as many decimals as it takes, one at
+// most, and never says 0 or 100 for what only comes near it.
+func appendPercent(b []byte, v float64) []byte {
+	switch {
+	case v > 0 && v < 0.1:
+		return append(b, "<0.1%"...)
+	case v < 100 && v > 99.9:
+		return append(b, ">99.9%"...)
+	}
+	text := strconv.FormatFloat(v, 'f', 1, 64)
+	return append(append(b, strings.TrimSuffix(text, ".0")...), '%')
+}

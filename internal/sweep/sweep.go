@@ -1,0 +1,238 @@
+// Package sweep pings many hosts at once over one Pinger, from sources that
+// are read while the first hosts are already being pinged. A host costs no
+// goroutine; only names that have to be looked up take turns on a few.
+package sweep
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pingtel/pingtel/icmpcore"
+)
+
+// maxLookups is how many names are looked up at once.
+const maxLookups = 64
+
+// Pinger is what a sweep needs of an [icmpcore.Pinger].
+type Pinger interface {
+	Go(icmpcore.Target, icmpcore.Options, func(icmpcore.PingResult)) error
+	Resolve(context.Context, string, icmpcore.Family) (icmpcore.Target, error)
+	Close() error
+}
+
+// Source gives hosts: it calls yield for each, and stops with yield's error
+// when there is one. The slice may be used again once yield has returned.
+type Source func(yield func(host []byte) error) error
+
+// Sweep is one run over any number of hosts. Make it with [New].
+type Sweep struct {
+	pinger Pinger
+	opts   icmpcore.Options
+	emit   func(icmpcore.PingResult)
+	done   func(icmpcore.PingResult) // emit and finish, made once for all hosts
+	names  *lookups
+
+	started, finished atomic.Int64
+	open              atomic.Int64  // hosts without a result, and 1 while sources are read
+	all               chan struct{} // closed when open has come to 0
+
+	mu    sync.Mutex // guards ended, and is held by fail
+	ended bool       // Run has returned: no result is given any more
+}
+
+// New returns a sweep that pings with opts and gives each host's result to
+// emit, which several goroutines may call at once. The pinger belongs to the
+// sweep: Run closes it.
+func New(p Pinger, opts icmpcore.Options, emit func(icmpcore.PingResult)) *Sweep {
+	s := &Sweep{pinger: p, opts: opts, emit: emit, all: make(chan struct{})}
+	s.open.Store(1)
+	s.done = func(r icmpcore.PingResult) {
+		s.emit(r)
+		s.finished.Add(1)
+		s.leave()
+	}
+	return s
+}
+
+// Started and Finished count hosts, also while Run runs.
+func (s *Sweep) Started() int64 { return s.started.Load() }
+
+// Finished counts the hosts that have their result.
+func (s *Sweep) Finished() int64 { return s.finished.Load() }
+
+// Run pings every host of source and returns when each has its result, with
+// source's error or nil. When ctx is done it closes the Pinger, so that the
+// series end with what they have; hosts that have not been started then get no
+// result. A source that blocks does not keep Run from returning, but is left
+// blocked. After Run, emit is not called again.
+func (s *Sweep) Run(ctx context.Context, source Source) error {
+	s.names = &lookups{look: func(host string) { s.lookup(ctx, host) }}
+	read := make(chan error, 1)
+	go func() { // ends with source, see above
+		read <- source(func(host []byte) error { return s.start(ctx, host) })
+		s.leave()
+	}()
+	var err error
+	select {
+	case <-s.all:
+		err = <-read
+	case <-ctx.Done():
+		select {
+		case err = <-read:
+		default: // still reading: it finds the Pinger closed, if ever it goes on
+		}
+	}
+	s.names.stop()
+	if cerr := s.pinger.Close(); err == nil {
+		err = cerr
+	}
+	s.mu.Lock()
+	s.ended = true
+	s.mu.Unlock()
+	if errors.Is(err, errStopped) {
+		return nil
+	}
+	return err
+}
+
+// errStopped ends the reading of a source when the sweep has ended.
+var errStopped = errors.New("sweep: stopped")
+
+// start begins the series of one host, or has its name looked up.
+func (s *Sweep) start(ctx context.Context, host []byte) error {
+	if ctx.Err() != nil {
+		return errStopped
+	}
+	s.started.Add(1)
+	s.open.Add(1)
+	text := string(host)
+	addr, err := netip.ParseAddr(text)
+	if err != nil {
+		s.names.add(text)
+		return nil
+	}
+	target := icmpcore.Target{Addr: addr}
+	if s.opts.Family != icmpcore.FamilyAuto || addr.Zone() != "" || addr.Is4In6() {
+		if target, err = s.pinger.Resolve(ctx, text, s.opts.Family); err != nil {
+			s.fail(icmpcore.Target{Host: text}, err)
+			return nil
+		}
+	} else if s.opts.OnEcho != nil || !isTextOf(host, addr) {
+		target.Host = text // else the address itself says it, and a million strings are saved
+	}
+	return s.ping(target)
+}
+
+// isTextOf reports whether host is how addr is written.
+func isTextOf(host []byte, addr netip.Addr) bool {
+	var buf [64]byte
+	return string(addr.AppendTo(buf[:0])) == string(host)
+}
+
+// lookup resolves one name and begins its series.
+func (s *Sweep) lookup(ctx context.Context, host string) {
+	target, err := s.pinger.Resolve(ctx, host, s.opts.Family)
+	if err != nil {
+		s.fail(icmpcore.Target{Host: host}, err)
+		return
+	}
+	if s.ping(target) != nil {
+		s.leave() // the sweep was stopped
+	}
+}
+
+// ping begins the series of a target. It returns errStopped where the Pinger
+// has been closed; any other refusal is that target's result.
+func (s *Sweep) ping(target icmpcore.Target) error {
+	switch err := s.pinger.Go(target, s.opts, s.done); {
+	case err == nil:
+	case errors.Is(err, net.ErrClosed):
+		return errStopped
+	default:
+		s.fail(target, err)
+	}
+	return nil
+}
+
+// fail gives a host the result of one that could not be pinged.
+func (s *Sweep) fail(target icmpcore.Target, err error) {
+	if target.Host == "" {
+		target.Host = target.Addr.String()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.ended { // a source that Run left blocked may come here late
+		s.done(icmpcore.PingResult{Host: target.Host, Addr: target.Addr, Start: time.Now(), Err: err})
+	}
+}
+
+// leave takes one off what Run waits for.
+func (s *Sweep) leave() {
+	if s.open.Add(-1) == 0 {
+		close(s.all)
+	}
+}
+
+// lookups is a queue of names and the goroutines that work through it, which
+// exist only while there are names.
+type lookups struct {
+	look func(string)
+	wg   sync.WaitGroup
+
+	mu      sync.Mutex // guards the fields below
+	queue   []string
+	workers int
+	stopped bool
+}
+
+// add queues a name and sees to it that somebody takes it.
+func (l *lookups) add(name string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stopped {
+		return
+	}
+	l.queue = append(l.queue, name)
+	if l.workers < maxLookups {
+		l.workers++
+		l.wg.Go(l.work) // ends when the queue is empty; stop waits for it
+	}
+}
+
+func (l *lookups) work() {
+	for {
+		name, ok := l.next()
+		if !ok {
+			return
+		}
+		l.look(name)
+	}
+}
+
+// next takes a name off the queue; without one, the worker is done.
+func (l *lookups) next() (string, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.queue) == 0 || l.stopped {
+		l.workers--
+		return "", false
+	}
+	name := l.queue[0]
+	l.queue[0] = ""
+	l.queue = l.queue[1:]
+	return name, true
+}
+
+// stop drops the names still waiting and returns when no lookup runs any
+// more; the caller has cancelled their context.
+func (l *lookups) stop() {
+	l.mu.Lock()
+	l.stopped = true
+	l.mu.Unlock()
+	l.wg.Wait()
+}
