@@ -117,6 +117,8 @@ func (c *linuxConn) receive() (evs []event, more bool, err error) {
 		}
 		replies, err := s.in.read(s.fd, 0)
 		c.note(err)
+		c.events = append(c.events, s.saved...)
+		s.saved = s.saved[:0]
 		queued := 0
 		if replies > 0 || s.pending > 0 || s.kind == SocketDatagram {
 			queued, err = s.queue.read(s.fd, unix.MSG_ERRQUEUE)

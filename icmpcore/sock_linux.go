@@ -23,6 +23,7 @@ type sock struct {
 	dfOff   int  // the system's setting for fragmentation, before any change
 	df      bool // fragmentation is forbidden now
 	drops   uint32
+	saved   []event // read from the error queue ahead of time
 
 	out   outgoing
 	in    incoming
@@ -153,9 +154,10 @@ func full(errno unix.Errno) bool {
 
 // sendError turns the errno of a refused message into an error. A kernel that
 // numbers the stamps itself may or may not have counted the message: its
-// count is set back to zero, and ours.
+// count is set back to zero, and ours, once the stamps by the old count are in.
 func (s *sock) sendError(errno unix.Errno) error {
 	if s.source == TimestampsKernel && !s.optID {
+		s.saveQueue()
 		s.pending, s.key = 0, 0
 		if err := s.restartStamps(); err != nil {
 			s.source = TimestampsKernelRX
@@ -165,6 +167,22 @@ func (s *sock) sendError(errno unix.Errno) error {
 		return errFull
 	}
 	return os.NewSyscallError("sendmmsg", errno)
+}
+
+// saveQueue reads the error queue for the next receive.
+func (s *sock) saveQueue() {
+	for {
+		n, err := s.queue.read(s.fd, unix.MSG_ERRQUEUE)
+		if err != nil || n == 0 {
+			return // an error comes again when it is read next
+		}
+		first := len(s.saved)
+		s.saved = s.appendQueued(s.saved, n)
+		for i := range s.saved[first:] {
+			q := &s.saved[first+i].err.request
+			q.payload = append([]byte(nil), q.payload...) // the queue's buffer is used again
+		}
+	}
 }
 
 // fill makes message i from a request. What belongs to the profile stays from

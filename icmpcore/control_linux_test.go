@@ -1,0 +1,149 @@
+package icmpcore
+
+import (
+	"bytes"
+	"encoding/binary"
+	"net/netip"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// stampData is what SCM_TIMESTAMPING holds: three times.
+func stampData(ns int64) []byte {
+	ts := [3]unix.Timespec{unix.NsecToTimespec(ns)}
+	return append([]byte(nil), unsafe.Slice((*byte)(unsafe.Pointer(&ts)), unsafe.Sizeof(ts))...)
+}
+
+// errorData is struct sock_extended_err with the reporter's address.
+func errorData(origin, typ, code uint8, info, data uint32, from netip.Addr) []byte {
+	b := binary.NativeEndian.AppendUint32(nil, 0)
+	b = append(b, origin, typ, code, 0)
+	b = binary.NativeEndian.AppendUint32(b, info)
+	b = binary.NativeEndian.AppendUint32(b, data)
+	addr := make([]byte, unix.SizeofSockaddrInet6)
+	if from.Is4() {
+		binary.NativeEndian.PutUint16(addr, unix.AF_INET)
+		copy(addr[4:], from.AsSlice())
+	} else if from.IsValid() {
+		binary.NativeEndian.PutUint16(addr, unix.AF_INET6)
+		copy(addr[8:], from.AsSlice())
+	}
+	return append(b, addr...)
+}
+
+func TestParseControl(t *testing.T) {
+	word := func(v uint32) []byte { return binary.NativeEndian.AppendUint32(nil, v) }
+	var b []byte
+	b = appendControl(b, unix.SOL_SOCKET, unix.SCM_TIMESTAMPING, stampData(1700000000123456789))
+	b = appendControl(b, unix.IPPROTO_IP, unix.IP_TTL, word(57))
+	b = appendControl(b, unix.IPPROTO_IP, unix.IP_TOS, []byte{184})
+	b = appendControl(b, unix.SOL_SOCKET, unix.SO_RXQ_OVFL, word(12))
+	b = appendControl(b, unix.IPPROTO_IP, unix.IP_RECVERR,
+		errorData(unix.SO_EE_ORIGIN_ICMP, 3, 4, 1400, 0, testAddr4))
+	c := parseControl(b)
+	want := control{stamp: 1700000000123456789, ttl: 57, tos: 184, drops: 12,
+		err: extendedError{some: true, origin: unix.SO_EE_ORIGIN_ICMP, typ: 3, code: 4, info: 1400, from: testAddr4}}
+	if c != want {
+		t.Errorf("parseControl = %+v, want %+v", c, want)
+	}
+	six := appendControl(nil, unix.IPPROTO_IPV6, unix.IPV6_HOPLIMIT, word(60))
+	six = appendControl(six, unix.IPPROTO_IPV6, unix.IPV6_TCLASS, word(40))
+	six = appendControl(six, unix.IPPROTO_IPV6, unix.IPV6_RECVERR, errorData(unix.SO_EE_ORIGIN_ICMP6, 1, 0, 0, 0, testAddr6))
+	if c := parseControl(six); c.ttl != 60 || c.tos != 40 || c.err.from != testAddr6 {
+		t.Errorf("parseControl of IPv6 = %+v", c)
+	}
+	for n := range b { // cut anywhere, it gives what is whole and does not fail
+		if c := parseControl(b[:n]); c.stamp != 0 && c.stamp != want.stamp {
+			t.Errorf("cut to %d bytes: stamp %d", n, c.stamp)
+		}
+	}
+}
+
+func FuzzParseControl(f *testing.F) {
+	f.Add(appendControl(nil, unix.SOL_SOCKET, unix.SCM_TIMESTAMPING, stampData(1)))
+	f.Add(appendControl(nil, unix.IPPROTO_IP, unix.IP_RECVERR, errorData(2, 3, 1, 0, 0, testAddr4)))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		b := append(make([]byte, 0, len(in)+8), in...) // aligned, as the kernel's buffer is
+		c := parseControl(b)
+		if !c.err.some && c.err != (extendedError{}) {
+			t.Errorf("no error, and yet %+v", c.err)
+		}
+	})
+}
+
+// FuzzPacket feeds whole packets, as a raw socket gets them, to the parser.
+func FuzzPacket(f *testing.F) {
+	reply := append(quoted4([]byte{1, 1, 1, 0}, "12345678")[:24], 0, 0, 0, 0, 0x12, 0x34, 0, 7, 1, 2, 3, 4, 5, 6, 7, 8)
+	f.Add(reply, false)
+	f.Add([]byte{129, 0, 0, 0, 0x12, 0x34, 0, 7, 1, 2, 3, 4, 5, 6, 7, 8}, true)
+	f.Add(append([]byte{1, 0, 0, 0, 0, 0, 0, 0}, quoted6("12345678")...), true)
+	f.Fuzz(func(t *testing.T, data []byte, six bool) {
+		s := &sock{family: FamilyIPv4, kind: SocketRaw}
+		if six {
+			s.family = FamilyIPv6
+		}
+		ev := s.packet(data, control{}, &unix.RawSockaddrInet6{Family: unix.AF_INET6})
+		switch ev.kind {
+		case eventReply:
+			if !bytes.HasSuffix(data, ev.message) || len(ev.message) == 0 || ev.message[0] != replyType(s.family) {
+				t.Errorf("reply %x of %x", ev.message, data)
+			}
+		case eventError:
+			if familyOf(ev.err.to) != s.family {
+				t.Errorf("error about %s", ev.err.to)
+			}
+		case eventForeign:
+		default:
+			t.Errorf("kind %d", ev.kind)
+		}
+	})
+}
+
+func TestKernelAtLeast(t *testing.T) {
+	if !kernelAtLeast(2, 6) || kernelAtLeast(99, 0) {
+		t.Error("kernelAtLeast does not read this kernel's release")
+	}
+}
+
+// TestNumbersOfStamps makes the kernel number stamps itself, as before Linux
+// 6.13, and has it refuse requests in between: no stamp goes to another echo.
+func TestNumbersOfStamps(t *testing.T) {
+	c, err := openConn(SocketAuto)
+	if err != nil {
+		t.Skip("no ICMP socket: ", err)
+	}
+	l := c.(*linuxConn)
+	s := l.sock(FamilyIPv4)
+	if s == nil || s.source != TimestampsKernel {
+		t.Fatalf("no IPv4 socket with kernel stamps: %+v, %v", s, l.errs)
+	}
+	s.optID = false
+	p := newPinger(c, Config{MaxRate: -1}, systemClock())
+	defer p.Close()
+	results := make(chan PingResult, 300)
+	for i := range 300 {
+		o := Options{Count: 5, Interval: ms}
+		if i%10 == 0 {
+			o.Source = testAddr4 // not an address of this system: refused
+		}
+		if err := p.Go(loopbackTarget(i), o, func(r PingResult) { results <- r }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	refused := 0
+	for range 300 {
+		r := <-results
+		if r.Sent != 5 || r.Received+len(r.Errors) != 5 {
+			t.Errorf("%s: sent %d received %d errors %d", r.Addr, r.Sent, r.Received, len(r.Errors))
+		}
+		refused += len(r.Errors)
+		if r.Received > 0 && (r.Min <= 0 || r.Timestamps != TimestampsKernel) {
+			t.Errorf("%s: RTT %v by %s stamps", r.Addr, r.Min, r.Timestamps)
+		}
+	}
+	if refused != 150 {
+		t.Errorf("%d requests refused, want 150", refused)
+	}
+}

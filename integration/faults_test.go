@@ -1,0 +1,386 @@
+package integration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/pingtel/pingtel/icmpcore"
+	"github.com/pingtel/pingtel/integration/netsim"
+)
+
+// eachSocket runs f in a simulated network of its own for each kind of socket
+// and family.
+func eachSocket(t *testing.T, rules func(icmpcore.Family) []netsim.Rule,
+	f func(t *testing.T, n *netsim.Net, p *icmpcore.Pinger, family icmpcore.Family)) {
+	for _, s := range sockets {
+		t.Run(fmt.Sprintf("%s %s", s.kind, s.family), func(t *testing.T) {
+			netsim.Run(t, rules(s.family), func(t *testing.T, n *netsim.Net) {
+				f(t, n, open(t, icmpcore.Config{Socket: s.kind, MaxRate: -1}), s.family)
+			})
+		})
+	}
+}
+
+func oneHost(f icmpcore.Family) []netsim.Rule { return []netsim.Rule{{Prefix: prefix(host(f, 0))}} }
+
+// TestNoRoute pings an address without a route beside one with: the first is
+// an error of sending, the second is not disturbed.
+func TestNoRoute(t *testing.T) {
+	eachSocket(t, oneHost, func(t *testing.T, _ *netsim.Net, p *icmpcore.Pinger, f icmpcore.Family) {
+		lost := netip.MustParseAddr("203.0.113.1")
+		if f == icmpcore.FamilyIPv6 {
+			lost = netip.MustParseAddr("3fff::1")
+		}
+		results := make(chan icmpcore.PingResult, 2)
+		for _, a := range []netip.Addr{lost, host(f, 0)} {
+			err := p.Go(icmpcore.Target{Addr: a}, icmpcore.Options{Count: 20, Interval: 2 * ms}, func(r icmpcore.PingResult) { results <- r })
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 2 {
+			r := <-results
+			if r.Addr != lost {
+				if r.Received != 20 || r.Err != nil {
+					t.Errorf("the other host: received %d of 20, %v", r.Received, r.Err)
+				}
+				continue
+			}
+			var send *icmpcore.SendError
+			if !errors.As(r.Err, &send) || !errors.Is(r.Err, syscall.ENETUNREACH) || r.Sent != 20 || len(r.Errors) != 20 {
+				t.Errorf("no route: sent %d errors %d, %v, want an ENETUNREACH", r.Sent, len(r.Errors), r.Err)
+			}
+		}
+	})
+}
+
+// TestInterfaceDown takes the interface down in the middle of a series and up
+// again: the echoes of that time have an error each, the others their reply.
+func TestInterfaceDown(t *testing.T) {
+	eachSocket(t, oneHost, func(t *testing.T, n *netsim.Net, p *icmpcore.Pinger, f icmpcore.Family) {
+		const count = 12
+		down, up := make(chan bool), make(chan bool)
+		var seen int
+		o := icmpcore.Options{Count: count, Interval: 50 * ms, OnEcho: func(e icmpcore.Echo) {
+			switch seen++; seen {
+			case 4:
+				close(down)
+			case 8:
+				close(up)
+			}
+		}}
+		var series sync.WaitGroup
+		var r icmpcore.PingResult
+		series.Go(func() { r, _ = p.Ping(t.Context(), host(f, 0).String(), o) }) // r holds the error
+		<-down
+		if err := n.SetUp(false); err != nil {
+			t.Fatal(err)
+		}
+		<-up
+		if err := n.SetUp(true); err != nil {
+			t.Fatal(err)
+		}
+		series.Wait()
+		if r.Err != nil || r.Sent != count || r.Received < 4 || len(r.Errors) < 2 || r.Received+len(r.Errors) > count {
+			t.Errorf("sent %d received %d errors %d, %v", r.Sent, r.Received, len(r.Errors), r.Err)
+		}
+		for _, e := range r.Errors {
+			if e.Kind != icmpcore.ErrorSend || e.Message == "" {
+				t.Errorf("error %+v, want one of sending", e)
+			}
+		}
+	})
+}
+
+// TestFirewall lets a firewall refuse one target: EPERM belongs to that one.
+func TestFirewall(t *testing.T) {
+	nft, err := exec.LookPath("nft")
+	if err != nil {
+		t.Skip("integration: nft not installed: apt-get install nftables")
+	}
+	rules := func(f icmpcore.Family) []netsim.Rule {
+		return []netsim.Rule{{Prefix: prefix(host(f, 0))}, {Prefix: prefix(host(f, 1))}}
+	}
+	eachSocket(t, rules, func(t *testing.T, _ *netsim.Net, p *icmpcore.Pinger, f icmpcore.Family) {
+		match := "ip daddr"
+		if f == icmpcore.FamilyIPv6 {
+			match = "ip6 daddr"
+		}
+		script := fmt.Sprintf("add table inet t; add chain inet t o { type filter hook output priority 0; }; add rule inet t o %s %s drop",
+			match, host(f, 0))
+		if out, err := exec.Command(nft, script).CombinedOutput(); err != nil {
+			t.Fatalf("nft: %v: %s", err, out)
+		}
+		results := make(chan icmpcore.PingResult, 2)
+		for i := range 2 {
+			err := p.Go(icmpcore.Target{Addr: host(f, i)}, icmpcore.Options{Count: 5, Interval: 5 * ms}, func(r icmpcore.PingResult) { results <- r })
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 2 {
+			switch r := <-results; r.Addr {
+			case host(f, 0):
+				silent := p.Socket(f) == icmpcore.SocketDatagram && f == icmpcore.FamilyIPv6 // ping_v6_sendmsg drops the refusal
+				if !errors.Is(r.Err, os.ErrPermission) && !silent || r.Sent != 5 || r.Received != 0 {
+					t.Errorf("refused host: sent %d, %v, want EPERM", r.Sent, r.Err)
+				}
+			default:
+				if r.Received != 5 || r.Err != nil || r.Timestamps != icmpcore.TimestampsKernel {
+					t.Errorf("the other host: received %d of 5, %s stamps, %v", r.Received, r.Timestamps, r.Err)
+				}
+			}
+		}
+	})
+}
+
+// TestTooLarge sends more than the interface takes, with fragmentation
+// forbidden and allowed.
+func TestTooLarge(t *testing.T) {
+	eachSocket(t, oneHost, func(t *testing.T, n *netsim.Net, p *icmpcore.Pinger, f icmpcore.Family) {
+		if err := n.SetMTU(1500); err != nil {
+			t.Fatal(err)
+		}
+		_, err := p.Ping(t.Context(), host(f, 0).String(), icmpcore.Options{Size: 3000, DontFragment: true})
+		if !errors.Is(err, syscall.EMSGSIZE) {
+			t.Errorf("unfragmented: %v, want EMSGSIZE", err)
+		}
+		if r := ping(t, p, host(f, 0), icmpcore.Options{Size: 3000}); r.Received != 1 {
+			t.Errorf("fragmented: received %d of 1", r.Received)
+		}
+		if r := ping(t, p, host(f, 0), icmpcore.Options{Size: 1400, DontFragment: true}); r.Received != 1 {
+			t.Errorf("small: received %d of 1", r.Received)
+		}
+	})
+}
+
+// TestNoPermission opens a Pinger in a process that may not.
+func TestNoPermission(t *testing.T) {
+	if os.Getenv("PINGTEL_TEST_CHILD") == "open" {
+		_, err := icmpcore.Open(icmpcore.Config{})
+		var refused *icmpcore.PermissionError
+		if !errors.As(err, &refused) || !errors.Is(err, os.ErrPermission) {
+			fmt.Printf("error is %T: %v\n", err, err)
+			os.Exit(1)
+		}
+		fmt.Println(err)
+		os.Exit(0)
+	}
+	netsim.Run(t, nil, func(t *testing.T, n *netsim.Net) {
+		if err := n.AllowDatagram(false); errors.Is(err, errors.ErrUnsupported) {
+			t.Skip("netsim: cannot run here: run the tests as root to close datagram sockets")
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command(os.Args[0], "-test.run=^TestNoPermission$")
+		cmd.Env = append(os.Environ(), "PINGTEL_TEST_CHILD=open")
+		n.Unprivileged(cmd)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		for _, want := range []string{"setcap cap_net_raw+ep " + os.Args[0], "net.ipv4.ping_group_range="} {
+			if !strings.Contains(string(out), want) {
+				t.Errorf("%q does not name the cure %q", out, want)
+			}
+		}
+	})
+}
+
+// TestManyAtOnce lets 1,000 goroutines ping the same and different hosts at
+// once, some of them by two names: each host answers after its own delay, so
+// that a reply given to the wrong series would show.
+func TestManyAtOnce(t *testing.T) {
+	const hosts, goroutines = 20, 1000
+	rules := func(f icmpcore.Family) []netsim.Rule {
+		var rules []netsim.Rule
+		for i := range hosts {
+			rules = append(rules, netsim.Rule{Prefix: prefix(host(f, i)), TTL: uint8(100 + i)})
+		}
+		return rules
+	}
+	eachSocket(t, rules, func(t *testing.T, _ *netsim.Net, p *icmpcore.Pinger, f icmpcore.Family) {
+		var all sync.WaitGroup
+		for g := range goroutines {
+			all.Go(func() {
+				i := g % hosts
+				results := make(chan icmpcore.PingResult, 1)
+				target := icmpcore.Target{Host: fmt.Sprintf("name-%d.example", g), Addr: host(f, i)}
+				o := icmpcore.Options{Count: 5, Interval: 10 * ms, Size: 8 + g%50, DSCP: g % 3 * 8, Timeout: 5 * time.Second}
+				if err := p.Go(target, o, func(r icmpcore.PingResult) { results <- r }); err != nil {
+					t.Error(err)
+					return
+				}
+				r := <-results
+				if r.Host != target.Host || r.Received != 5 || r.TTL != 100+i || r.ReplyDSCP != o.DSCP || r.Corrupt+r.Duplicates > 0 {
+					t.Errorf("%s: received %d TTL %d DSCP %d corrupt %d duplicates %d", r.Host, r.Received, r.TTL, r.ReplyDSCP, r.Corrupt, r.Duplicates)
+				}
+			})
+		}
+		all.Wait()
+		if s := p.Stats(); s.Sent != 5*goroutines || s.Received != 5*goroutines || s.Foreign+s.SendErrors > 0 || s.Series != 0 {
+			t.Errorf("Stats = %+v", s)
+		}
+	})
+}
+
+// TestTwoProcesses pings the same hosts from two processes, each PID 1 of a
+// PID namespace, in one network: neither takes the other's replies.
+func TestTwoProcesses(t *testing.T) {
+	if os.Getenv("PINGTEL_TEST_CHILD") == "ping" {
+		os.Exit(childPings())
+	}
+	rules := func(f icmpcore.Family) []netsim.Rule {
+		return []netsim.Rule{{Prefix: netip.PrefixFrom(host(f, 0), 24).Masked(), Delay: 5 * ms, Answer: netsim.Only(netsim.Lost, 0, 1, 2, 3)}}
+	}
+	eachSocket(t, rules, func(t *testing.T, n *netsim.Net, p *icmpcore.Pinger, f icmpcore.Family) {
+		children := make([]*exec.Cmd, 2)
+		outs := make([]strings.Builder, 2)
+		for i := range children {
+			c := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestTwoProcesses$")
+			c.Env = append(os.Environ(), "PINGTEL_TEST_CHILD=ping", "PINGTEL_TEST_HOST="+host(f, 0).String(),
+				"PINGTEL_TEST_SOCKET="+p.Socket(f).String())
+			c.Stdout, c.Stderr = &outs[i], &outs[i]
+			c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}
+			if err := c.Start(); err != nil {
+				t.Fatal(err)
+			}
+			children[i] = c
+		}
+		received := 0
+		for i, c := range children {
+			if err := c.Wait(); err != nil {
+				t.Errorf("child %d: %v: %s", i, err, outs[i].String())
+			}
+			var got int
+			if _, err := fmt.Sscanf(outs[i].String(), "pid 1 received %d", &got); err != nil {
+				t.Errorf("child %d said %q", i, outs[i].String())
+			}
+			received += got
+		}
+		if want := 2*100 - 4; received != want {
+			t.Errorf("the two received %d replies, the network gave %d", received, want)
+		}
+	})
+}
+
+// childPings pings in a process of its own and says what it got.
+func childPings() int {
+	var kind icmpcore.SocketKind
+	if err := kind.UnmarshalText([]byte(os.Getenv("PINGTEL_TEST_SOCKET"))); err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	p, err := icmpcore.Open(icmpcore.Config{Socket: kind})
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	r, err := p.Ping(ctx, os.Getenv("PINGTEL_TEST_HOST"), icmpcore.Options{Count: 100, Interval: 5 * ms})
+	if err != nil || r.Min < 5*ms || r.Duplicates+r.Corrupt+r.Late > 0 {
+		fmt.Printf("%v: %+v\n", err, r)
+		return 1
+	}
+	fmt.Printf("pid %d received %d\n", os.Getpid(), r.Received)
+	if err := p.Close(); err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	return 0
+}
+
+// TestClosed uses a Pinger that is closed.
+func TestClosed(t *testing.T) {
+	netsim.Run(t, oneHost(icmpcore.FamilyIPv4), func(t *testing.T, _ *netsim.Net) {
+		p := open(t, icmpcore.Config{})
+		result := make(chan icmpcore.PingResult, 1)
+		o := icmpcore.Options{Count: icmpcore.Forever, Interval: 10 * ms}
+		if err := p.Go(icmpcore.Target{Addr: host(icmpcore.FamilyIPv4, 0)}, o, func(r icmpcore.PingResult) { result <- r }); err != nil {
+			t.Fatal(err)
+		}
+		for p.Stats().Received < 3 {
+			if _, err := p.Ping(t.Context(), host(icmpcore.FamilyIPv4, 0).String(), icmpcore.Options{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := p.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if r := <-result; !errors.Is(r.Err, net.ErrClosed) || r.Received == 0 || r.Received != r.Sent {
+			t.Errorf("the running series ended with %+v", r)
+		}
+		if err := p.Go(icmpcore.Target{Addr: host(icmpcore.FamilyIPv4, 0)}, o, nil); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("Go after Close = %v", err)
+		}
+		if _, err := p.Ping(t.Context(), "127.0.0.1", o); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("Ping after Close = %v", err)
+		}
+	})
+}
+
+// TestLinkLocal pings a scoped address.
+func TestLinkLocal(t *testing.T) {
+	for _, s := range sockets {
+		if s.family == icmpcore.FamilyIPv4 {
+			continue
+		}
+		t.Run(s.kind.String(), func(t *testing.T) {
+			netsim.Run(t, []netsim.Rule{{Prefix: netip.MustParsePrefix("fe80::2/128")}}, func(t *testing.T, _ *netsim.Net) {
+				p := open(t, icmpcore.Config{Socket: s.kind})
+				r := ping(t, p, netip.MustParseAddr("fe80::2%"+netsim.Interface), icmpcore.Options{Count: 2})
+				if r.Received != 2 {
+					t.Errorf("received %d of 2: %+v", r.Received, p.Stats())
+				}
+				_, err := p.Ping(t.Context(), "fe80::2%nowhere", icmpcore.Options{})
+				var wrong *icmpcore.OptionError
+				if !errors.As(err, &wrong) {
+					t.Errorf("unknown zone: %v, want an OptionError", err)
+				}
+			})
+		})
+	}
+}
+
+// TestPortable runs the portable socket of other systems here.
+func TestPortable(t *testing.T) {
+	for _, s := range sockets {
+		t.Run(fmt.Sprintf("%s %s", s.kind, s.family), func(t *testing.T) {
+			down, err := host(s.family, 1), error(nil)
+			rules := []netsim.Rule{{Prefix: prefix(host(s.family, 0)), Delay: 3 * ms, TTL: 120}, {Prefix: prefix(down),
+				Answer: netsim.Fail(router(s.family), netsim.Error{Kind: netsim.DestinationUnreachable, Code: 1})}}
+			netsim.Run(t, rules, func(t *testing.T, n *netsim.Net) {
+				p := open(t, icmpcore.Config{Socket: s.kind, Portable: true})
+				o := icmpcore.Options{Count: 5, Interval: 10 * ms, TTL: 50, DSCP: 46, Timeout: 500 * ms}
+				r := ping(t, p, host(s.family, 0), o)
+				if r.Received != 5 || r.Min < 3*ms || r.TTL != 120 || r.Timestamps != icmpcore.TimestampsUser {
+					t.Errorf("%+v", r)
+				}
+				for _, a := range n.Arrived() {
+					if a.TTL != 50 || a.TOS != 46<<2 {
+						t.Errorf("left with TTL %d TOS %d", a.TTL, a.TOS)
+					}
+				}
+				r = ping(t, p, down, o)
+				var unreachable *icmpcore.DestinationUnreachable
+				if s.kind == icmpcore.SocketRaw && !errors.As(r.Failure(), &unreachable) || r.Received != 0 {
+					t.Errorf("unreachable host: %v, %+v", r.Failure(), r)
+				}
+				if _, err = p.Ping(t.Context(), "127.0.0.1", icmpcore.Options{Mark: 1}); err == nil {
+					t.Error("a mark is accepted")
+				}
+			})
+		})
+	}
+}
