@@ -65,11 +65,11 @@ func (f *pingFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	defer closer.Close() // was only read
-	pinger, err := icmpcore.Open(f.config)
+	stderr := cmd.ErrOrStderr()
+	pinger, err := openPinger(cmd.Context(), f.config, f.opts.Mark != 0, warnOn(stderr))
 	if err != nil {
 		return err
 	}
-	stderr := cmd.ErrOrStderr()
 	if best := pinger.Timestamps(); f.precise && best < icmpcore.TimestampsKernel {
 		fmt.Fprintf(stderr, "pingtel: warning: no kernel timestamps to be had here: going on with %s timestamps\n", best)
 		f.precise = false // said

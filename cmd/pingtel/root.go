@@ -49,6 +49,7 @@ for schedulers that speak the Nagios plugin convention (check).`,
 		newCheckCommand(),
 		newVersionCommand(),
 	)
+	root.AddCommand(docsCommands()...)
 	return root
 }
 
