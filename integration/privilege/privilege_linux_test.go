@@ -1,0 +1,146 @@
+package privilege
+
+import (
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestDropped looks at the privileges of the running binary.
+func TestDropped(t *testing.T) {
+	inside(t, func(t *testing.T, bin string) {
+		setcap(t, bin)
+		forever := func(flags ...string) *exec.Cmd {
+			args := append([]string{"ping", "-c", "0", "-i", "10ms", "--show-rtts", "--socket", "raw"}, flags...)
+			return exec.Command(bin, append(args, "127.0.0.1")...)
+		}
+		netRaw := fmt.Sprintf("%x", 1<<unix.CAP_NET_RAW)
+		tests := []struct {
+			name    string
+			cmd     *exec.Cmd
+			capable string // what is left, permitted and effective
+			bounded bool   // the bounding set was emptied
+		}{
+			{"user 0", forever(), "", true},
+			{"user 0 with a mark", forever("-m", "7"), netRaw, true},
+			{"file capability", as(forever(), nobody), "", false},
+			{"file capability with a mark", as(forever("-m", "7"), nobody), netRaw, false},
+			{"ambient capability", as(forever(), nobody, unix.CAP_NET_RAW), "", false},
+		}
+		for _, tt := range tests {
+			t.Run(tt.name, func(t *testing.T) {
+				got := privileges(t, tt.cmd)
+				want := map[string]string{"CapInh": "", "CapAmb": "", "CapPrm": tt.capable, "CapEff": tt.capable, "NoNewPrivs": "1"}
+				if tt.bounded {
+					want["CapBnd"] = ""
+				}
+				for key, value := range want {
+					if got[key] != value {
+						t.Errorf("%s = %q, want %q", key, got[key], value)
+					}
+				}
+			})
+		}
+	})
+}
+
+// TestSockets looks at which socket an ordinary user gets, by what allows it.
+func TestSockets(t *testing.T) {
+	inside(t, func(t *testing.T, bin string) {
+		capable := build(t)
+		setcap(t, capable)
+		const setcapCure, sysctlCure = "sudo setcap cap_net_raw+ep ", "sudo sysctl -w net.ipv4.ping_group_range='65534 65534'"
+		tests := []struct {
+			name      string
+			bin       string
+			low, high int // groups that may open datagram sockets
+			flags     []string
+			socket    string   // empty: none
+			cures     []string // in the message where there is none
+			notCures  []string
+		}{
+			{name: "file capability", bin: capable, low: 1, high: 0, socket: "raw"},
+			{name: "file capability, datagram asked for", bin: capable, low: nobody, high: nobody,
+				flags: []string{"--socket", "datagram"}, socket: "datagram"},
+			{name: "group range", bin: bin, low: nobody, high: nobody, socket: "datagram"},
+			{name: "nothing", bin: bin, low: 1, high: 0, cures: []string{setcapCure, sysctlCure}},
+			{name: "group range, raw asked for", bin: bin, low: nobody, high: nobody,
+				flags: []string{"--socket", "raw"}, cures: []string{setcapCure}, notCures: []string{sysctlCure}},
+			{name: "nothing, datagram asked for", bin: bin, low: 1, high: 0,
+				flags: []string{"--socket", "datagram"}, cures: []string{sysctlCure}, notCures: []string{setcapCure}},
+		}
+		for _, tt := range tests {
+			t.Run(tt.name, func(t *testing.T) {
+				allowGroups(t, tt.low, tt.high)
+				for _, host := range []string{"127.0.0.1", "::1"} {
+					args := append([]string{"ping", "-j", "-c", "2"}, tt.flags...)
+					stdout, stderr, status := outcome(t, as(exec.Command(tt.bin, append(args, host)...), nobody))
+					t.Logf("%s: status %d, stderr: %s", host, status, stderr)
+					if tt.socket == "" {
+						checkRefusal(t, stdout, stderr, status, tt.cures, tt.notCures)
+						continue
+					}
+					var res struct {
+						Socket   string
+						Received int
+					}
+					if err := json.Unmarshal([]byte(stdout), &res); err != nil || status != 0 || stderr != "" {
+						t.Fatalf("output %q (%v), stderr %q, status %d", stdout, err, stderr, status)
+					}
+					if res.Socket != tt.socket || res.Received != 2 {
+						t.Errorf("%d replies over a %s socket, want 2 over %s", res.Received, res.Socket, tt.socket)
+					}
+				}
+			})
+		}
+	})
+}
+
+// checkRefusal looks at how the command ends that gets no socket.
+func checkRefusal(t *testing.T, stdout, stderr string, status int, cures, notCures []string) {
+	t.Helper()
+	if status != 2 || stdout != "" || strings.Count(stderr, "\n") != 1 {
+		t.Errorf("status %d, stdout %q, stderr %q; want 2, nothing, one line", status, stdout, stderr)
+	}
+	for _, cure := range cures {
+		if !strings.Contains(stderr, cure) {
+			t.Errorf("stderr %q lacks %q", stderr, cure)
+		}
+	}
+	for _, no := range notCures {
+		if strings.Contains(stderr, no) {
+			t.Errorf("stderr %q has %q, which does not help", stderr, no)
+		}
+	}
+}
+
+// TestCure does what the message says and looks whether it helps.
+func TestCure(t *testing.T) {
+	inside(t, func(t *testing.T, bin string) {
+		allowGroups(t, 1, 0)
+		ping := func() *exec.Cmd { return as(exec.Command(bin, "ping", "-c", "1", "127.0.0.1"), nobody) }
+		_, stderr, status := outcome(t, ping())
+		if status != 2 || !strings.Contains(stderr, "cap_net_raw+ep "+bin+"'") {
+			t.Fatalf("status %d, stderr %q; want 2 and setcap of %s", status, stderr, bin)
+		}
+		setcap(t, bin)
+		if _, stderr, status := outcome(t, ping()); status != 0 {
+			t.Errorf("after setcap: status %d, stderr %q; want 0", status, stderr)
+		}
+	})
+}
+
+// TestCheckUnknown looks at what a scheduler gets of a check without a socket.
+func TestCheckUnknown(t *testing.T) {
+	inside(t, func(t *testing.T, bin string) {
+		allowGroups(t, 1, 0)
+		stdout, _, status := outcome(t, as(exec.Command(bin, "check", "127.0.0.1"), nobody))
+		if status != 3 || !strings.Contains(stdout, "UNKNOWN") || !strings.Contains(stdout, "setcap") {
+			t.Errorf("status %d, stdout %q; want 3, UNKNOWN and the cure", status, stdout)
+		}
+	})
+}

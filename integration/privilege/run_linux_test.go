@@ -1,0 +1,149 @@
+package privilege
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pingtel/pingtel/integration/netsim"
+)
+
+// nobody is the ordinary user that tests run the binary as, and its group.
+const nobody = 65534
+
+// inside runs f in a network namespace of its own, as user 0, with the binary
+// built there for all to execute.
+func inside(t *testing.T, f func(t *testing.T, bin string)) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("becomes another user: run the tests as root")
+	}
+	netsim.Run(t, nil, func(t *testing.T, _ *netsim.Net) {
+		f(t, build(t))
+	})
+}
+
+// build builds pingtel without cgo, as releases are.
+func build(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil { // the testing package makes it for its user alone
+		t.Fatal(err)
+	}
+	bin := filepath.Join(dir, "pingtel")
+	cmd := exec.Command("go", "build", "-trimpath", "-o", bin, "github.com/pingtel/pingtel/cmd/pingtel")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return bin
+}
+
+// setcap gives a file cap_net_raw+ep, as setcap(8) does.
+func setcap(t *testing.T, file string) {
+	t.Helper()
+	const revision2, effective = 0x02000000, 1 // struct vfs_cap_data of linux/capability.h
+	var data []byte
+	for _, word := range []uint32{revision2 | effective, 1 << unix.CAP_NET_RAW, 0, 0, 0} {
+		data = binary.LittleEndian.AppendUint32(data, word)
+	}
+	switch err := unix.Setxattr(file, "security.capability", data, 0); {
+	case errors.Is(err, unix.ENOTSUP):
+		t.Skipf("the file system of %s holds no file capabilities: set TMPDIR to one that does", file)
+	case err != nil:
+		t.Fatal(err)
+	}
+}
+
+// allowGroups sets the groups that may open datagram sockets.
+func allowGroups(t *testing.T, low, high int) {
+	t.Helper()
+	err := os.WriteFile("/proc/sys/net/ipv4/ping_group_range", fmt.Appendf(nil, "%d %d", low, high), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// as makes cmd run as an ordinary user, with ambient capabilities.
+func as(cmd *exec.Cmd, user uint32, ambient ...uintptr) *exec.Cmd {
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Credential: &syscall.Credential{Uid: user, Gid: user}, AmbientCaps: ambient,
+	}
+	cmd.Dir = "/"
+	return cmd
+}
+
+// outcome runs cmd to its end.
+func outcome(t *testing.T, cmd *exec.Cmd) (stdout, stderr string, status int) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+// privileges starts cmd, waits for its first line of output, which comes after
+// its first reply, and returns the privileges that its threads have in common.
+func privileges(t *testing.T, cmd *exec.Cmd) map[string]string {
+	t.Helper()
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		cmd.Process.Kill()
+		cmd.Wait() // killed
+	}()
+	if line, err := bufio.NewReader(stdout).ReadString('\n'); err != nil {
+		t.Fatalf("%s: output %q: %v; stderr %q", cmd, line, err, errs.String())
+	}
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", cmd.Process.Pid))
+	if err != nil || len(files) < 2 {
+		t.Fatalf("threads of %s: %q, %v; want some", cmd, files, err)
+	}
+	var all map[string]string
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			continue // a thread that has ended since
+		}
+		p := parseStatus(string(text))
+		for key, value := range all {
+			if p[key] != value {
+				t.Errorf("%s: %s differs between threads: %s and %s", cmd, key, value, p[key])
+			}
+		}
+		all = p
+	}
+	return all
+}
+
+// parseStatus picks what is about privileges from a status file of proc(5).
+func parseStatus(text string) map[string]string {
+	p := make(map[string]string)
+	for line := range strings.Lines(text) {
+		key, value, _ := strings.Cut(line, ":")
+		if strings.HasPrefix(key, "Cap") || key == "NoNewPrivs" {
+			p[key] = strings.TrimLeft(strings.TrimSpace(value), "0")
+		}
+	}
+	return p
+}
