@@ -15,7 +15,7 @@ var columns = [...]struct {
 	title string
 	width int
 }{
-	{"sent", 6}, {"recv", 6}, {"loss", 7}, {"min ms", 10}, {"avg ms", 10}, {"max ms", 10}, {"p95 ms", 10}, {"jitter", 9}, {"ttl", 5}, {"hops", 5},
+	{"sent", 6}, {"recv", 6}, {"loss", 7}, {"min ms", 10}, {"avg ms", 10}, {"max ms", 10}, {"p95 ms", 10}, {"jitter ms", 10}, {"ttl", 5}, {"hops", 5},
 }
 
 // AppendHeader appends the titles of a table of hosts.

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"bytes"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pingtel/pingtel/integration/netsim"
+)
+
+// router reports the errors of the simulated network.
+var router = netip.MustParseAddr("198.18.0.9")
+
+// simulated is the network of these tests: each host has a fault of its own.
+func simulated() []netsim.Rule {
+	rule := func(prefix string, answer netsim.Answer) netsim.Rule {
+		return netsim.Rule{Prefix: netip.MustParsePrefix(prefix), Answer: answer}
+	}
+	return []netsim.Rule{
+		rule("198.18.1.1/32", nil),
+		rule("198.18.1.2/32", netsim.Lost),
+		rule("198.18.1.3/32", netsim.Only(netsim.Lost, 0, 2, 4)),
+		rule("198.18.1.4/32", netsim.Fail(router, netsim.Error{Kind: netsim.DestinationUnreachable, Code: 1})),
+		rule("198.18.1.5/32", netsim.Packets(netsim.Packet{}, netsim.Packet{After: time.Millisecond})),
+		rule("198.18.1.6/32", netsim.Only(netsim.Packets(netsim.Packet{After: 250 * time.Millisecond}), 0)),
+		rule("198.18.1.8/32", netsim.Only(netsim.Lost, 0, 2, 4)),
+		rule("198.18.1.7/32", netsim.Packets(netsim.Packet{Edit: netsim.WrongCookie})),
+		rule("2001:db8::4/128", netsim.Fail(netip.MustParseAddr("2001:db8::ff"), netsim.Error{Kind: netsim.DestinationUnreachable, Code: 1})),
+	}
+}
+
+func TestPingFaults(t *testing.T) {
+	netsim.Run(t, simulated(), func(t *testing.T, _ *netsim.Net) {
+		tests := []struct {
+			name, args string
+			status     int
+			want       []string
+		}{
+			{"silence", "-c 2 -t 0.1 --show-rtts 198.18.1.2", 1, []string{
+				"198.18.1.2: seq=1 timeout\n", "198.18.1.2: 0 of 2 answered, 100% loss\n", "\n  No replies received.\n"}},
+			{"loss", "-c 5 -t 0.1 -i 0.01 198.18.1.3", 0, []string{"198.18.1.3: 2 of 5 answered, 60% loss\n", "5 sent, 2 received, 3 lost\n"}},
+			{"unreachable", "-c 2 -i 0.01 --show-rtts 198.18.1.4", 1, []string{
+				"198.18.1.4: seq=2 error host unreachable, reported by 198.18.0.9\n",
+				"  No replies received. Reason: host unreachable, reported by 198.18.0.9\n",
+				"  error        2 x host unreachable, reported by 198.18.0.9\n"}},
+			{"unreachable, IPv6", "-c 1 2001:db8::4", 1, []string{"Reason: communication administratively prohibited, reported by 2001:db8::ff\n"}},
+			{"duplicates", "-c 2 -i 0.05 --show-rtts 198.18.1.5", 0, []string{"198.18.1.5: seq=1 duplicate from 198.18.1.5 ttl=", ", 1 duplicates\n"}},
+			{"late", "-c 2 -i 0.4 -t 0.2 --show-rtts 198.18.1.6", 0, []string{"198.18.1.6: seq=1 late from 198.18.1.6 ttl=", "2 sent, 1 received, 1 lost, 1 late\n"}},
+			{"corrupt", "-c 1 -t 0.1 198.18.1.7", 1, []string{"No replies received.\n"}},
+		}
+		for _, tt := range tests {
+			t.Run(tt.name, func(t *testing.T) {
+				status, stdout, stderr := runWith(t, "", append([]string{"ping"}, strings.Fields(tt.args)...)...)
+				if status != tt.status || stderr != "" {
+					t.Errorf("status %d, stderr %q, want %d", status, stderr, tt.status)
+				}
+				for _, want := range tt.want {
+					if !strings.Contains(stdout, want) {
+						t.Errorf("stdout %q\nwant %q in it", stdout, want)
+					}
+				}
+			})
+		}
+	})
+}
+
+func TestPingTableOfFaults(t *testing.T) {
+	netsim.Run(t, simulated(), func(t *testing.T, _ *netsim.Net) {
+		status, stdout, _ := runWith(t, "198.18.1.4\n198.18.1.2", "ping", "-q", "-c", "1", "-t", "0.2", "-f", "-", "198.18.1.1")
+		want := `198.18.1.4  1  0  100%  -  -  -  -  -  -  -  host unreachable, reported by 198.18.0.9
+198.18.1.2  1  0  100%  -  -  -  -  -  -  -  no replies
+3 hosts: 1 answered, 2 did not; 1 of 3 echoes, 66.7% loss, E s
+`
+		_, rows, _ := strings.Cut(steady(stdout), "\n")
+		if diff := cmp.Diff(want, rows); diff != "" || status != 1 {
+			t.Errorf("status %d, rows (-want +got)\n%s", status, diff)
+		}
+	})
+}
+
+func TestCheckFaults(t *testing.T) {
+	netsim.Run(t, simulated(), func(t *testing.T, _ *netsim.Net) {
+		tests := []struct {
+			args   string
+			status int
+			want   string
+		}{
+			{"-n 5 -t 0.2 -i 0.01 -c 0.1,60% 198.18.1.3", 2, "PING CRITICAL - 198.18.1.3: loss 60% >= 60%; rta T ms, loss 60%, jitter T ms | rta=Tms;100;100;0 pl=60%;20;60;0;100 jitter=Tms;;;0\n"},
+			{"-n 5 -t 0.2 -i 0.01 -c 0.1,61% 198.18.1.8", 1, "PING WARNING - 198.18.1.8: loss 60% >= 20%; rta T ms, loss 60%, jitter T ms | rta=Tms;100;100;0 pl=60%;20;61;0;100 jitter=Tms;;;0\n"},
+			{"-n 1 -i 0.01 198.18.1.4", 2, "PING CRITICAL - 198.18.1.4: loss 100% >= 60% (host unreachable, reported by 198.18.0.9); loss 100% | rta=U;100;500;0 pl=100%;20;60;0;100 jitter=U;;;0\n"},
+		}
+		for _, tt := range tests {
+			status, stdout, stderr := runWith(t, "", append([]string{"check"}, strings.Fields(tt.args)...)...)
+			if steady(stdout) != tt.want || status != tt.status || stderr != "" {
+				t.Errorf("check %s: status %d, stderr %q, stdout\n got %s\nwant %s", tt.args, status, stderr, stdout, tt.want)
+			}
+		}
+	})
+}
+
+// TestTimeoutTotal has an echo outstanding when the time is up: nobody knows
+// what would have come, and the check says so.
+func TestTimeoutTotal(t *testing.T) {
+	netsim.Run(t, simulated(), func(t *testing.T, _ *netsim.Net) {
+		// At two echoes a second for all, the last host's turn comes too late.
+		var stdout, stderr bytes.Buffer
+		status := run(t.Context(), strings.Fields("check -n 1 -t 0.1 -r 1 --timeout-total 0.5 198.18.1.1 198.18.1.1 198.18.1.1 198.18.1.1"), strings.NewReader(""), &stdout, &stderr)
+		if !strings.Contains(stdout.String(), "198.18.1.1 UNKNOWN nothing was measured in time") || status != 3 {
+			t.Errorf("status %d, stderr %q, stdout %q", status, stderr.String(), stdout.String())
+		}
+	})
+}

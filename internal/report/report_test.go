@@ -1,0 +1,270 @@
+package report_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pingtel/pingtel/icmpcore"
+	"github.com/pingtel/pingtel/internal/report"
+)
+
+const us = time.Microsecond
+
+// good is a series without a fault.
+func good() *icmpcore.PingResult {
+	return &icmpcore.PingResult{
+		Host: "192.0.2.1", Addr: netip.MustParseAddr("192.0.2.1"), Sent: 4, Received: 4,
+		Min: 1200 * us, Max: 9800 * us, Mean: 4500 * us, Median: 4400 * us, Jitter: 784 * us,
+		P50: 4400 * us, P90: 5500 * us, P95: 5860 * us, P99: 6100 * us, IPDV: 512 * us,
+		TTL: 57, Hops: 8, OSGuess: "Linux/Unix/BSD/macOS/Android",
+		Timestamps: icmpcore.TimestampsKernel, Socket: icmpcore.SocketRaw,
+	}
+}
+
+// mixed is a series in which everything happened, to a host with a name.
+func mixed() *icmpcore.PingResult {
+	r := good()
+	r.Host, r.Sent, r.Received, r.Loss = "host.example", 1500, 1497, 0.2
+	r.Duplicates, r.Late, r.Reordered, r.Corrupt, r.ReplyDSCP = 2, 1, 3, 4, 46
+	router := netip.MustParseAddr("192.0.2.254")
+	r.Errors = []icmpcore.EchoError{
+		{Seq: 3, Kind: icmpcore.ErrorDestinationUnreachable, Code: 1, Message: "host unreachable", From: router},
+		{Seq: 5, Kind: icmpcore.ErrorPacketTooBig, Code: 4, MTU: 1400, Message: "fragmentation needed and DF set", From: router},
+		{Seq: 9, Kind: icmpcore.ErrorDestinationUnreachable, Code: 1, Message: "host unreachable", From: router},
+	}
+	return r
+}
+
+// dead is a series without any reply.
+func dead(errs ...icmpcore.EchoError) *icmpcore.PingResult {
+	return &icmpcore.PingResult{Host: "192.0.2.9", Addr: netip.MustParseAddr("192.0.2.9"), Sent: 4, Loss: 100, Errors: errs}
+}
+
+// nameless could not be pinged.
+func nameless() *icmpcore.PingResult {
+	return &icmpcore.PingResult{Host: "no.such", Err: &icmpcore.ResolveError{Host: "no.such",
+		Err: &net.DNSError{Err: "no such host", Name: "no.such", Server: "192.0.2.53:53", IsNotFound: true}}}
+}
+
+func TestBlock(t *testing.T) {
+	one := good()
+	one.Sent, one.Received = 1, 1
+	expired := icmpcore.EchoError{Seq: 1, Kind: icmpcore.ErrorTimeExceeded, Message: "TTL exceeded in transit", From: netip.MustParseAddr("192.0.2.254")}
+	refused := &icmpcore.PingResult{Host: "192.0.2.1", Err: &icmpcore.SendError{Addr: netip.MustParseAddr("192.0.2.1"), Err: os.NewSyscallError("sendmmsg", os.ErrPermission)}}
+	tests := []struct {
+		name   string
+		result *icmpcore.PingResult
+		want   string
+	}{
+		{"good", good(), `192.0.2.1: 4 of 4 answered, 0% loss
+  packets      4 sent, 4 received
+  rtt          min 1.200  avg 4.500  max 9.800  median 4.400  jitter 0.784 ms
+  percentiles  p50 4.400  p90 5.500  p95 5.860  p99 6.100 ms
+  ipdv         0.512 ms
+  ttl          57, 8 hops, probably Linux/Unix/BSD/macOS/Android
+  timestamps   kernel, raw socket
+`},
+		{"one reply has no percentiles and no ipdv", one, `192.0.2.1: 1 of 1 answered, 0% loss
+  packets      1 sent, 1 received
+  rtt          min 1.200  avg 4.500  max 9.800  median 4.400  jitter 0.784 ms
+  ttl          57, 8 hops, probably Linux/Unix/BSD/macOS/Android
+  timestamps   kernel, raw socket
+`},
+		{"mixed", mixed(), `host.example (192.0.2.1): 1497 of 1500 answered, 0.2% loss
+  packets      1500 sent, 1497 received, 3 lost, 3 errors, 2 duplicates, 1 late, 3 reordered, 4 corrupt
+  rtt          min 1.200  avg 4.500  max 9.800  median 4.400  jitter 0.784 ms
+  percentiles  p50 4.400  p90 5.500  p95 5.860  p99 6.100 ms
+  ipdv         0.512 ms
+  ttl          57, 8 hops, probably Linux/Unix/BSD/macOS/Android
+  reply dscp   46 (EF)
+  timestamps   kernel, raw socket
+  error        2 x host unreachable, reported by 192.0.2.254
+  error        1 x fragmentation needed and DF set, mtu 1400, reported by 192.0.2.254
+`},
+		{"silence", dead(), `192.0.2.9: 0 of 4 answered, 100% loss
+  packets      4 sent, 0 received, 4 lost
+  No replies received.
+`},
+		{"expired", dead(expired), `192.0.2.9: 0 of 4 answered, 100% loss
+  packets      4 sent, 0 received, 4 lost, 1 errors
+  No replies received. Reason: TTL exceeded in transit, reported by 192.0.2.254
+  error        1 x TTL exceeded in transit, reported by 192.0.2.254
+`},
+		{"no such name", nameless(), "no.such: name not resolved: no such host\n"},
+		{"not allowed", refused, "192.0.2.1: send to 192.0.2.1: sendmmsg: permission denied\n"},
+		{"interrupted at once", &icmpcore.PingResult{Host: "192.0.2.1"}, "192.0.2.1: ended before the first outcome\n"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, string(report.AppendBlock(nil, tt.result, report.Style{}))); diff != "" {
+				t.Errorf("AppendBlock (-want +got)\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestTable(t *testing.T) {
+	style := report.Style{HostWidth: 12}
+	b := report.AppendHeader(nil, style)
+	interrupted := &icmpcore.PingResult{Host: "192.0.2.3"}
+	for _, r := range []*icmpcore.PingResult{good(), mixed(), dead(), nameless(), interrupted} {
+		b = report.AppendRow(b, r, style)
+	}
+	want := `host          sent  recv   loss    min ms    avg ms    max ms    p95 ms jitter ms  ttl hops
+192.0.2.1        4     4     0%     1.200     4.500     9.800     5.860     0.784   57    8
+host.example (192.0.2.1)  1500  1497   0.2%     1.200     4.500     9.800     5.860     0.784   57    8  3 errors, 2 duplicates, 1 late, 3 reordered, 4 corrupt
+192.0.2.9        4     0   100%         -         -         -         -         -    -    -  no replies
+no.such          -     -      -         -         -         -         -         -    -    -  name not resolved: no such host
+192.0.2.3        -     -      -         -         -         -         -         -    -    -  ended before the first outcome
+`
+	if diff := cmp.Diff(want, string(b)); diff != "" {
+		t.Errorf("table (-want +got)\n%s", diff)
+	}
+}
+
+func TestColourTellsTheVerdict(t *testing.T) {
+	partial := good()
+	partial.Received = 3
+	for _, tt := range []struct {
+		name, escape string
+		result       *icmpcore.PingResult
+	}{
+		{"all answered", "\x1b[32m", good()}, {"some", "\x1b[33m", partial}, {"none", "\x1b[31m", dead()}, {"unable", "\x1b[31m", nameless()},
+	} {
+		for form, write := range map[string]func([]byte, *icmpcore.PingResult, report.Style) []byte{"block": report.AppendBlock, "row": report.AppendRow} {
+			coloured := string(write(nil, tt.result, report.Style{Colour: true}))
+			if !strings.Contains(coloured, tt.escape) || strings.Count(coloured, "\x1b") != 2 {
+				t.Errorf("%s, %s = %q, want it in %q and back", tt.name, form, coloured, tt.escape)
+			}
+			if plain := string(write(nil, tt.result, report.Style{})); strings.Contains(plain, "\x1b") {
+				t.Errorf("%s, %s without colour = %q", tt.name, form, plain)
+			}
+		}
+	}
+}
+
+func TestEcho(t *testing.T) {
+	addr, router := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.254")
+	echo := func(o icmpcore.Outcome) icmpcore.Echo {
+		return icmpcore.Echo{Host: "host.example", Addr: addr, Seq: 7, Outcome: o}
+	}
+	reply := echo(icmpcore.OutcomeReply)
+	reply.From, reply.RTT, reply.TTL = addr, 1234567*time.Nanosecond, 57
+	marked, duplicate, late := reply, reply, reply
+	marked.DSCP = 46
+	duplicate.Outcome, late.Outcome = icmpcore.OutcomeDuplicate, icmpcore.OutcomeLate
+	failed := echo(icmpcore.OutcomeError)
+	failed.Err = &icmpcore.DestinationUnreachable{Code: 1, Message: "host unreachable", From: router}
+	corrupt := echo(icmpcore.OutcomeCorrupt)
+	corrupt.From = addr
+	tests := []struct {
+		echo icmpcore.Echo
+		want string
+	}{
+		{reply, "host.example: seq=7 reply from 192.0.2.1 ttl=57 time=1.235 ms\n"},
+		{marked, "host.example: seq=7 reply from 192.0.2.1 ttl=57 time=1.235 ms dscp=46 (EF)\n"},
+		{duplicate, "host.example: seq=7 duplicate from 192.0.2.1 ttl=57 time=1.235 ms\n"},
+		{late, "host.example: seq=7 late from 192.0.2.1 ttl=57 time=1.235 ms\n"},
+		{corrupt, "host.example: seq=7 corrupt from 192.0.2.1\n"},
+		{failed, "host.example: seq=7 error host unreachable, reported by 192.0.2.254\n"},
+		{echo(icmpcore.OutcomeTimeout), "host.example: seq=7 timeout\n"},
+	}
+	for _, tt := range tests {
+		if got := string(report.AppendEcho(nil, &tt.echo, report.Style{})); got != tt.want {
+			t.Errorf("AppendEcho(%v) = %q, want %q", tt.echo.Outcome, got, tt.want)
+		}
+	}
+}
+
+func TestTotals(t *testing.T) {
+	tests := []struct {
+		name    string
+		results []*icmpcore.PingResult
+		want    string
+	}{
+		{"all", []*icmpcore.PingResult{good(), good()}, "2 hosts: 2 answered; 8 of 8 echoes, 0% loss, 1.5 s\n"},
+		{"some", []*icmpcore.PingResult{good(), dead(), nameless()}, "3 hosts: 1 answered, 1 did not, 1 could not be pinged; 4 of 8 echoes, 50% loss, 1.5 s\n"},
+		{"none", []*icmpcore.PingResult{nameless()}, "1 host: 0 answered, 1 could not be pinged; 0 of 0 echoes, 1.5 s\n"},
+	}
+	for _, tt := range tests {
+		var totals report.Totals
+		for _, r := range tt.results {
+			totals.Add(r)
+		}
+		if got := string(totals.Append(nil, 1500*time.Millisecond, report.Style{})); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestTrouble(t *testing.T) {
+	doubled, cut := good(), good()
+	doubled.Duplicates = 1
+	cut.Err = context.Canceled
+	for name, tt := range map[string]struct {
+		result *icmpcore.PingResult
+		want   bool
+	}{
+		"good": {good(), false}, "mixed": {mixed(), true}, "dead": {dead(), true}, "nameless": {nameless(), true},
+		"duplicates": {doubled, true}, "cut short": {cut, true},
+	} {
+		if got := report.Trouble(tt.result); got != tt.want {
+			t.Errorf("Trouble(%s) = %v, want %v", name, got, tt.want)
+		}
+	}
+}
+
+func TestNothingFromOutsideReachesTheTerminal(t *testing.T) {
+	evil := "a\x1b]0;owned\x07\u009b31m\r\n\u202eb"
+	r := dead(icmpcore.EchoError{Seq: 1, Kind: icmpcore.ErrorDestinationUnreachable, Message: evil})
+	r.Host = evil
+	broken := &icmpcore.PingResult{Host: evil, Err: errors.New(evil)}
+	echo := &icmpcore.Echo{Host: evil, Outcome: icmpcore.OutcomeError, Err: errors.New(evil)}
+	for name, text := range map[string][]byte{
+		"block": report.AppendBlock(nil, r, report.Style{}), "row": report.AppendRow(nil, r, report.Style{}),
+		"broken block": report.AppendBlock(nil, broken, report.Style{}), "broken row": report.AppendRow(nil, broken, report.Style{}),
+		"echo": report.AppendEcho(nil, echo, report.Style{}),
+	} {
+		for _, c := range string(text) {
+			if c != '\n' && !unicode.IsPrint(c) {
+				t.Errorf("%s = %q, with %q in it", name, text, c)
+				break
+			}
+		}
+	}
+}
+
+func TestNearlyIsNotQuite(t *testing.T) {
+	r := good()
+	r.Sent, r.Received, r.Loss = 100000, 99999, 0.001
+	if got := string(report.AppendBlock(nil, r, report.Style{})); !strings.Contains(got, " <0.1% loss") {
+		t.Errorf("1 of 100,000 lost reads %q", got)
+	}
+	r.Received, r.Loss = 1, 99.999
+	if got := string(report.AppendBlock(nil, r, report.Style{})); !strings.Contains(got, " >99.9% loss") {
+		t.Errorf("99,999 of 100,000 lost reads %q", got)
+	}
+}
+
+func FuzzClean(f *testing.F) {
+	for _, s := range []string{"host", `"q"`, "\x1b[31m", "\xff", "fe80::1%eth0", `back\slash`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		clean := report.Clean(s)
+		for _, c := range clean {
+			if !unicode.IsPrint(c) {
+				t.Fatalf("Clean(%q) = %q, with %q in it", s, clean, c)
+			}
+		}
+	})
+}

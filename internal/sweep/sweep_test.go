@@ -1,0 +1,230 @@
+package sweep_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pingtel/pingtel/icmpcore"
+	"github.com/pingtel/pingtel/internal/sweep"
+)
+
+// fakePinger answers at once, or at Close the addresses it is told to hold.
+// A name resolves to 192.0.2.80 after a second; "slow" takes an hour, "bad"
+// has no address.
+type fakePinger struct {
+	hold netip.Prefix
+
+	mu      sync.Mutex // guards the fields below
+	closed  bool
+	held    []func()
+	lookups int // running now
+	most    int // that ran at once
+}
+
+func (p *fakePinger) Go(t icmpcore.Target, _ icmpcore.Options, done func(icmpcore.PingResult)) error {
+	if t.Host == "" {
+		t.Host = t.Addr.String()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.closed:
+		return net.ErrClosed
+	case t.Addr.Is6():
+		return errors.New("no socket")
+	case p.hold.IsValid() && p.hold.Contains(t.Addr):
+		p.held = append(p.held, func() { done(icmpcore.PingResult{Host: t.Host, Addr: t.Addr, Sent: 1, Err: net.ErrClosed}) })
+	default:
+		go done(icmpcore.PingResult{Host: t.Host, Addr: t.Addr, Sent: 1, Received: 1})
+	}
+	return nil
+}
+
+func (p *fakePinger) Resolve(ctx context.Context, host string, f icmpcore.Family) (icmpcore.Target, error) {
+	if addr, err := netip.ParseAddr(host); err == nil {
+		if f == icmpcore.FamilyIPv4 && addr.Is6() {
+			return icmpcore.Target{}, errors.New("wrong family")
+		}
+		return icmpcore.Target{Host: host, Addr: addr}, nil
+	}
+	p.count(1)
+	defer p.count(-1)
+	takes := time.Second
+	if host == "slow" {
+		takes = time.Hour
+	}
+	select {
+	case <-time.After(takes):
+	case <-ctx.Done():
+		return icmpcore.Target{}, ctx.Err()
+	}
+	if host == "bad" {
+		return icmpcore.Target{}, errors.New("no address")
+	}
+	return icmpcore.Target{Host: host, Addr: netip.MustParseAddr("192.0.2.80")}, nil
+}
+
+func (p *fakePinger) count(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lookups += n
+	p.most = max(p.most, p.lookups)
+}
+
+func (p *fakePinger) Close() error {
+	p.mu.Lock()
+	held := p.held
+	p.held, p.closed = nil, true
+	p.mu.Unlock()
+	for _, end := range held {
+		end()
+	}
+	return nil
+}
+
+// results collects what a sweep emits.
+type results struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (r *results) add(res icmpcore.PingResult) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all = append(r.all, fmt.Sprintf("%s %d/%d %v", res.Host, res.Received, res.Sent, res.Err))
+}
+
+func (r *results) sorted() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Sorted(slices.Values(r.all))
+}
+
+// list is a source of hosts.
+func list(hosts ...string) sweep.Source {
+	return func(yield func([]byte) error) error {
+		for _, h := range hosts {
+			if err := yield([]byte(h)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+func TestEveryHostGetsItsResult(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var got results
+		s := sweep.New(&fakePinger{}, icmpcore.Options{}, got.add)
+		if err := s.Run(t.Context(), list("192.0.2.1", "bad", "name", "2001:db8::1", "192.0.2.1")); err != nil {
+			t.Fatalf("Run = %v", err)
+		}
+		want := []string{"192.0.2.1 1/1 <nil>", "192.0.2.1 1/1 <nil>", "2001:db8::1 0/0 no socket", "bad 0/0 no address", "name 1/1 <nil>"}
+		if !slices.Equal(got.sorted(), want) {
+			t.Errorf("results %q, want %q", got.sorted(), want)
+		}
+		if s.Started() != 5 || s.Finished() != 5 {
+			t.Errorf("started %d, finished %d, want 5 and 5", s.Started(), s.Finished())
+		}
+	})
+}
+
+func TestFamilyOfLiteralAddresses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var got results
+		s := sweep.New(&fakePinger{}, icmpcore.Options{Family: icmpcore.FamilyIPv4}, got.add)
+		if err := s.Run(t.Context(), list("192.0.2.1", "2001:db8::1")); err != nil {
+			t.Fatalf("Run = %v", err)
+		}
+		if want := []string{"192.0.2.1 1/1 <nil>", "2001:db8::1 0/0 wrong family"}; !slices.Equal(got.sorted(), want) {
+			t.Errorf("results %q, want %q", got.sorted(), want)
+		}
+	})
+}
+
+func TestLookupsAreBoundedAndDelayNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fakePinger{}
+		var hosts []string
+		for i := range 640 {
+			hosts = append(hosts, fmt.Sprintf("name%d", i))
+		}
+		start := time.Now()
+		var literal time.Duration
+		s := sweep.New(p, icmpcore.Options{}, func(r icmpcore.PingResult) {
+			if r.Host == "192.0.2.1" {
+				literal = time.Since(start)
+			}
+		})
+		if err := s.Run(t.Context(), list(append(hosts, "192.0.2.1")...)); err != nil {
+			t.Fatalf("Run = %v", err)
+		}
+		if p.most != 64 || time.Since(start) != 10*time.Second || literal != 0 {
+			t.Errorf("%d lookups at once, %v in all, the address after %v, want 64, 10s and 0s", p.most, time.Since(start), literal)
+		}
+	})
+}
+
+func TestInterruptGivesWhatThereIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		var got results
+		p := &fakePinger{hold: netip.MustParsePrefix("192.0.2.7/32")}
+		s := sweep.New(p, icmpcore.Options{}, got.add)
+		unblock := make(chan struct{})
+		late := make(chan error)
+		blocked := func(yield func([]byte) error) error {
+			if err := list("192.0.2.1", "192.0.2.7", "slow")(yield); err != nil {
+				return err
+			}
+			<-unblock // as a read from a terminal would
+			err := yield([]byte("192.0.2.8"))
+			late <- err
+			return err
+		}
+		start := time.Now()
+		if err := s.Run(ctx, blocked); err != nil {
+			t.Errorf("Run = %v, want nil", err)
+		}
+		if took := time.Since(start); took != 2*time.Second {
+			t.Errorf("Run took %v, want 2s", took)
+		}
+		want := []string{"192.0.2.1 1/1 <nil>", "192.0.2.7 0/1 use of closed network connection", "slow 0/0 context deadline exceeded"}
+		if !slices.Equal(got.sorted(), want) {
+			t.Errorf("results %q, want %q", got.sorted(), want)
+		}
+		close(unblock)
+		if err := <-late; err == nil {
+			t.Error("a source that goes on after Run is not told to stop")
+		}
+		if n := len(got.sorted()); n != len(want) {
+			t.Errorf("%d results after Run had returned", n-len(want))
+		}
+	})
+}
+
+func TestSourceThatFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var got results
+		s := sweep.New(&fakePinger{}, icmpcore.Options{}, got.add)
+		err := s.Run(t.Context(), func(yield func([]byte) error) error {
+			return sweep.ReadHosts(strings.NewReader("192.0.2.1\n"+strings.Repeat("x", 5000)), yield)
+		})
+		if !errors.Is(err, sweep.ErrLineTooLong) {
+			t.Errorf("Run = %v, want ErrLineTooLong", err)
+		}
+		if want := []string{"192.0.2.1 1/1 <nil>"}; !slices.Equal(got.sorted(), want) {
+			t.Errorf("results %q, want %q: those before the fault", got.sorted(), want)
+		}
+	})
+}
