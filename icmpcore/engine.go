@@ -29,6 +29,7 @@ type engine struct {
 	nextSeq uint16  // where the next series' sequence numbers begin
 	flying  int     // echoes in flight
 	arrived int64   // when something last came in, monotonic ns
+	flushed int64   // when results were last handed over
 	drained int64   // all that came in before this time has been seen
 	counts  Stats
 
@@ -60,6 +61,11 @@ const (
 	// for each costs more than reading it.
 	napTime   = 250 * time.Microsecond
 	napFlying = 64
+
+	// flushBatch and flushDelay say when results are handed over though the
+	// engine has no pause.
+	flushBatch = 1024
+	flushDelay = int64(10 * time.Millisecond)
 )
 
 func newEngine(c conn, read func() (mono, wall int64), rate int, in *inbox, out *outbox, t *slots) *engine {
@@ -100,7 +106,9 @@ func (e *engine) run() {
 			e.wheel.advance(e.drained, e.timer)
 		}
 		e.publish()
-		e.outbox.flush()
+		if len(e.outbox.fresh) >= flushBatch || e.drained-e.flushed > flushDelay {
+			e.flush()
+		}
 		if !more {
 			e.sleep()
 		}
@@ -116,6 +124,13 @@ func (e *engine) endAll(err error) {
 	}
 	e.publish()
 	e.outbox.flush()
+}
+
+// flush hands over results: many at a time while there is no pause, since each
+// hand-over wakes another thread.
+func (e *engine) flush() {
+	e.outbox.flush()
+	e.flushed = e.drained
 }
 
 // takeInbox takes over new series and cancels others. It returns why the
@@ -316,6 +331,7 @@ func (e *engine) sleep() {
 	if nap && (d < 0 || d > napTime) {
 		d = napTime
 	}
+	e.flush()
 	if e.inbox.sleeping() {
 		e.conn.wait(d, nap)
 		e.inbox.awake()
