@@ -144,7 +144,7 @@ func (f *checkFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	defer closer.Close() // was only read
-	pinger, err := openPinger(cmd.Context(), f.config, f.opts.Mark != 0, warnOn(cmd.ErrOrStderr()))
+	pinger, err := openPinger(cmd.Context(), f.config, f.opts.Mark != 0, quietly)
 	if err != nil {
 		return err
 	}

@@ -66,7 +66,7 @@ func (f *pingFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	defer closer.Close() // was only read
 	stderr := cmd.ErrOrStderr()
-	pinger, err := openPinger(cmd.Context(), f.config, f.opts.Mark != 0, warnOn(stderr))
+	pinger, err := openPinger(cmd.Context(), f.config, f.opts.Mark != 0, quietly)
 	if err != nil {
 		return err
 	}
