@@ -1,0 +1,5 @@
+// Package packaging holds what the packages are made from, and tests of what
+// they promise: that a build can be repeated to the byte, that the binary needs
+// no library of the system, and that every dependency has its reason written
+// down. build.sh makes the packages.
+package packaging
