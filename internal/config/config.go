@@ -1,0 +1,171 @@
+// Package config reads pingtel's configuration file: strictly, with every
+// fault told at once, each with file, line, key and what would be right.
+package config
+
+import (
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pingtel/pingtel/icmpcore"
+	"github.com/pingtel/pingtel/internal/nagios"
+)
+
+// Defaults of the file, where they are not those of package icmpcore.
+const (
+	DefaultInterval       = 10 * time.Second
+	DefaultPrefixHosts    = 65536
+	DefaultCount          = 5
+	DefaultPingInterval   = 200 * time.Millisecond
+	DefaultMeasurement    = "ping"
+	DefaultTelegrafSignal = "none"
+)
+
+// Config is a file that is free of faults.
+type Config struct {
+	File     string // its path, as given
+	Agent    Agent
+	Telegraf Telegraf
+	OTel     OTel
+
+	// Targets holds a target for each host and family, in the file's order.
+	Targets []Target
+}
+
+// Agent is the [agent] table.
+type Agent struct {
+	Interval       time.Duration // from one series of a target to its next
+	MaxRate        int           // echo requests per second, as in [icmpcore.Config]
+	Socket         icmpcore.SocketKind
+	LogLevel       slog.Level
+	MaxPrefixHosts int // hosts that one prefix may stand for
+}
+
+// Target is one host to probe in one family.
+type Target struct {
+	Host string // name or address, as written or from a prefix
+	*Probe
+}
+
+// Probe is what the targets of one [[targets]] table share. It is not changed.
+type Probe struct {
+	Options    icmpcore.Options // Family is auto, or what is asked for
+	Tags       []Tag            // sorted by key; none has an empty value
+	Thresholds nagios.Thresholds
+}
+
+// Tag is one of a target's own tags.
+type Tag struct{ Key, Value string }
+
+// Key tells targets apart: two with the same key would be measured alike and
+// could not be told apart in any output.
+func (t *Target) Key() string {
+	var b strings.Builder
+	o := t.Options
+	b.WriteString(t.Host)
+	for _, part := range []string{
+		o.Family.String(), o.Source.String(), o.Interface, itoa(o.Count), o.Interval.String(), o.Timeout.String(),
+		itoa(o.Size), itoa(o.TTL), itoa(o.DSCP), itoa(int(o.Mark)), boolText(o.DontFragment),
+	} {
+		b.WriteByte(0)
+		b.WriteString(part)
+	}
+	for _, tag := range t.Tags {
+		b.WriteByte(0)
+		b.WriteString(tag.Key)
+		b.WriteByte(1)
+		b.WriteString(tag.Value)
+	}
+	return b.String()
+}
+
+// Telegraf is the [telegraf] table.
+type Telegraf struct {
+	Signal      string // none, STDIN, SIGHUP, SIGUSR1 or SIGUSR2
+	Measurement string
+	Percentiles []float64 // 0 to 100, ascending
+}
+
+// OTel is the [otel] table as it stands in the file: nil is a key that is not
+// there, for which the environment or a default serves.
+type OTel struct {
+	Enabled     bool // push from the telegraf command too
+	Endpoint    *string
+	Protocol    *string // grpc or http/protobuf
+	Insecure    *bool
+	Headers     map[string]string
+	CAFile      *string
+	CertFile    *string
+	KeyFile     *string
+	Compression *string // gzip or none
+	Timeout     *time.Duration
+	Interval    *time.Duration
+	Temporality *string   // cumulative, delta or lowmemory
+	Histogram   *string   // explicit or exponential
+	Bounds      []float64 // seconds, ascending
+	Resource    map[string]string
+}
+
+// Load reads the file. lookup finds the value of a variable, as [os.LookupEnv]
+// does. The error is [Faults] where the file says something wrong.
+func Load(path string, lookup func(string) (string, bool)) (*Config, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(path, string(data), lookup)
+}
+
+// Parse is Load for a text that has been read already; path is for messages.
+func Parse(path, text string, lookup func(string) (string, bool)) (*Config, error) {
+	r := &reader{file: path, lookup: lookup}
+	root, ok := r.decode(text)
+	if !ok {
+		return nil, r.faults
+	}
+	c := &Config{File: path}
+	r.readAgent(root.table("agent"), &c.Agent)
+	defaults := r.readDefaults(root.table("defaults"))
+	r.readTargets(root.tables("targets"), defaults, c)
+	r.readTelegraf(root.table("telegraf"), &c.Telegraf)
+	r.readOTel(root.table("otel"), &c.OTel)
+	root.refuseUnknown()
+	if len(r.faults) == 0 {
+		r.checkPlan(c)
+	}
+	if len(r.faults) > 0 {
+		slices.SortStableFunc(r.faults, func(a, b Fault) int { return a.Line - b.Line })
+		return nil, r.faults
+	}
+	return c, nil
+}
+
+// Plan is what a file asks for.
+type Plan struct {
+	Targets int
+	Rate    float64       // echo requests per second
+	Share   float64       // of the rate allowed, 0 to 1; 0 where there is no limit
+	Longest time.Duration // of a series, from its first request to its last timeout
+}
+
+// Plan works out what c asks for.
+func (c *Config) Plan() Plan {
+	p := Plan{Targets: len(c.Targets)}
+	echoes := 0
+	for _, t := range c.Targets {
+		echoes += t.Options.Count
+		p.Longest = max(p.Longest, seriesTime(t.Options))
+	}
+	p.Rate = float64(echoes) / c.Agent.Interval.Seconds()
+	if c.Agent.MaxRate > 0 {
+		p.Share = p.Rate / float64(c.Agent.MaxRate)
+	}
+	return p
+}
+
+// seriesTime is how long a series takes where its last echo is lost.
+func seriesTime(o icmpcore.Options) time.Duration {
+	return time.Duration(o.Count-1)*o.Interval + o.Timeout
+}

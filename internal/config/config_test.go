@@ -1,0 +1,211 @@
+package config
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pingtel/pingtel/icmpcore"
+)
+
+// env holds the variables of the tests.
+func env(name string) (string, bool) {
+	v, ok := map[string]string{"SITE": "lab", "EMPTY": "", "TOKEN": "s3cret"}[name]
+	return v, ok
+}
+
+const minimal = "[[targets]]\nhosts = [\"127.0.0.1\"]\n"
+
+func TestDefaults(t *testing.T) {
+	c, err := Parse("f.toml", minimal, env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Agent.Interval != DefaultInterval || c.Agent.MaxRate != icmpcore.DefaultMaxRate || c.Agent.Socket != icmpcore.SocketAuto {
+		t.Errorf("agent = %+v", c.Agent)
+	}
+	if len(c.Targets) != 1 {
+		t.Fatalf("%d targets", len(c.Targets))
+	}
+	want := icmpcore.Options{Count: 5, Interval: 200 * time.Millisecond, Timeout: time.Second, Size: 56}
+	got := c.Targets[0].Options
+	got.OnEcho = nil
+	if c.Targets[0].Host != "127.0.0.1" || got.Count != want.Count || got.Interval != want.Interval || got.Timeout != want.Timeout || got.Size != want.Size {
+		t.Errorf("target = %s %+v", c.Targets[0].Host, got)
+	}
+	if c.Telegraf.Signal != "none" || c.Telegraf.Measurement != "ping" || len(c.Telegraf.Percentiles) != 3 || c.OTel.Enabled || c.OTel.Endpoint != nil {
+		t.Errorf("telegraf = %+v, otel = %+v", c.Telegraf, c.OTel)
+	}
+	if p := c.Plan(); p.Targets != 1 || p.Rate != .5 || p.Longest != 1800*time.Millisecond || p.Share != .5/10000 {
+		t.Errorf("plan = %+v", p)
+	}
+}
+
+func TestEverything(t *testing.T) {
+	c, err := Parse("f.toml", `
+[agent]
+interval = 30
+max_rate = 0
+socket = "datagram"
+log_level = "debug"
+max_prefix_hosts = 10
+[defaults]
+count = 2
+dscp = "EF"
+tags = { site = "${SITE}", empty = "${EMPTY}" }
+warning = "100ms,20%"
+[[targets]]
+hosts = ["name.example", "198.18.0.0/30", "2001:db8::/127"]
+family = "both"
+size = 100
+dscp = 10
+[[targets]]
+hosts = ["127.0.0.1"]
+ttl = 9
+dont_fragment = true
+mark = 4294967295
+source = "127.0.0.2"
+[targets.tags]
+role = "a b=c"
+[telegraf]
+signal = "SIGUSR1"
+percentiles = [50, 99.9]
+[otel]
+enabled = true
+endpoint = "https://c.example:4317"
+headers = { authorization = "Bearer ${TOKEN}" }
+bounds = [0.001, 0.1, 1]
+interval = "1m"
+`, env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var hosts []string
+	for _, x := range c.Targets {
+		hosts = append(hosts, x.Host+" "+x.Options.Family.String())
+	}
+	want := "name.example ipv4,198.18.0.1 ipv4,198.18.0.2 ipv4,name.example ipv6,2001:db8:: ipv6,2001:db8::1 ipv6,127.0.0.1 auto"
+	if got := strings.Join(hosts, ","); got != want {
+		t.Errorf("targets %s\nwant    %s", got, want)
+	}
+	first, last := c.Targets[0], c.Targets[6]
+	if first.Options.DSCP != 10 || first.Options.Size != 100 || first.Thresholds.Warn.Loss != 20 || len(first.Tags) != 1 || first.Tags[0] != (Tag{"site", "lab"}) {
+		t.Errorf("first target = %+v", first.Probe)
+	}
+	if last.Options.DSCP != 46 || last.Options.TTL != 9 || !last.Options.DontFragment || last.Options.Mark != 1<<32-1 || len(last.Tags) != 2 || last.Tags[0] != (Tag{"role", "a b=c"}) {
+		t.Errorf("last target = %+v", last.Probe)
+	}
+	if c.Agent.MaxRate != -1 || c.Agent.Interval != 30*time.Second || c.Telegraf.Percentiles[1] != 99.9 {
+		t.Errorf("agent = %+v, telegraf = %+v", c.Agent, c.Telegraf)
+	}
+	if c.OTel.Headers["authorization"] != "Bearer s3cret" || *c.OTel.Interval != time.Minute || c.OTel.Insecure != nil {
+		t.Errorf("otel = %+v", c.OTel)
+	}
+}
+
+// TestFaults gives each kind of mistake and looks for its line and its cure.
+func TestFaults(t *testing.T) {
+	tests := []struct {
+		name, text string
+		want       []string // one for each fault, in order: what its text holds
+	}{
+		{"syntax", "[agent\n", []string{"f.toml:2: expected"}},
+		{"no targets", "", []string{"f.toml: targets: nothing to probe"}},
+		{"unknown key", minimal + "[agent]\nintervall = 3\n", []string{"f.toml:4: agent.intervall: unknown key: did you mean interval?"}},
+		{"unknown table", minimal + "[influx]\n", []string{"f.toml:3: influx: unknown key: want one of agent, defaults"}},
+		{"wrong type", "[agent]\nmax_rate = \"fast\"\n" + minimal, []string{"f.toml:2: agent.max_rate: is a string: want a whole number"}},
+		{"out of range", "[[targets]]\nhosts = [\"a\"]\nttl = 256\n", []string{"f.toml:3: targets[0].ttl: 256: want 1 to 255"}},
+		{"duration", "[agent]\ninterval = \"ten\"\n" + minimal, []string{`f.toml:2: agent.interval: "ten": want a duration`}},
+		{"dscp", "[defaults]\ndscp = \"EFF\"\n" + minimal, []string{`f.toml:2: defaults.dscp: "EFF": want 0 to 63 or a name`}},
+		{"unset variable", "[[targets]]\nhosts = [\"${NOPE}\"]\n", []string{"f.toml:2: targets[0].hosts: the environment variable NOPE is not set"}},
+		{"open variable", "[[targets]]\nhosts = [\"${NOPE\"]\n", []string{"want a } behind ${"}},
+		{"no hosts", "[[targets]]\ncount = 1\n", []string{"f.toml:1: targets[0].hosts: is missing"}},
+		{"empty hosts", "[[targets]]\nhosts = []\n", []string{"f.toml:2: targets[0].hosts: is empty"}},
+		{"bad host", "[[targets]]\nhosts = [\"a b\", \"1.2.3.4:5\", \"0.0.0.0\"]\n", []string{`"a b": want a name`, `"1.2.3.4:5"`, `"0.0.0.0": want the address of a host`}},
+		{"large prefix", "[[targets]]\nhosts = [\"198.18.0.0/15\"]\n", []string{"stands for more than 65536 hosts"}},
+		{"host bits", "[[targets]]\nhosts = [\"198.18.0.1/24\"]\n", []string{"want 198.18.0.0/24"}},
+		{"family of an address", "[[targets]]\nhosts = [\"::1\"]\nfamily = \"ipv4\"\n", []string{"::1 is not of the family ipv4"}},
+		{"twice the same", "[[targets]]\nhosts = [\"a\"]\n[[targets]]\nhosts = [\"b\", \"a\"]\n", []string{"f.toml:4: targets[1].hosts: a is probed alike by line 1 already"}},
+		{"reserved tag", "[[targets]]\nhosts = [\"a\"]\ntags = { url = \"x\" }\n", []string{`f.toml:3: targets[0].tags: "url" is a tag of pingtel's own`}},
+		{"tag of a number", "[[targets]]\nhosts = [\"a\"]\ntags = { rack = 3 }\n", []string{"rack: is a whole number: want a string"}},
+		{"source of the other family", "[[targets]]\nhosts = [\"a\"]\nfamily = \"ipv6\"\nsource = \"127.0.0.1\"\n", []string{"f.toml:4: targets[0].source: "}},
+		{"series too long", "[agent]\ninterval = \"1s\"\n" + minimal, []string{"f.toml:2: agent.interval: 1s is shorter than a series to 127.0.0.1, which takes 1.8s"}},
+		{"rate too high", "[agent]\nmax_rate = 10\n[[targets]]\nhosts = [\"198.18.0.0/24\"]\n", []string{"f.toml:2: agent.max_rate: 254 targets need 127 echo requests per second, 10 are allowed"}},
+		{"percentiles", minimal + "[telegraf]\npercentiles = [99, 50]\n", []string{"50 behind 99: want ascending numbers"}},
+		{"signal", minimal + "[telegraf]\nsignal = \"SIGTERM\"\n", []string{`"SIGTERM": want one of none, STDIN`}},
+		{"thresholds", minimal + "warning = \"fast\"\n", []string{`f.toml:3: targets[0].warning: "fast"`}},
+		{"a list where a table belongs", "agent = [1]\n" + minimal, []string{"f.toml:1: agent: is a list: want a table, [agent]"}},
+		{"all at once", "[agent]\nsocket = \"tcp\"\nlog_level = 7\n[defaults]\nfoo = 1\n[[targets]]\nhosts = [\"\"]\n[otel]\nprotocol = \"http\"\n",
+			[]string{"f.toml:2: ", "f.toml:3: ", "f.toml:5: ", "f.toml:7: ", "f.toml:9: otel.protocol"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c, err := Parse("f.toml", tt.text, env)
+			var faults Faults
+			if !errors.As(err, &faults) || c != nil {
+				t.Fatalf("Parse = %v, %v, want faults", c, err)
+			}
+			if len(faults) != len(tt.want) {
+				t.Fatalf("%d faults, want %d:\n%v", len(faults), len(tt.want), err)
+			}
+			for i, want := range tt.want {
+				if !strings.Contains(faults[i].Error(), want) {
+					t.Errorf("fault %d = %q, want %q", i, faults[i], want)
+				}
+			}
+		})
+	}
+}
+
+func TestKeyLines(t *testing.T) {
+	lines := keyLines(`# a = 1
+a = """
+b = 2
+"""
+c = [ "x]", # ]
+  "d = 1",
+]
+[t]
+"e" = 'it''s'
+f.g = { h = "}" }
+[[u]]
+i = 1
+[[u]]
+i = 2
+[u.v]
+j = 3
+`)
+	want := map[string]int{"a": 2, "c": 5, "t": 8, "t.e": 9, "t.f.g": 10, "u": 11, "u[0]": 11, "u[0].i": 12, "u[1]": 13, "u[1].i": 14, "u[1].v": 15, "u[1].v.j": 16}
+	for k, n := range want {
+		if lines[k] != n {
+			t.Errorf("%s on line %d, want %d", k, lines[k], n)
+		}
+	}
+	if len(lines) != len(want) {
+		t.Errorf("lines = %v", lines)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(minimal)
+	f.Add("[agent]\ninterval = 1e300\n[[targets]]\nhosts = ['''a''']\ntags = {a.b = 1}")
+	f.Add("[[targets]]\nhosts=[\"10.0.0.0/31\"]\nwarning=\"1ms,2%\"\n[otel]\nheaders.x = \"${SITE}\"")
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := Parse("f", text, env)
+		if (c == nil) == (err == nil) {
+			t.Fatalf("Parse = %v, %v", c, err)
+		}
+		if err != nil {
+			if err.Error() == "" {
+				t.Error("a fault without a text")
+			}
+			return
+		}
+		for i := range c.Targets {
+			if err := c.Targets[i].Options.Validate(); err != nil {
+				t.Errorf("a target that cannot be probed: %v", err)
+			}
+		}
+	})
+}

@@ -1,0 +1,36 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Fault is one thing that is wrong in a file.
+type Fault struct {
+	File    string
+	Line    int    // from 1; 0 where no line is to blame
+	Key     string // dotted path: "targets[0].dscp"
+	Problem string // what is wrong, and what would be right
+}
+
+func (f Fault) Error() string {
+	where := f.File
+	if f.Line > 0 {
+		where = fmt.Sprintf("%s:%d", f.File, f.Line)
+	}
+	if f.Key == "" {
+		return where + ": " + f.Problem
+	}
+	return where + ": " + f.Key + ": " + f.Problem
+}
+
+// Faults are all the faults of a file, by line.
+type Faults []Fault
+
+func (f Faults) Error() string {
+	lines := make([]string, len(f))
+	for i, x := range f {
+		lines[i] = x.Error()
+	}
+	return strings.Join(lines, "\n")
+}

@@ -1,0 +1,345 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/BurntSushi/toml"
+)
+
+// reader turns the decoded file into values and gathers the faults.
+type reader struct {
+	file   string
+	lookup func(string) (string, bool)
+	lines  map[string]int
+	faults Faults
+}
+
+// table is one table of the file.
+type table struct {
+	r      *reader
+	path   string // dotted
+	values map[string]any
+	known  []string // keys that were asked for
+}
+
+// decode parses the file's syntax.
+func (r *reader) decode(text string) (*table, bool) {
+	var values map[string]any
+	if _, err := toml.Decode(text, &values); err != nil {
+		f := Fault{File: r.file, Problem: err.Error()}
+		var p toml.ParseError
+		if errors.As(err, &p) {
+			f.Line, f.Problem = p.Position.Line, p.Message
+			if p.LastKey != "" {
+				f.Key = p.LastKey
+			}
+		}
+		r.faults = append(r.faults, f)
+		return nil, false
+	}
+	r.lines = keyLines(text)
+	return &table{r: r, values: values}, true
+}
+
+// line returns the line of a key, or of the table it should stand in.
+func (r *reader) line(path string) int {
+	for path != "" {
+		if n := r.lines[path]; n > 0 {
+			return n
+		}
+		path = path[:max(strings.LastIndexAny(path, ".["), 0)]
+	}
+	return 0
+}
+
+func (t *table) keyPath(key string) string {
+	if t.path == "" {
+		return key
+	}
+	return t.path + "." + key
+}
+
+// fault notes what is wrong with a key.
+func (t *table) fault(key, format string, args ...any) {
+	path := t.keyPath(key)
+	t.r.faults = append(t.r.faults, Fault{File: t.r.file, Line: t.r.line(path), Key: path, Problem: fmt.Sprintf(format, args...)})
+}
+
+// value returns what stands under key.
+func (t *table) value(key string) (any, bool) {
+	t.known = append(t.known, key)
+	v, ok := t.values[key]
+	return v, ok
+}
+
+// table returns the table under key, an empty one where there is none.
+func (t *table) table(key string) *table {
+	sub := &table{r: t.r, path: t.keyPath(key)}
+	v, ok := t.value(key)
+	if !ok {
+		return sub
+	}
+	if sub.values, ok = v.(map[string]any); !ok {
+		t.fault(key, "is %s: want a table, [%s]", kindOf(v), key)
+	}
+	return sub
+}
+
+// tables returns the tables under key, [[key]].
+func (t *table) tables(key string) []*table {
+	v, ok := t.value(key)
+	if !ok {
+		return nil
+	}
+	list, ok := v.([]map[string]any)
+	if !ok {
+		t.fault(key, "is %s: want tables, [[%s]]", kindOf(v), key)
+	}
+	subs := make([]*table, len(list))
+	for i, values := range list {
+		subs[i] = &table{r: t.r, path: fmt.Sprintf("%s[%d]", t.keyPath(key), i), values: values}
+	}
+	return subs
+}
+
+// refuseUnknown makes a fault of every key that nobody asked for.
+func (t *table) refuseUnknown() {
+	for key := range t.values {
+		if slices.Contains(t.known, key) {
+			continue
+		}
+		if near := nearest(key, t.known); near != "" {
+			t.fault(key, "unknown key: did you mean %s?", near)
+		} else {
+			t.fault(key, "unknown key: want one of %s", strings.Join(t.known, ", "))
+		}
+	}
+}
+
+// read sets *dst to what stands under key, if anything does, and says whether
+// it did.
+func read[T any](t *table, key string, convert func(any) (T, error), dst *T) bool {
+	v, ok := t.value(key)
+	if !ok {
+		return false
+	}
+	got, err := convert(v)
+	if err != nil {
+		t.fault(key, "%v", err)
+		return false
+	}
+	*dst = got
+	return true
+}
+
+// optional reads a key that may be absent.
+func optional[T any](t *table, key string, convert func(any) (T, error), dst **T) {
+	var v T
+	if read(t, key, convert, &v) {
+		*dst = &v
+	}
+}
+
+// text converts a string and fills in variables.
+func (r *reader) text(v any) (string, error) {
+	s, ok := v.(string)
+	if !ok {
+		return "", fmt.Errorf("is %s: want a string", kindOf(v))
+	}
+	return r.expand(s)
+}
+
+// expand replaces every ${VAR} by the variable's value. Any other dollar sign
+// stays as it is.
+func (r *reader) expand(s string) (string, error) {
+	var b strings.Builder
+	for {
+		before, rest, found := strings.Cut(s, "${")
+		b.WriteString(before)
+		if !found {
+			return b.String(), nil
+		}
+		name, after, closed := strings.Cut(rest, "}")
+		if !closed {
+			return "", fmt.Errorf("%q: want a } behind ${", "${"+rest)
+		}
+		value, set := r.lookup(name)
+		if !set {
+			return "", fmt.Errorf("the environment variable %s is not set", name)
+		}
+		b.WriteString(value)
+		s = after
+	}
+}
+
+// oneOf converts a string that must be one of words.
+func (r *reader) oneOf(words ...string) func(any) (string, error) {
+	return func(v any) (string, error) {
+		s, err := r.text(v)
+		if err == nil && !slices.Contains(words, s) {
+			err = fmt.Errorf("%q: want one of %s", s, strings.Join(words, ", "))
+		}
+		return s, err
+	}
+}
+
+// duration converts a string with a unit, or a number of seconds.
+func (r *reader) duration(low, high time.Duration) func(any) (time.Duration, error) {
+	return func(v any) (time.Duration, error) {
+		var d time.Duration
+		switch v := v.(type) {
+		case int64:
+			d = secondsOf(float64(v))
+		case float64:
+			d = secondsOf(v)
+		default:
+			s, err := r.text(v)
+			if err != nil {
+				return 0, fmt.Errorf("is %s: want a duration, \"10s\" or \"200ms\"", kindOf(v))
+			}
+			if d, err = time.ParseDuration(s); err != nil {
+				return 0, fmt.Errorf("%q: want a duration, \"10s\" or \"200ms\"", s)
+			}
+		}
+		if d < low || d > high {
+			return 0, fmt.Errorf("%v: want %v to %v", v, low, high)
+		}
+		return d, nil
+	}
+}
+
+// secondsOf turns seconds into a duration, the largest where it is larger.
+func secondsOf(s float64) time.Duration {
+	if s*1e9 >= math.MaxInt64 {
+		return math.MaxInt64
+	}
+	return time.Duration(s * 1e9)
+}
+
+// integer converts a whole number within bounds.
+func integer(low, high int) func(any) (int, error) {
+	return func(v any) (int, error) {
+		n, ok := v.(int64)
+		if !ok {
+			return 0, fmt.Errorf("is %s: want a whole number, %d to %d", kindOf(v), low, high)
+		}
+		if n < int64(low) || n > int64(high) {
+			return 0, fmt.Errorf("%d: want %d to %d", n, low, high)
+		}
+		return int(n), nil
+	}
+}
+
+func boolean(v any) (bool, error) {
+	b, ok := v.(bool)
+	if !ok {
+		return false, fmt.Errorf("is %s: want true or false", kindOf(v))
+	}
+	return b, nil
+}
+
+// numbers converts a list of ascending numbers within bounds.
+func numbers(low, high float64) func(any) ([]float64, error) {
+	return func(v any) ([]float64, error) {
+		list, ok := v.([]any)
+		if !ok {
+			return nil, fmt.Errorf("is %s: want a list of numbers", kindOf(v))
+		}
+		got := make([]float64, len(list))
+		for i, x := range list {
+			switch x := x.(type) {
+			case int64:
+				got[i] = float64(x)
+			case float64:
+				got[i] = x
+			default:
+				return nil, fmt.Errorf("holds %s: want numbers", kindOf(x))
+			}
+			if !(got[i] >= low && got[i] <= high) {
+				return nil, fmt.Errorf("%v: want %v to %v", got[i], low, high)
+			}
+			if i > 0 && got[i] <= got[i-1] {
+				return nil, fmt.Errorf("%v behind %v: want ascending numbers", got[i], got[i-1])
+			}
+		}
+		return got, nil
+	}
+}
+
+// texts converts a table of strings.
+func (r *reader) texts(v any) (map[string]string, error) {
+	m, ok := v.(map[string]any)
+	if !ok {
+		return nil, fmt.Errorf("is %s: want a table of strings", kindOf(v))
+	}
+	got := make(map[string]string, len(m))
+	for k, x := range m {
+		s, err := r.text(x)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", k, err)
+		}
+		got[k] = s
+	}
+	return got, nil
+}
+
+// kindOf names what TOML calls the kind of v.
+func kindOf(v any) string {
+	switch v.(type) {
+	case string:
+		return "a string"
+	case int64:
+		return "a whole number"
+	case float64:
+		return "a number"
+	case bool:
+		return "true or false"
+	case []any, []map[string]any:
+		return "a list"
+	case map[string]any:
+		return "a table"
+	}
+	return "a date or time"
+}
+
+// nearest returns the known key that is at most two letters off, if any.
+func nearest(key string, known []string) string {
+	best, distance := "", 3
+	for _, k := range known {
+		if d := editDistance(key, k); d < distance && d < len(k) {
+			best, distance = k, d
+		}
+	}
+	return best
+}
+
+// editDistance counts the letters to change, add or drop (Levenshtein).
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range a {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range b {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+func boolText(b bool) string { return strconv.FormatBool(b) }

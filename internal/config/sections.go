@@ -1,0 +1,200 @@
+package config
+
+import (
+	"fmt"
+	"math"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pingtel/pingtel/icmpcore"
+	"github.com/pingtel/pingtel/internal/dscp"
+	"github.com/pingtel/pingtel/internal/nagios"
+)
+
+// readAgent reads the [agent] table.
+func (r *reader) readAgent(t *table, a *Agent) {
+	*a = Agent{Interval: DefaultInterval, MaxRate: icmpcore.DefaultMaxRate, MaxPrefixHosts: DefaultPrefixHosts}
+	read(t, "interval", r.duration(100*time.Millisecond, 24*time.Hour), &a.Interval)
+	read(t, "max_rate", integer(0, 10_000_000), &a.MaxRate)
+	if a.MaxRate == 0 {
+		a.MaxRate = -1 // no limit; the library's zero is its default
+	}
+	kind := "auto"
+	read(t, "socket", r.oneOf("auto", "raw", "datagram"), &kind)
+	if err := a.Socket.UnmarshalText([]byte(kind)); err != nil {
+		t.fault("socket", "%v", err)
+	}
+	level := "info"
+	read(t, "log_level", r.oneOf("debug", "info", "warn", "error"), &level)
+	if err := a.LogLevel.UnmarshalText([]byte(level)); err != nil {
+		t.fault("log_level", "%v", err)
+	}
+	read(t, "max_prefix_hosts", integer(1, 10_000_000), &a.MaxPrefixHosts)
+	t.refuseUnknown()
+}
+
+// probe is a [defaults] or [[targets]] table while it is read.
+type probe struct {
+	options    icmpcore.Options
+	both       bool // probe both families
+	tags       map[string]string
+	thresholds nagios.Thresholds
+}
+
+// readDefaults reads the [defaults] table.
+func (r *reader) readDefaults(t *table) probe {
+	p := probe{options: icmpcore.Options{
+		Count: DefaultCount, Interval: DefaultPingInterval, Timeout: icmpcore.DefaultTimeout, Size: icmpcore.DefaultSize,
+	}}
+	r.readProbe(t, &p)
+	t.refuseUnknown()
+	return p
+}
+
+// readProbe reads what [defaults] and [[targets]] have in common into p.
+func (r *reader) readProbe(t *table, p *probe) {
+	o := &p.options
+	read(t, "count", integer(1, 10000), &o.Count)
+	read(t, "ping_interval", r.duration(time.Millisecond, 24*time.Hour), &o.Interval)
+	read(t, "timeout", r.duration(time.Millisecond, time.Hour), &o.Timeout)
+	read(t, "size", integer(8, 65507), &o.Size)
+	read(t, "ttl", integer(1, 255), &o.TTL)
+	read(t, "dscp", r.codePoint, &o.DSCP)
+	read(t, "source", r.address, &o.Source)
+	if read(t, "interface", r.text, &o.Interface) && o.Interface != "" {
+		if _, err := net.InterfaceByName(o.Interface); err != nil {
+			t.fault("interface", "%q: want a network interface of this machine", o.Interface)
+		}
+	}
+	mark := int(o.Mark)
+	read(t, "mark", integer(1, math.MaxUint32), &mark)
+	o.Mark = uint32(mark)
+	read(t, "dont_fragment", boolean, &o.DontFragment)
+	r.readFamily(t, p)
+	r.readTags(t, p)
+	r.readThresholds(t, &p.thresholds)
+}
+
+func (r *reader) readFamily(t *table, p *probe) {
+	family := ""
+	if !read(t, "family", r.oneOf("auto", "ipv4", "ipv6", "both"), &family) {
+		return
+	}
+	p.both = family == "both"
+	p.options.Family = icmpcore.FamilyAuto
+	if !p.both {
+		if err := p.options.Family.UnmarshalText([]byte(family)); err != nil {
+			t.fault("family", "%v", err)
+		}
+	}
+}
+
+// reservedTags are keys that the outputs use themselves.
+var reservedTags = []string{"url", "address", "server.address", "network.peer.address", "network.type", "ping.dscp", "error.type"}
+
+// readTags adds a table's tags to those of the defaults.
+func (r *reader) readTags(t *table, p *probe) {
+	var tags map[string]string
+	if !read(t, "tags", r.texts, &tags) {
+		return
+	}
+	all := make(map[string]string, len(tags)+len(p.tags))
+	for k, v := range p.tags {
+		all[k] = v
+	}
+	for k, v := range tags {
+		switch {
+		case k == "":
+			t.fault("tags", "an empty key: want a name")
+		case slices.Contains(reservedTags, k):
+			t.fault("tags", "%q is a tag of pingtel's own: want another name", k)
+		}
+		all[k] = v
+	}
+	p.tags = all
+}
+
+// readThresholds reads what check --config judges by.
+func (r *reader) readThresholds(t *table, to *nagios.Thresholds) {
+	pair := func(key string, level *nagios.Level) {
+		var s string
+		if !read(t, key, r.text, &s) {
+			return
+		}
+		rtt, loss, err := nagios.ParsePair(s, time.ParseDuration)
+		if err != nil {
+			t.fault(key, "%q: %v", s, err)
+			return
+		}
+		level.RTT, level.Loss = rtt, loss
+	}
+	pair("warning", &to.Warn)
+	pair("critical", &to.Crit)
+	read(t, "warning_jitter", r.duration(time.Microsecond, time.Hour), &to.Warn.Jitter)
+	read(t, "critical_jitter", r.duration(time.Microsecond, time.Hour), &to.Crit.Jitter)
+	if err := to.Validate(); err != nil {
+		t.fault("warning", "%v", err)
+	}
+}
+
+// codePoint converts a DSCP, a number or a name.
+func (r *reader) codePoint(v any) (int, error) {
+	if n, ok := v.(int64); ok {
+		v = fmt.Sprint(n)
+	}
+	s, err := r.text(v)
+	if err != nil {
+		return 0, err
+	}
+	n, err := dscp.Parse(s)
+	if err != nil {
+		return 0, fmt.Errorf("%q: %w", s, err)
+	}
+	return n, nil
+}
+
+func (r *reader) address(v any) (netip.Addr, error) {
+	s, err := r.text(v)
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	a, err := netip.ParseAddr(s)
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("%q: want an IP address of this machine", s)
+	}
+	return a, nil
+}
+
+// readTelegraf reads the [telegraf] table.
+func (r *reader) readTelegraf(t *table, to *Telegraf) {
+	*to = Telegraf{Signal: DefaultTelegrafSignal, Measurement: DefaultMeasurement, Percentiles: []float64{50, 95, 99}}
+	read(t, "signal", r.oneOf("none", "STDIN", "SIGHUP", "SIGUSR1", "SIGUSR2"), &to.Signal)
+	if read(t, "measurement", r.text, &to.Measurement) && strings.TrimSpace(to.Measurement) == "" {
+		t.fault("measurement", "is empty: want a name")
+	}
+	read(t, "percentiles", numbers(0, 100), &to.Percentiles)
+	t.refuseUnknown()
+}
+
+// readOTel reads the [otel] table.
+func (r *reader) readOTel(t *table, to *OTel) {
+	read(t, "enabled", boolean, &to.Enabled)
+	optional(t, "endpoint", r.text, &to.Endpoint)
+	optional(t, "protocol", r.oneOf("grpc", "http/protobuf"), &to.Protocol)
+	optional(t, "insecure", boolean, &to.Insecure)
+	read(t, "headers", r.texts, &to.Headers)
+	optional(t, "ca_file", r.text, &to.CAFile)
+	optional(t, "cert_file", r.text, &to.CertFile)
+	optional(t, "key_file", r.text, &to.KeyFile)
+	optional(t, "compression", r.oneOf("gzip", "none"), &to.Compression)
+	optional(t, "timeout", r.duration(time.Millisecond, time.Hour), &to.Timeout)
+	optional(t, "interval", r.duration(100*time.Millisecond, 24*time.Hour), &to.Interval)
+	optional(t, "temporality", r.oneOf("cumulative", "delta", "lowmemory"), &to.Temporality)
+	optional(t, "histogram", r.oneOf("explicit", "exponential"), &to.Histogram)
+	read(t, "bounds", numbers(1e-9, 3600), &to.Bounds)
+	read(t, "resource", r.texts, &to.Resource)
+	t.refuseUnknown()
+}

@@ -1,0 +1,165 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/pingtel/pingtel/icmpcore"
+)
+
+// readTargets reads all [[targets]] tables.
+func (r *reader) readTargets(tables []*table, defaults probe, c *Config) {
+	if len(tables) == 0 {
+		r.faults = append(r.faults, Fault{File: r.file, Key: "targets", Problem: "nothing to probe: want a [[targets]] table with hosts"})
+	}
+	seen := make(map[string]int) // key of a target: its line
+	for _, t := range tables {
+		p := defaults
+		r.readProbe(t, &p)
+		hosts, ok := r.readHosts(t, c.Agent.MaxPrefixHosts)
+		t.refuseUnknown()
+		if !ok {
+			continue
+		}
+		for _, target := range p.targets(t, hosts) {
+			key := target.Key()
+			if line := seen[key]; line > 0 {
+				t.fault("hosts", "%s is probed alike by line %d already: want another option or tag, or one of them gone", target.Host, line)
+				continue
+			}
+			seen[key] = r.line(t.path)
+			c.Targets = append(c.Targets, target)
+		}
+	}
+}
+
+// targets makes the targets of a table.
+func (p *probe) targets(t *table, hosts []string) []Target {
+	families := []icmpcore.Family{p.options.Family}
+	if p.both {
+		families = []icmpcore.Family{icmpcore.FamilyIPv4, icmpcore.FamilyIPv6}
+	}
+	var tags []Tag
+	for k, v := range p.tags {
+		if v != "" {
+			tags = append(tags, Tag{k, v})
+		}
+	}
+	slices.SortFunc(tags, func(a, b Tag) int { return strings.Compare(a.Key, b.Key) })
+	list := make([]Target, 0, len(hosts)*len(families))
+	for _, f := range families {
+		o := p.options
+		o.Family = f
+		if err := o.Validate(); err != nil {
+			t.fault("source", "%v", err)
+			return nil
+		}
+		shared := &Probe{Options: o, Tags: tags, Thresholds: p.thresholds}
+		for _, h := range hosts {
+			if a, err := netip.ParseAddr(h); err == nil && f != icmpcore.FamilyAuto && a.Unmap().Is4() != (f == icmpcore.FamilyIPv4) {
+				if !p.both { // of both, an address has the one it has
+					t.fault("hosts", "%s is not of the family %s", h, f)
+				}
+				continue
+			}
+			list = append(list, Target{Host: h, Probe: shared})
+		}
+	}
+	return list
+}
+
+// readHosts reads the hosts of a table; prefixes become their addresses.
+func (r *reader) readHosts(t *table, most int) ([]string, bool) {
+	v, ok := t.value("hosts")
+	if !ok {
+		t.fault("hosts", "is missing: want a list of names, addresses or prefixes")
+		return nil, false
+	}
+	list, isList := v.([]any)
+	if !isList || len(list) == 0 {
+		t.fault("hosts", "is %s: want a list of names, addresses or prefixes", emptyOr(v))
+		return nil, false
+	}
+	var hosts []string
+	for _, v := range list {
+		more, err := r.host(v, most)
+		if err != nil {
+			t.fault("hosts", "%v", err)
+			ok = false
+		}
+		hosts = append(hosts, more...)
+	}
+	return hosts, ok
+}
+
+func emptyOr(v any) string {
+	if list, ok := v.([]any); ok && len(list) == 0 {
+		return "empty"
+	}
+	return kindOf(v)
+}
+
+// host converts one entry of hosts.
+func (r *reader) host(v any, most int) ([]string, error) {
+	s, err := r.text(v)
+	if err != nil {
+		return nil, err
+	}
+	if strings.Contains(s, "/") {
+		return prefixHosts(s, most)
+	}
+	if a, err := netip.ParseAddr(s); err == nil {
+		if a.IsUnspecified() {
+			return nil, fmt.Errorf("%q: want the address of a host", s)
+		}
+		return []string{s}, nil
+	}
+	if s == "" || len(s) > 253 || strings.ContainsAny(s, " \t\r\n\x00,;\"'") || strings.Contains(s, ":") {
+		return nil, fmt.Errorf("%q: want a name, an address or a prefix", s)
+	}
+	return []string{s}, nil
+}
+
+// prefixHosts returns the host addresses of a prefix: all of them, but for the
+// network and broadcast addresses of an IPv4 prefix of 30 bits or fewer.
+func prefixHosts(s string, most int) ([]string, error) {
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		return nil, fmt.Errorf("%q: want a prefix as 198.18.0.0/24 or 2001:db8::/120", s)
+	}
+	if p != p.Masked() {
+		return nil, fmt.Errorf("%q has bits behind its length: want %s, or the address alone", s, p.Masked())
+	}
+	bits := p.Addr().BitLen() - p.Bits()
+	if bits > 30 || 1<<bits > most {
+		return nil, fmt.Errorf("%q stands for more than %d hosts: want a longer prefix, or a higher agent.max_prefix_hosts", s, most)
+	}
+	hosts := make([]string, 0, 1<<bits)
+	for a := p.Addr(); a.IsValid() && p.Contains(a); a = a.Next() {
+		hosts = append(hosts, a.String())
+	}
+	if p.Addr().Is4() && bits >= 2 {
+		hosts = hosts[1 : len(hosts)-1]
+	}
+	return hosts, nil
+}
+
+// checkPlan makes faults of what cannot be done in an interval.
+func (r *reader) checkPlan(c *Config) {
+	reported := make(map[*Probe]bool)
+	for _, t := range c.Targets {
+		if d := seriesTime(t.Options); d > c.Agent.Interval && !reported[t.Probe] {
+			reported[t.Probe] = true
+			r.faults = append(r.faults, Fault{File: r.file, Line: r.line("agent.interval"), Key: "agent.interval",
+				Problem: fmt.Sprintf("%v is shorter than a series to %s, which takes %v ((count - 1) × ping_interval + timeout): want a longer interval or a shorter series",
+					c.Agent.Interval, t.Host, d)})
+		}
+	}
+	if p := c.Plan(); p.Share > 1 {
+		r.faults = append(r.faults, Fault{File: r.file, Line: r.line("agent.max_rate"), Key: "agent.max_rate",
+			Problem: fmt.Sprintf("%d targets need %.0f echo requests per second, %d are allowed: want a higher max_rate, a longer interval or fewer echoes",
+				p.Targets, p.Rate, c.Agent.MaxRate)})
+	}
+}
