@@ -3,17 +3,11 @@
 package icmpcore
 
 import (
-	"net/netip"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 )
-
-// loopbackTarget returns the i-th of many loopback addresses.
-func loopbackTarget(i int) Target {
-	return Target{Addr: netip.AddrFrom4([4]byte{127, byte(2 + i/62500), byte(i / 250 % 250), byte(i%250 + 1)})}
-}
 
 // BenchmarkSweep sends one echo to each of b.N loopback targets and reports
 // the CPU time of an echo, the kernel's included.

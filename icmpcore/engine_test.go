@@ -552,3 +552,8 @@ func TestStoppedProcess(t *testing.T) {
 		}
 	})
 }
+
+// loopbackTarget returns the i-th of many loopback addresses.
+func loopbackTarget(i int) Target {
+	return Target{Addr: netip.AddrFrom4([4]byte{127, byte(2 + i/62500), byte(i / 250 % 250), byte(i%250 + 1)})}
+}

@@ -14,6 +14,13 @@
 // handed on: whatever it executes has none.
 package privilege
 
+import "errors"
+
+// ErrCgo is what [Drop] returns in a binary built with cgo that holds
+// capabilities: the Go runtime cannot reach all threads there. Nothing was
+// given up then.
+var ErrCgo = errors.New("capabilities cannot be given up in a binary built with cgo: build with CGO_ENABLED=0")
+
 // Keep says what is not given up.
 type Keep uint8
 

@@ -10,11 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrCgo is what [Drop] returns in a binary built with cgo that holds
-// capabilities: the Go runtime cannot reach all threads there. Nothing was
-// given up then.
-var ErrCgo = errors.New("capabilities cannot be given up in a binary built with cgo: build with CGO_ENABLED=0")
-
 // Drop gives up all capabilities but those of keep, on all threads: the
 // effective, permitted, inheritable and ambient sets are emptied, the bounding
 // set too where the process may do that (CAP_SETPCAP), user 0 loses its power
