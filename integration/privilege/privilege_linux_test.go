@@ -29,6 +29,7 @@ func TestDropped(t *testing.T) {
 			{"user 0 with a mark", forever("-m", "7"), netRaw, true},
 			{"file capability", as(forever(), nobody), "", false},
 			{"file capability with a mark", as(forever("-m", "7"), nobody), netRaw, false},
+			{"user 0 of a container", contained(t, forever()), "", false},
 			{"ambient capability", as(forever(), nobody, unix.CAP_NET_RAW), "", false},
 		}
 		for _, tt := range tests {

@@ -83,6 +83,18 @@ func as(cmd *exec.Cmd, user uint32, ambient ...uintptr) *exec.Cmd {
 	return cmd
 }
 
+// contained makes cmd run as user 0 of a container does that was given
+// CAP_NET_RAW and nothing else.
+func contained(t *testing.T, cmd *exec.Cmd) *exec.Cmd {
+	t.Helper()
+	setpriv, err := exec.LookPath("setpriv")
+	if err != nil {
+		t.Skip("setpriv is not installed: it is in the package util-linux")
+	}
+	args := []string{"--no-new-privs", "--inh-caps=-all", "--bounding-set=-all,+net_raw"}
+	return exec.Command(setpriv, append(args, cmd.Args...)...)
+}
+
 // outcome runs cmd to its end.
 func outcome(t *testing.T, cmd *exec.Cmd) (stdout, stderr string, status int) {
 	t.Helper()
