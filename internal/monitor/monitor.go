@@ -1,0 +1,213 @@
+// Package monitor keeps the schedule: every target has one series of echoes in
+// each interval, spread evenly, and its result goes to the sinks.
+package monitor
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pingtel/pingtel/icmpcore"
+	"github.com/pingtel/pingtel/internal/config"
+)
+
+// Sink takes results. Calls of Record come one at a time, mostly on the
+// prober's goroutine of callbacks, and must not block; r and what it points to
+// are nobody else's.
+type Sink interface {
+	Record(t *Target, r *icmpcore.PingResult)
+}
+
+// Forgetter is a [Sink] that wants to know when a target is gone. No Record of
+// t comes after Forget has returned.
+type Forgetter interface {
+	Forget(t *Target)
+}
+
+// Prober is what of an [icmpcore.Pinger] the monitor needs.
+type Prober interface {
+	Go(t icmpcore.Target, o icmpcore.Options, done func(icmpcore.PingResult)) error
+	Resolve(ctx context.Context, host string, f icmpcore.Family) (icmpcore.Target, error)
+}
+
+// Target is a target of the file that is being probed. Its pointer stays the
+// same as long as it is in the file, over reloads too.
+type Target struct {
+	config.Target
+
+	done   func(icmpcore.PingResult) // made once, so that a series needs no closure of its own
+	phase  float64                   // place in the interval, from 0 up to 1
+	cycle  int64                     // of the last series
+	static bool                      // Host is an address: nothing to look up
+
+	running atomic.Bool // a series or a first look-up is under way
+
+	mu   sync.Mutex // held while results are recorded, so that Forget can wait for that; guards gone
+	gone bool
+
+	// Guarded by Monitor.mu:
+	addr    netip.Addr // the last good answer; invalid where there is none
+	err     error      // of the last look-up
+	looking bool       // a look-up is queued or under way
+	waiting func()     // starts the series that waits for the look-up
+}
+
+// Stats are counts since the start.
+type Stats struct {
+	Targets        int    // in the file in force
+	Running        int    // series under way
+	Series         uint64 // begun
+	Skipped        uint64 // series left out since the target's last one still ran
+	Missed         uint64 // series left out since their time had passed: the process was stopped or starved
+	LookupFailures uint64 // look-ups that gave no address
+}
+
+// Monitor runs series by the schedule or on demand. Make one with [New].
+type Monitor struct {
+	prober Prober
+	log    *slog.Logger
+	sinks  []Sink
+
+	changed chan struct{}   // holds one where the schedule has to be looked at again
+	ctx     context.Context // of look-ups; ended by Close
+	cancel  context.CancelFunc
+	lookers sync.WaitGroup
+
+	series, skipped, missed, failures atomic.Uint64
+	running                           atomic.Int64
+
+	recording sync.Mutex // held while the sinks are called, which must not block
+
+	mu            sync.Mutex // guards what follows; never held during I/O or a callback
+	interval      time.Duration
+	targets       []*Target // by phase
+	numbered      int       // targets ever added: the next one's number in the sequence of phases
+	queue         []*Target // to be looked up
+	workers       int
+	schedule      schedule
+	skippedTarget string // one of those skipped since that was last said
+}
+
+// New returns a monitor of the targets of c. It does nothing until Run or
+// Round.
+func New(p Prober, c *config.Config, log *slog.Logger, sinks ...Sink) *Monitor {
+	ctx, cancel := context.WithCancel(context.Background())
+	m := &Monitor{prober: p, log: log, sinks: sinks, changed: make(chan struct{}, 1), ctx: ctx, cancel: cancel}
+	m.apply(c)
+	return m
+}
+
+// Close ends look-ups that are under way. Series end with their prober.
+func (m *Monitor) Close() {
+	m.cancel()
+	m.lookers.Wait()
+}
+
+// Stats returns the counts so far.
+func (m *Monitor) Stats() Stats {
+	m.mu.Lock()
+	targets := len(m.targets)
+	m.mu.Unlock()
+	return Stats{
+		Targets: targets, Running: int(m.running.Load()), Series: m.series.Load(), Skipped: m.skipped.Load(),
+		Missed: m.missed.Load(), LookupFailures: m.failures.Load(),
+	}
+}
+
+// begin starts the series of t that is due, unless its last one still runs.
+// ended, not nil in a round on demand, is called when its result has been
+// recorded, or at once where it is skipped.
+func (m *Monitor) begin(t *Target, due time.Time, ended func()) {
+	if !t.running.CompareAndSwap(false, true) {
+		m.skipped.Add(1)
+		m.mu.Lock()
+		m.skippedTarget = t.Host
+		m.mu.Unlock()
+		if ended != nil {
+			ended()
+		}
+		return
+	}
+	m.series.Add(1)
+	m.running.Add(1)
+	done := t.done
+	if ended != nil {
+		done = func(r icmpcore.PingResult) {
+			m.finish(t, r)
+			ended()
+		}
+	}
+	if t.static {
+		m.probe(t, t.addr, due, done)
+		return
+	}
+	m.probeName(t, due, done, ended != nil)
+}
+
+// probe starts the series itself.
+func (m *Monitor) probe(t *Target, addr netip.Addr, due time.Time, done func(icmpcore.PingResult)) {
+	err := m.prober.Go(icmpcore.Target{Host: t.Host, Addr: addr}, t.Options, done)
+	if err != nil {
+		done(icmpcore.PingResult{Host: t.Host, Addr: addr, Start: due, Err: err})
+	}
+}
+
+// finish records the result of t's series.
+func (m *Monitor) finish(t *Target, r icmpcore.PingResult) {
+	m.recording.Lock()
+	if !t.gone {
+		for _, s := range m.sinks {
+			s.Record(t, &r)
+		}
+	}
+	m.recording.Unlock()
+	m.running.Add(-1)
+	t.running.Store(false)
+}
+
+// Drain returns when no series runs any more, or when ctx is done.
+func (m *Monitor) Drain(ctx context.Context) error {
+	tick := time.NewTicker(10 * time.Millisecond) // once in a process's life, at its end
+	defer tick.Stop()
+	for m.running.Load() > 0 {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+	return nil
+}
+
+// Round starts a series of every target at once, to be spread by the prober's
+// rate, and returns when all results are recorded, or when ctx is done.
+// Targets whose last series still runs are skipped and counted.
+func (m *Monitor) Round(ctx context.Context) error {
+	m.mu.Lock()
+	targets := m.targets
+	m.mu.Unlock()
+	now := time.Now()
+	var open sync.WaitGroup
+	open.Add(len(targets))
+	for _, t := range targets {
+		if !t.static {
+			m.lookup(t)
+		}
+		m.begin(t, now, open.Done)
+	}
+	m.saySkipped()
+	all := make(chan struct{})
+	go func() { // ends with the last series, each of which ends by itself
+		open.Wait()
+		close(all)
+	}()
+	select {
+	case <-all:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
