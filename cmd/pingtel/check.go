@@ -2,12 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -35,6 +32,7 @@ type checkFlags struct {
 	warnJitter, critJitter time.Duration
 	total                  time.Duration
 	quiet                  bool
+	configFile             string
 }
 
 func newCheckCommand() *cobra.Command {
@@ -57,6 +55,7 @@ several hosts the host's name stands before the label.
 Durations are seconds (0.5) or have a unit (500ms).`,
 		Example: `  pingtel check 192.0.2.1
   pingtel check -w 100ms,20% -c 500ms,60% --warn-jitter 10ms 192.0.2.1 2001:db8::1
+  pingtel check --config pingtel.toml
   pingtel check --quiet -f hosts.txt    # from cron: mail only in trouble`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error { return flags.run(cmd, args) },
@@ -84,6 +83,7 @@ func (f *checkFlags) register(cmd *cobra.Command) {
 	set.Var(&flagValue[time.Duration]{&f.total, durationIn(minDuration, maxTotal), formatDuration, "timeout-total", "duration", &f.faults},
 		"timeout-total", "when to end, whatever is missing")
 	set.BoolVarP(&f.quiet, "quiet", "q", false, "print nothing when all is OK")
+	set.StringVar(&f.configFile, "config", "", "check the targets of a config file, by their own options and thresholds")
 }
 
 // levelOver reads RTT,LOSS%. The part that is not given keeps its default:
@@ -135,30 +135,41 @@ func (f *checkFlags) finish(cmd *cobra.Command, args []string) (nagios.Threshold
 
 // run checks all hosts and prints the status line.
 func (f *checkFlags) run(cmd *cobra.Command, args []string) error {
-	thresholds, err := f.finish(cmd, args)
+	job, err := f.job(cmd, args)
 	if err != nil {
 		return err
 	}
-	source, closer, err := f.hosts(args, cmd.InOrStdin())
-	if err != nil {
-		return err
-	}
-	defer closer.Close() // was only read
-	pinger, err := openPinger(cmd.Context(), f.config, f.opts.Mark != 0, quietly)
+	defer job.closer.Close() // was only read
+	pinger, err := openPinger(cmd.Context(), job.config, job.marks, quietly)
 	if err != nil {
 		return err
 	}
 	ctx, stop := context.WithTimeout(cmd.Context(), f.total)
 	defer stop()
-	c := &collection{results: make(map[string][]icmpcore.PingResult)}
-	if err := sweep.New(pinger, f.opts, c.add).Run(ctx, c.note(source)); err != nil {
-		return fmt.Errorf("hosts: %w", err)
-	}
-	verdicts := c.verdicts(thresholds)
-	if len(verdicts) == 0 {
-		return errors.New("no host was checked: the file names none in time")
+	verdicts, err := job.judge(ctx, sweep.New(pinger))
+	if err != nil {
+		return err
 	}
 	return f.print(cmd.OutOrStdout(), verdicts)
+}
+
+// job works out what is to be checked, from the flags or the config file.
+func (f *checkFlags) job(cmd *cobra.Command, args []string) (checkJob, error) {
+	if f.configFile != "" {
+		return f.fileJob(cmd, args)
+	}
+	thresholds, err := f.finish(cmd, args)
+	if err != nil {
+		return checkJob{}, err
+	}
+	hosts, closer, err := f.hosts(args, cmd.InOrStdin())
+	if err != nil {
+		return checkJob{}, err
+	}
+	each := func(check func(string, icmpcore.Options, nagios.Thresholds) error) error {
+		return hosts(func(host []byte) error { return check(string(host), f.opts, thresholds) })
+	}
+	return checkJob{config: f.config, marks: f.opts.Mark != 0, each: each, closer: closer}, nil
 }
 
 // print writes the status line, or nothing where all is well and -q asks it.
@@ -174,45 +185,4 @@ func (f *checkFlags) print(stdout io.Writer, verdicts []nagios.Verdict) error {
 		return nil
 	}
 	return exitStatus(worst)
-}
-
-// collection gathers results and puts them in the order of the hosts.
-type collection struct {
-	mu      sync.Mutex // guards the fields below
-	hosts   []string   // in the order given
-	results map[string][]icmpcore.PingResult
-}
-
-// note remembers the hosts that a source gives.
-func (c *collection) note(source sweep.Source) sweep.Source {
-	return func(yield func([]byte) error) error {
-		return source(func(host []byte) error {
-			c.mu.Lock()
-			c.hosts = append(c.hosts, string(host))
-			c.mu.Unlock()
-			return yield(host)
-		})
-	}
-}
-
-func (c *collection) add(r icmpcore.PingResult) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.results[r.Host] = append(c.results[r.Host], r)
-}
-
-// verdicts judges every host, also those that time did not suffice for.
-func (c *collection) verdicts(t nagios.Thresholds) []nagios.Verdict {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	verdicts := make([]nagios.Verdict, 0, len(c.hosts))
-	for _, host := range c.hosts {
-		r, unfinished := icmpcore.PingResult{Host: host}, true
-		if got := c.results[host]; len(got) > 0 {
-			r, c.results[host] = got[0], got[1:]
-			unfinished = errors.Is(r.Err, net.ErrClosed) || errors.Is(r.Err, context.DeadlineExceeded) || errors.Is(r.Err, context.Canceled)
-		}
-		verdicts = append(verdicts, nagios.Judge(r, t, unfinished))
-	}
-	return verdicts
 }

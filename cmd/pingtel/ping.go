@@ -60,7 +60,7 @@ func (f *pingFlags) run(cmd *cobra.Command, args []string) error {
 	if err := f.finish(args); err != nil {
 		return err
 	}
-	source, closer, err := f.hosts(args, cmd.InOrStdin())
+	hosts, closer, err := f.hosts(args, cmd.InOrStdin())
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,11 @@ func (f *pingFlags) run(cmd *cobra.Command, args []string) error {
 	if f.showRTTs && !f.json && !f.quiet {
 		f.opts.OnEcho = r.echo
 	}
-	s := sweep.New(pinger, f.opts, r.result)
+	s := sweep.New(pinger)
+	how := s.Probe(f.opts, r.result)
+	source := func(yield func([]byte, *sweep.Probe) error) error {
+		return hosts(func(host []byte) error { return yield(host, how) })
+	}
 	if r.many && !f.quiet && isTerminal(stderr) {
 		p := startProgress(stderr, s)
 		r.out.erase = p.erase

@@ -115,8 +115,9 @@ func (p *probeFlags) finish(args []string) error {
 	return p.faults.err()
 }
 
-// hosts returns the source of all hosts, and the file to close behind it.
-func (p *probeFlags) hosts(args []string, stdin io.Reader) (sweep.Source, io.Closer, error) {
+// hosts returns what calls its argument for each host, and the file to close
+// behind it.
+func (p *probeFlags) hosts(args []string, stdin io.Reader) (func(func([]byte) error) error, io.Closer, error) {
 	var file io.ReadCloser
 	switch p.file {
 	case "":

@@ -25,16 +25,21 @@ type Pinger interface {
 	Close() error
 }
 
-// Source gives hosts: it calls yield for each, and stops with yield's error
-// when there is one. The slice may be used again once yield has returned.
-type Source func(yield func(host []byte) error) error
+// Source gives hosts, each with how it is pinged: it calls yield for each, and
+// stops with yield's error when there is one. The slice may be used again once
+// yield has returned.
+type Source func(yield func(host []byte, how *Probe) error) error
+
+// Probe is how hosts are pinged and who gets the results. Any number of hosts
+// may share one. Make it with [Sweep.Probe].
+type Probe struct {
+	opts icmpcore.Options
+	done func(icmpcore.PingResult) // emits, and counts the host as finished
+}
 
 // Sweep is one run over any number of hosts. Make it with [New].
 type Sweep struct {
 	pinger Pinger
-	opts   icmpcore.Options
-	emit   func(icmpcore.PingResult)
-	done   func(icmpcore.PingResult) // emit and finish, made once for all hosts
 	names  *lookups
 
 	started, finished atomic.Int64
@@ -45,18 +50,21 @@ type Sweep struct {
 	ended bool       // Run has returned: no result is given any more
 }
 
-// New returns a sweep that pings with opts and gives each host's result to
-// emit, which several goroutines may call at once. The pinger belongs to the
-// sweep: Run closes it.
-func New(p Pinger, opts icmpcore.Options, emit func(icmpcore.PingResult)) *Sweep {
-	s := &Sweep{pinger: p, opts: opts, emit: emit, all: make(chan struct{})}
+// New returns a sweep over p, which belongs to the sweep then: Run closes it.
+func New(p Pinger) *Sweep {
+	s := &Sweep{pinger: p, all: make(chan struct{})}
 	s.open.Store(1)
-	s.done = func(r icmpcore.PingResult) {
-		s.emit(r)
+	return s
+}
+
+// Probe returns the way to ping hosts with opts and to give each one's result
+// to emit, which several goroutines may call at once.
+func (s *Sweep) Probe(opts icmpcore.Options, emit func(icmpcore.PingResult)) *Probe {
+	return &Probe{opts: opts, done: func(r icmpcore.PingResult) {
+		emit(r)
 		s.finished.Add(1)
 		s.leave()
-	}
-	return s
+	}}
 }
 
 // Started and Finished count hosts, also while Run runs.
@@ -69,12 +77,12 @@ func (s *Sweep) Finished() int64 { return s.finished.Load() }
 // source's error or nil. When ctx is done it closes the Pinger, so that the
 // series end with what they have; hosts that have not been started then get no
 // result. A source that blocks does not keep Run from returning, but is left
-// blocked. After Run, emit is not called again.
+// blocked. After Run no result is given any more.
 func (s *Sweep) Run(ctx context.Context, source Source) error {
-	s.names = &lookups{look: func(host string) { s.lookup(ctx, host) }}
+	s.names = &lookups{look: func(n name) { s.lookup(ctx, n) }}
 	read := make(chan error, 1)
 	go func() { // ends with source, see above
-		read <- source(func(host []byte) error { return s.start(ctx, host) })
+		read <- source(func(host []byte, how *Probe) error { return s.start(ctx, host, how) })
 		s.leave()
 	}()
 	var err error
@@ -104,7 +112,7 @@ func (s *Sweep) Run(ctx context.Context, source Source) error {
 var errStopped = errors.New("sweep: stopped")
 
 // start begins the series of one host, or has its name looked up.
-func (s *Sweep) start(ctx context.Context, host []byte) error {
+func (s *Sweep) start(ctx context.Context, host []byte, how *Probe) error {
 	if ctx.Err() != nil {
 		return errStopped
 	}
@@ -113,19 +121,19 @@ func (s *Sweep) start(ctx context.Context, host []byte) error {
 	text := string(host)
 	addr, err := netip.ParseAddr(text)
 	if err != nil {
-		s.names.add(text)
+		s.names.add(name{text, how})
 		return nil
 	}
 	target := icmpcore.Target{Addr: addr}
-	if s.opts.Family != icmpcore.FamilyAuto || addr.Zone() != "" || addr.Is4In6() {
-		if target, err = s.pinger.Resolve(ctx, text, s.opts.Family); err != nil {
-			s.fail(icmpcore.Target{Host: text}, err)
+	if how.opts.Family != icmpcore.FamilyAuto || addr.Zone() != "" || addr.Is4In6() {
+		if target, err = s.pinger.Resolve(ctx, text, how.opts.Family); err != nil {
+			s.fail(icmpcore.Target{Host: text}, how, err)
 			return nil
 		}
-	} else if s.opts.OnEcho != nil || !isTextOf(host, addr) {
+	} else if how.opts.OnEcho != nil || !isTextOf(host, addr) {
 		target.Host = text // else the address itself says it, and a million strings are saved
 	}
-	return s.ping(target)
+	return s.ping(target, how)
 }
 
 // isTextOf reports whether host is how addr is written.
@@ -135,39 +143,39 @@ func isTextOf(host []byte, addr netip.Addr) bool {
 }
 
 // lookup resolves one name and begins its series.
-func (s *Sweep) lookup(ctx context.Context, host string) {
-	target, err := s.pinger.Resolve(ctx, host, s.opts.Family)
+func (s *Sweep) lookup(ctx context.Context, n name) {
+	target, err := s.pinger.Resolve(ctx, n.host, n.how.opts.Family)
 	if err != nil {
-		s.fail(icmpcore.Target{Host: host}, err)
+		s.fail(icmpcore.Target{Host: n.host}, n.how, err)
 		return
 	}
-	if s.ping(target) != nil {
+	if s.ping(target, n.how) != nil {
 		s.leave() // the sweep was stopped
 	}
 }
 
 // ping begins the series of a target. It returns errStopped where the Pinger
 // has been closed; any other refusal is that target's result.
-func (s *Sweep) ping(target icmpcore.Target) error {
-	switch err := s.pinger.Go(target, s.opts, s.done); {
+func (s *Sweep) ping(target icmpcore.Target, how *Probe) error {
+	switch err := s.pinger.Go(target, how.opts, how.done); {
 	case err == nil:
 	case errors.Is(err, net.ErrClosed):
 		return errStopped
 	default:
-		s.fail(target, err)
+		s.fail(target, how, err)
 	}
 	return nil
 }
 
 // fail gives a host the result of one that could not be pinged.
-func (s *Sweep) fail(target icmpcore.Target, err error) {
+func (s *Sweep) fail(target icmpcore.Target, how *Probe, err error) {
 	if target.Host == "" {
 		target.Host = target.Addr.String()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.ended { // a source that Run left blocked may come here late
-		s.done(icmpcore.PingResult{Host: target.Host, Addr: target.Addr, Start: time.Now(), Err: err})
+		how.done(icmpcore.PingResult{Host: target.Host, Addr: target.Addr, Start: time.Now(), Err: err})
 	}
 }
 
@@ -178,26 +186,32 @@ func (s *Sweep) leave() {
 	}
 }
 
+// name is a host that has to be looked up.
+type name struct {
+	host string
+	how  *Probe
+}
+
 // lookups is a queue of names and the goroutines that work through it, which
 // exist only while there are names.
 type lookups struct {
-	look func(string)
+	look func(name)
 	wg   sync.WaitGroup
 
 	mu      sync.Mutex // guards the fields below
-	queue   []string
+	queue   []name
 	workers int
 	stopped bool
 }
 
 // add queues a name and sees to it that somebody takes it.
-func (l *lookups) add(name string) {
+func (l *lookups) add(n name) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.stopped {
 		return
 	}
-	l.queue = append(l.queue, name)
+	l.queue = append(l.queue, n)
 	if l.workers < maxLookups {
 		l.workers++
 		l.wg.Go(l.work) // ends when the queue is empty; stop waits for it
@@ -206,26 +220,26 @@ func (l *lookups) add(name string) {
 
 func (l *lookups) work() {
 	for {
-		name, ok := l.next()
+		n, ok := l.next()
 		if !ok {
 			return
 		}
-		l.look(name)
+		l.look(n)
 	}
 }
 
 // next takes a name off the queue; without one, the worker is done.
-func (l *lookups) next() (string, bool) {
+func (l *lookups) next() (name, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.queue) == 0 || l.stopped {
 		l.workers--
-		return "", false
+		return name{}, false
 	}
-	name := l.queue[0]
-	l.queue[0] = ""
+	n := l.queue[0]
+	l.queue[0] = name{} // for the garbage collector
 	l.queue = l.queue[1:]
-	return name, true
+	return n, true
 }
 
 // stop drops the names still waiting and returns when no lookup runs any

@@ -109,11 +109,11 @@ func (r *results) sorted() []string {
 	return slices.Sorted(slices.Values(r.all))
 }
 
-// list is a source of hosts.
-func list(hosts ...string) sweep.Source {
-	return func(yield func([]byte) error) error {
+// list is a source of hosts that are pinged alike.
+func list(how *sweep.Probe, hosts ...string) sweep.Source {
+	return func(yield func([]byte, *sweep.Probe) error) error {
 		for _, h := range hosts {
-			if err := yield([]byte(h)); err != nil {
+			if err := yield([]byte(h), how); err != nil {
 				return err
 			}
 		}
@@ -124,8 +124,9 @@ func list(hosts ...string) sweep.Source {
 func TestEveryHostGetsItsResult(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got results
-		s := sweep.New(&fakePinger{}, icmpcore.Options{}, got.add)
-		if err := s.Run(t.Context(), list("192.0.2.1", "bad", "name", "2001:db8::1", "192.0.2.1")); err != nil {
+		s := sweep.New(&fakePinger{})
+		how := s.Probe(icmpcore.Options{}, got.add)
+		if err := s.Run(t.Context(), list(how, "192.0.2.1", "bad", "name", "2001:db8::1", "192.0.2.1")); err != nil {
 			t.Fatalf("Run = %v", err)
 		}
 		want := []string{"192.0.2.1 1/1 <nil>", "192.0.2.1 1/1 <nil>", "2001:db8::1 0/0 no socket", "bad 0/0 no address", "name 1/1 <nil>"}
@@ -141,8 +142,9 @@ func TestEveryHostGetsItsResult(t *testing.T) {
 func TestFamilyOfLiteralAddresses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got results
-		s := sweep.New(&fakePinger{}, icmpcore.Options{Family: icmpcore.FamilyIPv4}, got.add)
-		if err := s.Run(t.Context(), list("192.0.2.1", "2001:db8::1")); err != nil {
+		s := sweep.New(&fakePinger{})
+		how := s.Probe(icmpcore.Options{Family: icmpcore.FamilyIPv4}, got.add)
+		if err := s.Run(t.Context(), list(how, "192.0.2.1", "2001:db8::1")); err != nil {
 			t.Fatalf("Run = %v", err)
 		}
 		if want := []string{"192.0.2.1 1/1 <nil>", "2001:db8::1 0/0 wrong family"}; !slices.Equal(got.sorted(), want) {
@@ -160,12 +162,13 @@ func TestLookupsAreBoundedAndDelayNobody(t *testing.T) {
 		}
 		start := time.Now()
 		var literal time.Duration
-		s := sweep.New(p, icmpcore.Options{}, func(r icmpcore.PingResult) {
+		s := sweep.New(p)
+		how := s.Probe(icmpcore.Options{}, func(r icmpcore.PingResult) {
 			if r.Host == "192.0.2.1" {
 				literal = time.Since(start)
 			}
 		})
-		if err := s.Run(t.Context(), list(append(hosts, "192.0.2.1")...)); err != nil {
+		if err := s.Run(t.Context(), list(how, append(hosts, "192.0.2.1")...)); err != nil {
 			t.Fatalf("Run = %v", err)
 		}
 		if p.most != 64 || time.Since(start) != 10*time.Second || literal != 0 {
@@ -180,15 +183,16 @@ func TestInterruptGivesWhatThereIs(t *testing.T) {
 		defer cancel()
 		var got results
 		p := &fakePinger{hold: netip.MustParsePrefix("192.0.2.7/32")}
-		s := sweep.New(p, icmpcore.Options{}, got.add)
+		s := sweep.New(p)
+		how := s.Probe(icmpcore.Options{}, got.add)
 		unblock := make(chan struct{})
 		late := make(chan error)
-		blocked := func(yield func([]byte) error) error {
-			if err := list("192.0.2.1", "192.0.2.7", "slow")(yield); err != nil {
+		blocked := func(yield func([]byte, *sweep.Probe) error) error {
+			if err := list(how, "192.0.2.1", "192.0.2.7", "slow")(yield); err != nil {
 				return err
 			}
 			<-unblock // as a read from a terminal would
-			err := yield([]byte("192.0.2.8"))
+			err := yield([]byte("192.0.2.8"), how)
 			late <- err
 			return err
 		}
@@ -216,9 +220,10 @@ func TestInterruptGivesWhatThereIs(t *testing.T) {
 func TestSourceThatFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got results
-		s := sweep.New(&fakePinger{}, icmpcore.Options{}, got.add)
-		err := s.Run(t.Context(), func(yield func([]byte) error) error {
-			return sweep.ReadHosts(strings.NewReader("192.0.2.1\n"+strings.Repeat("x", 5000)), yield)
+		s := sweep.New(&fakePinger{})
+		how := s.Probe(icmpcore.Options{}, got.add)
+		err := s.Run(t.Context(), func(yield func([]byte, *sweep.Probe) error) error {
+			return sweep.ReadHosts(strings.NewReader("192.0.2.1\n"+strings.Repeat("x", 5000)), func(h []byte) error { return yield(h, how) })
 		})
 		if !errors.Is(err, sweep.ErrLineTooLong) {
 			t.Errorf("Run = %v, want ErrLineTooLong", err)

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pingtel/pingtel/integration/netsim"
+	"github.com/pingtel/pingtel/internal/nagios"
+)
+
+// writeConfig writes a config file and returns its path.
+func writeConfig(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "pingtel.toml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestCheckConfig judges two hosts with the same loss by their own thresholds.
+func TestCheckConfig(t *testing.T) {
+	netsim.Run(t, simulated(), func(t *testing.T, _ *netsim.Net) {
+		path := writeConfig(t, `
+[defaults]
+count = 5
+ping_interval = "10ms"
+timeout = "200ms"
+
+[[targets]]
+hosts = ["198.18.1.3"]
+warning = "100ms,60%"
+critical = "150ms,80%"
+
+[[targets]]
+hosts = ["198.18.1.8"]
+
+[[targets]]
+hosts = ["198.18.1.1"]
+count = 1
+`)
+		status, stdout, stderr := runWith(t, "", "check", "--config", path)
+		want := "PING CRITICAL - 1 of 3 hosts ok, 1 critical, 1 warning: 198.18.1.8 CRITICAL loss 60% >= 60%; 198.18.1.3 WARNING loss 60% >= 60% |" +
+			" '198.18.1.3 rta'=Tms;100;150;0 '198.18.1.3 pl'=60%;60;80;0;100 '198.18.1.3 jitter'=Tms;;;0" +
+			" '198.18.1.8 rta'=Tms;100;500;0 '198.18.1.8 pl'=60%;20;60;0;100 '198.18.1.8 jitter'=Tms;;;0" +
+			" '198.18.1.1 rta'=Tms;100;500;0 '198.18.1.1 pl'=0%;20;60;0;100 '198.18.1.1 jitter'=U;;;0\n"
+		if steady(stdout) != want || status != 2 || stderr != "" {
+			t.Errorf("status %d, stderr %q, stdout\n got %s\nwant %s", status, stderr, steady(stdout), want)
+		}
+	})
+}
+
+func TestCheckConfigRefuses(t *testing.T) {
+	good := writeConfig(t, "[[targets]]\nhosts = [\"127.0.0.1\"]\n")
+	slow := writeConfig(t, "[[targets]]\nhosts = [\"127.0.0.1\"]\ncount = 1000\nping_interval = \"100ms\"\n[agent]\ninterval = \"10m\"\n")
+	wrong := writeConfig(t, "[[targets]]\nhosts = [\"127.0.0.1\"]\nttl = 999\nbogus = 1\n")
+	for args, wants := range map[string][]string{
+		"check --config " + good + " -n 3 -w 20% h": {"want no --count, --warning, HOST beside it"},
+		"check --config " + slow:                    {"--timeout-total 10s is too short"},
+		"check --config " + wrong:                   {"ttl", "bogus"},
+		"check --config /nonexistent":               {"no such file"},
+	} {
+		status, stdout, stderr := runWith(t, "", strings.Fields(args)...)
+		if status != 3 || !strings.HasPrefix(stdout, "PING UNKNOWN - ") || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("%s: status %d, stdout %q, stderr %q", args, status, stdout, stderr)
+		}
+		for _, want := range wants {
+			if !strings.Contains(stderr, want) {
+				t.Errorf("%s: stderr %q, want %q in it", args, stderr, want)
+			}
+		}
+	}
+}
+
+func TestJudgedByKeepsTheFilesThresholds(t *testing.T) {
+	const ms = time.Millisecond
+	th := func(warn, crit nagios.Level) nagios.Thresholds { return nagios.Thresholds{Warn: warn, Crit: crit} }
+	tests := []struct {
+		name      string
+		got, want nagios.Thresholds
+	}{
+		{"nothing in the file", th(nagios.Level{}, nagios.Level{}), th(nagios.Level{RTT: 100 * ms, Loss: 20}, nagios.Level{RTT: 500 * ms, Loss: 60})},
+		{"high warning", th(nagios.Level{RTT: time.Second, Loss: 80}, nagios.Level{}), th(nagios.Level{RTT: time.Second, Loss: 80}, nagios.Level{RTT: time.Second, Loss: 80})},
+		{"low critical", th(nagios.Level{}, nagios.Level{RTT: 5 * ms, Loss: 10}), th(nagios.Level{RTT: 5 * ms, Loss: 10}, nagios.Level{RTT: 5 * ms, Loss: 10})},
+		{"jitter is left alone", th(nagios.Level{RTT: ms, Loss: 1, Jitter: ms}, nagios.Level{RTT: 2 * ms, Loss: 2}), th(nagios.Level{RTT: ms, Loss: 1, Jitter: ms}, nagios.Level{RTT: 2 * ms, Loss: 2})},
+	}
+	for _, tt := range tests {
+		if got := judgedBy(tt.got); got != tt.want {
+			t.Errorf("%s: judgedBy = %+v, want %+v", tt.name, got, tt.want)
+		}
+	}
+}
