@@ -1,0 +1,53 @@
+package config
+
+import (
+	"errors"
+	"testing"
+)
+
+func TestCheckReload(t *testing.T) {
+	parse := func(text string) *Config {
+		t.Helper()
+		c, err := Parse("f.toml", text, func(string) (string, bool) { return "", false })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	const (
+		plain  = "[[targets]]\nhosts = [\"127.0.0.1\"]\n"
+		other  = "[agent]\ninterval = \"20s\"\n[[targets]]\nhosts = [\"127.0.0.2\", \"::1\"]\n"
+		raw    = "[agent]\nsocket = \"raw\"\n" + plain
+		rate   = "[agent]\nmax_rate = 500\n" + plain
+		marked = plain + "mark = 7\n"
+		both   = "[agent]\nsocket = \"raw\"\n" + marked
+	)
+	tests := []struct {
+		name, from, to, want string
+	}{
+		{"targets and interval", plain, other, ""},
+		{"the same mark", marked, marked, ""},
+		{"a mark goes", marked, plain, ""},
+		{"socket", plain, raw, "f.toml: restart pingtel to change agent.socket (auto to raw)"},
+		{"rate", rate, plain, "f.toml: restart pingtel to change agent.max_rate (500 to 10000)"},
+		{"first mark", plain, marked,
+			"f.toml: restart pingtel to change mark (none to some: the capability it takes has been given up)"},
+		{"several", plain, both, "f.toml: restart pingtel to change agent.socket (auto to raw), " +
+			"mark (none to some: the capability it takes has been given up)"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			err := parse(tt.from).CheckReload(parse(tt.to))
+			got := ""
+			if err != nil {
+				got = err.Error()
+				if r := (*RestartError)(nil); !errors.As(err, &r) || len(r.Keys) == 0 {
+					t.Errorf("error %T, want *RestartError with keys", err)
+				}
+			}
+			if got != tt.want {
+				t.Errorf("CheckReload = %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
