@@ -1,0 +1,414 @@
+package monitor
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pingtel/pingtel/icmpcore"
+	"github.com/pingtel/pingtel/internal/config"
+)
+
+// fakeProber ends each series after a time, and resolves names by a function.
+type fakeProber struct {
+	took    time.Duration
+	resolve func(host string) (netip.Addr, error)
+	refuse  error
+
+	mu     sync.Mutex
+	starts []begun
+}
+
+type begun struct {
+	host string
+	at   time.Time
+}
+
+func (p *fakeProber) Go(t icmpcore.Target, o icmpcore.Options, done func(icmpcore.PingResult)) error {
+	now := time.Now()
+	p.mu.Lock()
+	p.starts = append(p.starts, begun{t.Host, now})
+	p.mu.Unlock()
+	if p.refuse != nil {
+		return p.refuse
+	}
+	time.AfterFunc(p.took, func() {
+		done(icmpcore.PingResult{Host: t.Host, Addr: t.Addr, Sent: o.Count, Received: o.Count, Start: now})
+	})
+	return nil
+}
+
+func (p *fakeProber) Resolve(ctx context.Context, host string, _ icmpcore.Family) (icmpcore.Target, error) {
+	a, err := p.resolve(host)
+	if errors.Is(err, errHang) {
+		<-ctx.Done()
+		err = ctx.Err()
+	}
+	return icmpcore.Target{Host: host, Addr: a}, err
+}
+
+var errHang = errors.New("hang")
+
+func (p *fakeProber) startsOf(host string) []time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var got []time.Time
+	for _, s := range p.starts {
+		if s.host == host {
+			got = append(got, s.at)
+		}
+	}
+	return got
+}
+
+// sink keeps results, and what it is told to forget.
+type sink struct {
+	mu      sync.Mutex
+	results []icmpcore.PingResult
+	gone    map[string]time.Time
+}
+
+func (s *sink) Record(_ *Target, r *icmpcore.PingResult) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.results = append(s.results, *r)
+}
+
+func (s *sink) Forget(t *Target) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.gone == nil {
+		s.gone = make(map[string]time.Time)
+	}
+	s.gone[t.Host] = time.Now()
+}
+
+func (s *sink) of(host string) []icmpcore.PingResult {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var got []icmpcore.PingResult
+	for _, r := range s.results {
+		if r.Host == host {
+			got = append(got, r)
+		}
+	}
+	return got
+}
+
+// parse makes a configuration of hosts.
+func parse(t *testing.T, interval string, hosts ...string) *config.Config {
+	t.Helper()
+	text := "[agent]\nmax_rate = 0\ninterval = \"" + interval + "\"\n[[targets]]\nhosts = [\"" + strings.Join(hosts, `", "`) + "\"]\n"
+	c, err := config.Parse("test", text, func(string) (string, bool) { return "", false })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+// run runs a monitor for a time of a bubble.
+func run(t *testing.T, m *Monitor, d time.Duration) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	m.Run(ctx)
+}
+
+func drain(t *testing.T, m *Monitor) {
+	t.Helper()
+	if err := m.Drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func addrs(n int) []string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)}).String()
+	}
+	return list
+}
+
+// TestSchedule looks at when series begin: the first ones soon, each target
+// once in every interval, at the same place to the nanosecond.
+func TestSchedule(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, s := &fakeProber{took: time.Second}, &sink{}
+		began := time.Now()
+		m := New(p, parse(t, "10s", addrs(50)...), quiet(), s)
+		defer m.Close()
+		run(t, m, 60*time.Second-time.Millisecond)
+		drain(t, m)
+		for _, host := range addrs(50) {
+			got := p.startsOf(host)
+			if len(got) != 6 {
+				t.Fatalf("%s: %d series in 60s, want 6", host, len(got))
+			}
+			if first := got[0].Sub(began); first > firstRound {
+				t.Errorf("%s: first series after %v", host, first)
+			}
+			for i, at := range got {
+				if in := at.Sub(began); in < time.Duration(i)*10*time.Second || in >= time.Duration(i+1)*10*time.Second {
+					t.Errorf("%s: series %d after %v, outside its interval", host, i, in)
+				}
+				if i >= 2 && at.Sub(got[i-1]) != 10*time.Second {
+					t.Errorf("%s: series %d came %v after the one before", host, i, at.Sub(got[i-1]))
+				}
+			}
+		}
+		if st := m.Stats(); st.Series != 300 || st.Skipped != 0 || st.Missed != 0 || st.Targets != 50 || len(s.results) != 300 {
+			t.Errorf("Stats = %+v, %d results", st, len(s.results))
+		}
+	})
+}
+
+// TestEven counts the echoes of 10,000 targets: no 100 ms sees more than twice
+// the mean, at the start and after.
+func TestEven(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fakeProber{took: time.Second}
+		began := time.Now()
+		m := New(p, parse(t, "10s", addrs(10000)...), quiet())
+		defer m.Close()
+		run(t, m, 25*time.Second)
+		drain(t, m)
+		windows := make(map[time.Duration]int)
+		for _, x := range p.starts {
+			for echo := range 5 {
+				windows[(x.at.Sub(began)+time.Duration(echo)*200*time.Millisecond)/(100*time.Millisecond)]++
+			}
+		}
+		for w, n := range windows {
+			if n > 2*500 {
+				t.Errorf("window %d: %d echoes, mean is 500", w, n)
+			}
+		}
+		if len(p.starts) < 24999 {
+			t.Errorf("%d series in 2.5 intervals", len(p.starts))
+		}
+	})
+}
+
+// TestOverrun lets series take longer than the interval.
+func TestOverrun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fakeProber{took: 25 * time.Second}
+		var log strings.Builder
+		m := New(p, parse(t, "10s", "198.18.0.1"), slog.New(slog.NewTextHandler(&log, nil)), &sink{})
+		defer m.Close()
+		run(t, m, 59*time.Second)
+		if st := m.Stats(); st.Skipped != 4 || st.Series != 2 || len(p.starts) != 2 {
+			t.Errorf("Stats = %+v, want 2 series one at a time, 4 skipped", st)
+		}
+		if !strings.Contains(log.String(), "series skipped") || !strings.Contains(log.String(), "198.18.0.1") {
+			t.Errorf("log = %q", log.String())
+		}
+		drain(t, m)
+	})
+}
+
+// TestStopped stands in for a stopped process: it goes on without a burst.
+func TestStopped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fakeProber{took: time.Second}
+		m := New(p, parse(t, "10s", addrs(100)...), quiet())
+		defer m.Close()
+		m.mu.Lock()
+		m.startSchedule(time.Now())
+		m.mu.Unlock()
+		m.step(time.Now())
+		time.Sleep(35 * time.Second) // of virtual time, in which nobody calls step
+		before := len(p.starts)
+		m.step(time.Now())
+		if burst := len(p.starts) - before; burst > 11 { // those of the last second
+			t.Errorf("%d series at once", burst)
+		}
+		if st := m.Stats(); st.Missed < 300 {
+			t.Errorf("Stats = %+v, want what was missed counted", st)
+		}
+		drain(t, m)
+	})
+}
+
+// TestLookups follows a name whose resolver answers, changes its answer,
+// fails, hangs and says that there is no such name, beside one that hangs for
+// ever and an address.
+func TestLookups(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one, two := netip.MustParseAddr("198.18.0.1"), netip.MustParseAddr("198.18.0.2")
+		began := time.Now()
+		var log strings.Builder
+		p, s := &fakeProber{took: time.Second}, &sink{}
+		p.resolve = func(host string) (netip.Addr, error) {
+			in := time.Since(began)
+			switch {
+			case host == "never.example", in >= 29*time.Second && in < 38*time.Second:
+				return netip.Addr{}, errHang
+			case in < 7*time.Second:
+				return one, nil
+			case in < 17*time.Second:
+				return two, nil
+			case in < 29*time.Second:
+				return netip.Addr{}, &net.DNSError{Err: "server misbehaving", Name: host, IsTemporary: true}
+			}
+			return netip.Addr{}, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+		}
+		m := New(p, parse(t, "10s", "name.example", "never.example", "198.18.0.9"), slog.New(slog.NewTextHandler(&log, nil)), s)
+		defer m.Close()
+		run(t, m, 59*time.Second)
+		drain(t, m)
+		results := s.of("name.example")
+		want := []netip.Addr{one, two, two, two, {}, {}}
+		if len(results) != len(want) {
+			t.Fatalf("%d results, want %d", len(results), len(want))
+		}
+		var resolve *icmpcore.ResolveError
+		for i, r := range results {
+			if r.Addr != want[i] || (r.Err == nil) != want[i].IsValid() || r.Err != nil && !errors.As(r.Err, &resolve) {
+				t.Errorf("round %d: address %s, error %v, want %s", i, r.Addr, r.Err, want[i])
+			}
+		}
+		never := s.of("never.example")
+		if len(never) != 6 {
+			t.Errorf("%d results of the name that hangs, want one in each interval", len(never))
+		}
+		for _, r := range never {
+			if !errors.As(r.Err, &resolve) || r.Start.IsZero() {
+				t.Errorf("name that hangs: %+v", r)
+			}
+		}
+		if n := len(s.of("198.18.0.9")); n != 6 {
+			t.Errorf("%d results of the address beside", n)
+		}
+		if n := strings.Count(log.String(), "look-up failed"); n != 2 || m.Stats().LookupFailures < 6 {
+			t.Errorf("%d failures, said %d times:\n%s", m.Stats().LookupFailures, n, log.String())
+		}
+	})
+}
+
+// TestReload adds, keeps and removes targets in the middle of their series.
+func TestReload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, s := &fakeProber{took: 3 * time.Second}, &sink{}
+		m := New(p, parse(t, "10s", addrs(20)...), quiet(), s)
+		defer m.Close()
+		first := m.targets[0]
+		var running sync.WaitGroup
+		running.Go(func() { run(t, m, 49900*time.Millisecond) })
+		time.Sleep(21500 * time.Millisecond) // of virtual time
+		kept := append(addrs(15), "198.18.9.1", "198.18.9.2")
+		m.Reload(parse(t, "10s", kept...))
+		running.Wait()
+		drain(t, m)
+		for _, host := range addrs(15) {
+			got := p.startsOf(host)
+			if len(got) != 5 || len(s.of(host)) != 5 {
+				t.Errorf("%s: %d series, %d results, want 5", host, len(got), len(s.of(host)))
+			}
+			for i := 2; i < len(got); i++ {
+				if d := got[i].Sub(got[i-1]); d != 10*time.Second {
+					t.Errorf("%s: series %d came %v after the one before", host, i, d)
+				}
+			}
+		}
+		for _, host := range addrs(20)[15:] {
+			gone, told := s.gone[host]
+			if !told {
+				t.Errorf("%s: the sink is not told that it is gone", host)
+			}
+			for _, r := range s.of(host) {
+				if r.Start.Add(3 * time.Second).After(gone) {
+					t.Errorf("%s: a result after it was removed", host)
+				}
+			}
+		}
+		for _, host := range kept[15:] {
+			if n := len(p.startsOf(host)); n < 2 || n > 3 {
+				t.Errorf("new target %s: %d series", host, n)
+			}
+		}
+		if m.targets[0] != first || len(s.gone) != 5 || m.Stats().Skipped != 0 {
+			t.Errorf("a target that stays has another pointer, or %d are gone, or %+v", len(s.gone), m.Stats())
+		}
+	})
+}
+
+// TestReloadInterval changes the interval, empties the list and fills it again.
+func TestReloadInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fakeProber{took: time.Second}
+		m := New(p, parse(t, "10s", addrs(2)...), quiet())
+		defer m.Close()
+		var running sync.WaitGroup
+		running.Go(func() { run(t, m, 60*time.Second) })
+		time.Sleep(15 * time.Second) // of virtual time
+		m.Reload(parse(t, "5s", addrs(2)...))
+		time.Sleep(20 * time.Second)
+		n := len(p.startsOf("198.18.0.0"))
+		empty := parse(t, "5s", addrs(2)...)
+		empty.Targets = nil
+		m.Reload(empty)
+		time.Sleep(10 * time.Second)
+		if n < 6 || n > 7 || len(p.startsOf("198.18.0.0")) != n {
+			t.Errorf("%d series after 35 s, %d after there was none to probe", n, len(p.startsOf("198.18.0.0")))
+		}
+		m.Reload(parse(t, "5s", addrs(2)...))
+		running.Wait()
+		drain(t, m)
+		if got := len(p.startsOf("198.18.0.0")) - n; got != 3 {
+			t.Errorf("%d series in the last 15 s, want 3", got)
+		}
+	})
+}
+
+// TestRound runs rounds on demand, one of them while the last still runs.
+func TestRound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, s := &fakeProber{took: 5 * time.Second}, &sink{}
+		answer := netip.MustParseAddr("198.18.7.7")
+		p.resolve = func(string) (netip.Addr, error) { return answer, nil }
+		m := New(p, parse(t, "10s", "198.18.0.1", "name.example"), quiet(), s)
+		defer m.Close()
+		if err := m.Round(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if len(s.results) != 2 || s.of("name.example")[0].Addr != answer {
+			t.Errorf("results = %+v", s.results)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := m.Round(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Round = %v", err)
+		}
+		if err := m.Round(t.Context()); err != nil || m.Stats().Skipped != 2 {
+			t.Errorf("Round = %v, %+v, want 2 skipped", err, m.Stats())
+		}
+		drain(t, m)
+		answer = netip.MustParseAddr("198.18.7.8")
+		if err := m.Round(t.Context()); err != nil || s.of("name.example")[2].Addr != answer {
+			t.Errorf("Round = %v, %+v, want the new address", err, s.of("name.example"))
+		}
+	})
+}
+
+// TestRefused lets the prober refuse: that is a result too.
+func TestRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, s := &fakeProber{refuse: errors.New("no IPv6 socket")}, &sink{}
+		m := New(p, parse(t, "10s", "2001:db8::1"), quiet(), s)
+		defer m.Close()
+		run(t, m, 25*time.Second)
+		if got := s.of("2001:db8::1"); len(got) != 3 || got[0].Err != p.refuse || got[0].Start.IsZero() {
+			t.Errorf("results = %+v", got)
+		}
+	})
+}
