@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pingtel/pingtel/internal/config"
 	"github.com/pingtel/pingtel/internal/nagios"
 	"github.com/pingtel/pingtel/internal/report"
 )
@@ -47,6 +48,7 @@ for schedulers that speak the Nagios plugin convention (check).`,
 	root.AddCommand(
 		newPingCommand(),
 		newCheckCommand(),
+		newConfigCommand(),
 		newVersionCommand(),
 	)
 	root.AddCommand(docsCommands()...)
@@ -87,12 +89,25 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if errors.As(err, &status) {
 		return int(status)
 	}
-	fmt.Fprintln(stderr, "pingtel: "+oneLine(err)) // the last that can be said: a failure has nowhere to go
-	if cmd.Name() == "check" {
+	sayError(stderr, err)
+	if cmd.CommandPath() == root.Name()+" check" {
 		fmt.Fprintln(stdout, nagios.Failed(errors.New(oneLine(err)))) // schedulers read nothing else
 		return int(nagios.Unknown)
 	}
 	return statusUnable
+}
+
+// sayError prints an error in one line, the faults of a file in one line each.
+// It is the last that can be said: a failure has nowhere to go.
+func sayError(stderr io.Writer, err error) {
+	var faults config.Faults
+	if !errors.As(err, &faults) {
+		fmt.Fprintln(stderr, "pingtel: "+oneLine(err))
+		return
+	}
+	for _, f := range faults {
+		fmt.Fprintln(stderr, "pingtel: "+oneLine(f))
+	}
 }
 
 // oneLine returns the text of an error in one line that a terminal can show.

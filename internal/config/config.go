@@ -4,6 +4,7 @@ package config
 
 import (
 	"log/slog"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -79,6 +80,12 @@ func (t *Target) Key() string {
 		b.WriteString(tag.Value)
 	}
 	return b.String()
+}
+
+// isAddress reports whether there is no name to look up.
+func (t *Target) isAddress() bool {
+	_, err := netip.ParseAddr(t.Host)
+	return err == nil
 }
 
 // Telegraf is the [telegraf] table.

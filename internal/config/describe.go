@@ -1,0 +1,38 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+)
+
+// Describe writes what c asks for, for a person to read.
+func (c *Config) Describe(w io.Writer) error {
+	p := c.Plan()
+	names := 0
+	for i := range c.Targets {
+		if !c.Targets[i].isAddress() {
+			names++
+		}
+	}
+	limit, share := "no limit", ""
+	if c.Agent.MaxRate > 0 {
+		limit = fmt.Sprintf("%d per second", c.Agent.MaxRate)
+		share = fmt.Sprintf(", %.3g %% of max_rate", p.Share*100)
+	}
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	row := func(name, format string, args ...any) { fmt.Fprintf(tw, name+"\t"+format+"\n", args...) }
+	row("file", "%s: no fault", c.File)
+	row("targets", "%d, %d of them names to look up", p.Targets, names)
+	row("interval", "%v", c.Agent.Interval)
+	row("echo requests", "%.4g per second%s (%s)", p.Rate, share, limit)
+	row("a series takes", "at most %v of %v", p.Longest, c.Agent.Interval)
+	if c.Agent.MaxRate > 0 {
+		busy := time.Duration(p.Share * float64(c.Agent.Interval))
+		row("a round takes", "%v at max_rate, spread over %v", busy.Round(time.Millisecond), c.Agent.Interval)
+	}
+	row("socket", "%s", c.Agent.Socket)
+	row("telegraf", "signal %s, measurement %s, percentiles %v", c.Telegraf.Signal, c.Telegraf.Measurement, c.Telegraf.Percentiles)
+	return tw.Flush() // writes all, and tells what writing gave
+}

@@ -1,0 +1,73 @@
+package config
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+// TestExample reads the example as it is, and holds its defaults against those
+// of an empty file; then with every commented key in force.
+func TestExample(t *testing.T) {
+	b, err := os.ReadFile("../../config.example.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(b)
+	c, err := Parse("config.example.toml", text, env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	empty, err := Parse("empty", minimal, env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(empty.Agent, c.Agent); diff != "" {
+		t.Errorf("[agent] is not the defaults (-default +example)\n%s", diff)
+	}
+	if diff := cmp.Diff(empty.Telegraf, c.Telegraf); diff != "" {
+		t.Errorf("[telegraf] is not the defaults (-default +example)\n%s", diff)
+	}
+	o, d := c.Targets[0].Options, empty.Targets[0].Options
+	o.DSCP = 0 // set for these targets
+	if diff := cmp.Diff(d, o, cmpopts.IgnoreFields(o, "Source", "OnEcho")); diff != "" {
+		t.Errorf("[defaults] is not the defaults (-default +example)\n%s", diff)
+	}
+	all := regexp.MustCompile(`(?m)^# ([a-z_]+ = )`).ReplaceAllString(text, "$1")
+	all = regexp.MustCompile(`(?m)^(ca|cert|key)_file = ""`).ReplaceAllString(all, `${1}_file = "x"`)
+	if _, err := Parse("all", all, env); err != nil {
+		t.Errorf("with every key in force: %v", err)
+	}
+}
+
+// TestExampleIsComplete looks for every key that the reader knows.
+func TestExampleIsComplete(t *testing.T) {
+	b, err := os.ReadFile("../../config.example.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, section := range []string{"agent", "defaults", "targets", "telegraf", "otel"} {
+		header := "[" + section + "]"
+		if section == "targets" {
+			header = "[[targets]]"
+		}
+		_, err := Parse("f", header+"\nnosuchkey = 1\n", env)
+		if err == nil {
+			t.Fatalf("%s: an unknown key is accepted", section)
+		}
+		_, list, found := strings.Cut(err.Error(), "nosuchkey: unknown key: want one of ")
+		if !found {
+			t.Fatalf("%s: %v", section, err)
+		}
+		list, _, _ = strings.Cut(list, "\n")
+		for _, key := range strings.Split(list, ", ") {
+			if !regexp.MustCompile(`(?m)^(# )?` + regexp.QuoteMeta(key) + ` = `).Match(b) {
+				t.Errorf("%s.%s is not in the example", section, key)
+			}
+		}
+	}
+}
