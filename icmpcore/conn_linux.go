@@ -24,9 +24,15 @@ type linuxConn struct {
 	order  []*sock       // of polled[1:]
 	gone   error         // why receiving has ended for good
 
+	troubles int // failures to receive in a row
+
 	mu     sync.Mutex // guards closed, so that wake never writes to a descriptor that is another's by now
 	closed bool
 }
+
+// maxTroubles is how many failures to receive in a row mean that it will not
+// work again.
+const maxTroubles = 10000
 
 // openConn opens the sockets: of the kind asked for, or raw and else datagram.
 func openConn(kind SocketKind) (conn, error) {
@@ -115,14 +121,14 @@ func (c *linuxConn) receive() (evs []event, more bool, err error) {
 		if !s.used {
 			continue
 		}
-		replies, err := s.in.read(s.fd, 0)
-		c.note(err)
+		replies, err := s.in.read(s.fd, 0, pendingErrors)
+		more = c.note(err) || more
 		c.events = append(c.events, s.saved...)
 		s.saved = s.saved[:0]
 		queued := 0
 		if replies > 0 || s.pending > 0 || s.kind == SocketDatagram {
-			queued, err = s.queue.read(s.fd, unix.MSG_ERRQUEUE)
-			c.note(err)
+			queued, err = s.queue.read(s.fd, unix.MSG_ERRQUEUE, 1)
+			more = c.note(err) || more
 			c.events = s.appendQueued(c.events, queued)
 			if s.pending -= queued; queued == 0 || s.pending < 0 {
 				s.pending = 0
@@ -135,15 +141,22 @@ func (c *linuxConn) receive() (evs []event, more bool, err error) {
 }
 
 // note keeps a receive error: the one that means that the socket is gone, or
-// one of the moment, such as of an interface that went down, as an event.
-func (c *linuxConn) note(err error) {
+// one of the moment, such as of an interface that went down, as an event. It
+// reports whether there was one, so that something may be left to read.
+func (c *linuxConn) note(err error) bool {
 	switch {
 	case err == nil:
 	case errors.Is(err, unix.EBADF), errors.Is(err, unix.ENOTSOCK):
 		c.gone = err
 	default:
 		c.events = append(c.events, event{kind: eventTrouble})
+		if c.troubles++; c.troubles > maxTroubles {
+			c.gone = err
+		}
+		return true
 	}
+	c.troubles = 0
+	return false
 }
 
 func (c *linuxConn) wait(d time.Duration, nap bool) {

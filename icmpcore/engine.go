@@ -29,6 +29,7 @@ type engine struct {
 	nextSeq uint16  // where the next series' sequence numbers begin
 	flying  int     // echoes in flight
 	arrived int64   // when something last came in, monotonic ns
+	now     int64   // when what has come in was last looked at
 	flushed int64   // when results were last handed over
 	drained int64   // all that came in before this time has been seen
 	counts  Stats
@@ -102,11 +103,9 @@ func (e *engine) run() {
 			e.inbox.close(err)
 			continue
 		}
-		if !more { // a timeout may only be called where nothing is left to read
-			e.wheel.advance(e.drained, e.timer)
-		}
+		e.wheel.advance(e.now, e.timer)
 		e.publish()
-		if len(e.outbox.fresh) >= flushBatch || e.drained-e.flushed > flushDelay {
+		if len(e.outbox.fresh) >= flushBatch || e.now-e.flushed > flushDelay {
 			e.flush()
 		}
 		if !more {
@@ -130,7 +129,7 @@ func (e *engine) endAll(err error) {
 // hand-over wakes another thread.
 func (e *engine) flush() {
 	e.outbox.flush()
-	e.flushed = e.drained
+	e.flushed = e.now
 }
 
 // takeInbox takes over new series and cancels others. It returns why the
@@ -171,17 +170,17 @@ func (e *engine) queue(i int32, s *series) {
 func (e *engine) lane(f Family) *lane { return &e.lanes[f-FamilyIPv4] }
 
 // timer does what is due for series i: gives up echoes whose time is over and
-// queues the next one.
+// queues the next one. An echo is given up only when all that came in its time
+// has been read.
 func (e *engine) timer(i int32) {
 	s := e.slots.at(i)
-	now := e.drained
 	timeout := int64(s.prof.opts.Timeout)
 	for ; s.tail < s.number; s.tail++ {
 		c := s.at(s.tail)
 		if c.state != echoInFlight {
 			continue
 		}
-		if c.sent+timeout >= now {
+		if c.sent+timeout >= e.drained {
 			break
 		}
 		e.giveUp(s, s.tail, c)
@@ -190,7 +189,7 @@ func (e *engine) timer(i int32) {
 		e.finish(i, nil)
 		return
 	}
-	if s.more() && !s.queued && !s.blocked() && s.due <= now {
+	if s.more() && !s.queued && !s.blocked() && s.due <= e.now {
 		e.queue(i, s)
 	}
 	e.schedule(i, s)
@@ -210,6 +209,9 @@ func (e *engine) schedule(i int32, s *series) {
 		when, some = s.due, true
 	}
 	if some {
+		if when <= e.now {
+			when = e.now + 1<<tickBits // for want of reading: not within the same turn
+		}
 		e.wheel.set(i, when)
 		return
 	}

@@ -6,27 +6,36 @@ import (
 	"time"
 )
 
+// drainLimit is how long timeouts wait at most for everything to be read: a
+// flood faster than this thread must not hold series for ever.
+const drainLimit = int64(5 * time.Second)
+
 // receive takes in what has come. more is true where there may be more; where
 // it is false everything that had come by e.drained has been seen.
 func (e *engine) receive() (more bool, err error) {
-	e.drained = e.clock.now()
+	before := e.clock.now()
 	for range 16 { // then give the senders a turn
-		events, more, err := e.conn.receive()
+		var events []event
+		events, more, err = e.conn.receive()
 		if err != nil {
 			return false, err
 		}
-		if len(events) == 0 {
-			return false, nil
-		}
-		now := e.clock.now()
-		e.arrived = now
-		for i := range events {
-			e.take(&events[i], now)
+		e.now = before
+		if len(events) > 0 {
+			e.now = e.clock.now()
+			e.arrived = e.now
+			for i := range events {
+				e.take(&events[i], e.now)
+			}
 		}
 		if !more {
+			e.drained = before
 			return false, nil
 		}
-		e.drained = now
+		before = e.now
+	}
+	if e.now-e.drained > drainLimit {
+		e.drained = e.now
 	}
 	return true, nil
 }

@@ -128,7 +128,7 @@ func (s *sock) send(reqs []request) (int, error) {
 func (s *sock) sendmmsg(n int) (int, unix.Errno) {
 	tries := 1
 	if s.kind == SocketDatagram {
-		tries = 8
+		tries = pendingErrors
 	}
 	for {
 		// The call never blocks, so that the scheduler need not know of it:
@@ -146,6 +146,11 @@ func (s *sock) sendmmsg(n int) (int, unix.Errno) {
 		}
 	}
 }
+
+// pendingErrors is how often a call on a datagram socket is tried again that
+// fails with what may be the pending error of another packet: under a flood of
+// errors the next one may be pending already.
+const pendingErrors = 32
 
 // full reports whether an errno means that the packet should be sent later.
 func full(errno unix.Errno) bool {
@@ -172,7 +177,7 @@ func (s *sock) sendError(errno unix.Errno) error {
 // saveQueue reads the error queue for the next receive.
 func (s *sock) saveQueue() {
 	for {
-		n, err := s.queue.read(s.fd, unix.MSG_ERRQUEUE)
+		n, err := s.queue.read(s.fd, unix.MSG_ERRQUEUE, 1)
 		if err != nil || n == 0 {
 			return // an error comes again when it is read next
 		}
@@ -276,9 +281,9 @@ func (b *incoming) resize(size int) {
 	b.last = len(b.msgs)
 }
 
-// read takes in what there is, up to a batch, without waiting. This is the one
-// place where what the kernel wrote into the headers is set back.
-func (b *incoming) read(fd int, flags uintptr) (int, error) {
+// read takes in what there is, up to a batch, without waiting, and tries again
+// where the socket has a pending error instead. This is the one place where what the kernel wrote into the headers is set back.
+func (b *incoming) read(fd int, flags uintptr, tries int) (int, error) {
 	for i := range b.msgs[:b.last] {
 		h := &b.msgs[i].hdr
 		h.Namelen, h.Flags = unix.SizeofSockaddrInet6, 0
@@ -297,7 +302,9 @@ func (b *incoming) read(fd int, flags uintptr) (int, error) {
 		case unix.EAGAIN:
 			return 0, nil
 		}
-		return 0, os.NewSyscallError("recvmmsg", errno)
+		if tries--; tries <= 0 || errno == unix.EBADF || errno == unix.ENOTSOCK {
+			return 0, os.NewSyscallError("recvmmsg", errno)
+		}
 	}
 }
 
