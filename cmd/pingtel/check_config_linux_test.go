@@ -64,7 +64,9 @@ func TestCheckConfigRefuses(t *testing.T) {
 		"check --config /nonexistent":               {"no such file"},
 	} {
 		status, stdout, stderr := runWith(t, "", strings.Fields(args)...)
-		if status != 3 || !strings.HasPrefix(stdout, "PING UNKNOWN - ") || strings.Count(stderr, "\n") != 1 {
+		lines := strings.Count(stderr, "\n") // one for each fault
+		if status != 3 || !strings.HasPrefix(stdout, "PING UNKNOWN - ") || strings.Count(stdout, "\n") != 1 ||
+			strings.Count("\n"+stderr, "\npingtel: ") != lines || lines > len(wants) {
 			t.Errorf("%s: status %d, stdout %q, stderr %q", args, status, stdout, stderr)
 		}
 		for _, want := range wants {

@@ -36,12 +36,12 @@ func TestOutputFlushesSoonAndErasesFirst(t *testing.T) {
 		o.put([]byte("a\n"))
 		o.put([]byte("b\n"))
 		o.mu.Unlock()
-		time.Sleep(flushDelay - 1)
+		time.Sleep(flushDelay - time.Nanosecond)
 		synctest.Wait()
 		if got := terminal.String(); got != "" {
 			t.Errorf("before the delay: %q", got)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if got, want := terminal.String(), "<erase>a\nb\n"; got != want {
 			t.Errorf("after it: %q, want %q", got, want)

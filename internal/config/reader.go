@@ -223,8 +223,8 @@ func secondsOf(s float64) time.Duration {
 }
 
 // integer converts a whole number within bounds.
-func integer(low, high int) func(any) (int, error) {
-	return func(v any) (int, error) {
+func integer[T int | uint32](low, high T) func(any) (T, error) {
+	return func(v any) (T, error) {
 		n, ok := v.(int64)
 		if !ok {
 			return 0, fmt.Errorf("is %s: want a whole number, %d to %d", kindOf(v), low, high)
@@ -232,7 +232,7 @@ func integer(low, high int) func(any) (int, error) {
 		if n < int64(low) || n > int64(high) {
 			return 0, fmt.Errorf("%d: want %d to %d", n, low, high)
 		}
-		return int(n), nil
+		return T(n), nil
 	}
 }
 

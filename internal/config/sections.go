@@ -69,9 +69,7 @@ func (r *reader) readProbe(t *table, p *probe) {
 			t.fault("interface", "%q: want a network interface of this machine", o.Interface)
 		}
 	}
-	mark := int(o.Mark)
-	read(t, "mark", integer(1, math.MaxUint32), &mark)
-	o.Mark = uint32(mark)
+	read(t, "mark", integer[uint32](1, math.MaxUint32), &o.Mark)
 	read(t, "dont_fragment", boolean, &o.DontFragment)
 	r.readFamily(t, p)
 	r.readTags(t, p)

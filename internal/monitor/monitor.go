@@ -44,9 +44,7 @@ type Target struct {
 	static bool                      // Host is an address: nothing to look up
 
 	running atomic.Bool // a series or a first look-up is under way
-
-	mu   sync.Mutex // held while results are recorded, so that Forget can wait for that; guards gone
-	gone bool
+	gone    bool        // no longer in the file; guarded by Monitor.recording
 
 	// Guarded by Monitor.mu:
 	addr    netip.Addr // the last good answer; invalid where there is none
@@ -79,7 +77,7 @@ type Monitor struct {
 	series, skipped, missed, failures atomic.Uint64
 	running                           atomic.Int64
 
-	recording sync.Mutex // held while the sinks are called, which must not block
+	recording sync.Mutex // held while the sinks are called, which must not block, so that Forget comes after
 
 	mu            sync.Mutex // guards what follows; never held during I/O or a callback
 	interval      time.Duration

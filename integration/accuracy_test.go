@@ -1,0 +1,259 @@
+//go:build linux
+
+package integration
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"flag"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+	"unsafe"
+
+	"golang.org/x/net/icmp"
+	"golang.org/x/net/ipv4"
+	"golang.org/x/sys/unix"
+
+	"github.com/pingtel/pingtel/icmpcore"
+	"github.com/pingtel/pingtel/integration/netsim"
+)
+
+var (
+	accuracy     = flag.Int("accuracy", 0, "echoes of each tool in TestAccuracy; 0 leaves it out")
+	accuracyLoad = flag.Bool("accuracy-load", false, "keep all cores busy with stress-ng meanwhile")
+)
+
+// TestAccuracy lets pingtel, ping, fping and the method of a prober that stamps
+// the request in its payload measure the same host at the same time, and holds
+// each RTT against the truth: the time between request and reply on the
+// device, as tcpdump sees it.
+func TestAccuracy(t *testing.T) {
+	if *accuracy == 0 {
+		t.Skip("integration: a measurement: go test -run TestAccuracy -v -accuracy=500 [-accuracy-load] ./integration")
+	}
+	const tools = 4
+	var rules []netsim.Rule
+	for i := range tools {
+		rules = append(rules, netsim.Rule{Prefix: prefix(host(icmpcore.FamilyIPv4, i)), Delay: 5 * ms})
+	}
+	netsim.Run(t, rules, func(t *testing.T, _ *netsim.Net) {
+		if *accuracyLoad {
+			stress := exec.Command("stress-ng", "--cpu", "4", "--timeout", strconv.Itoa(*accuracy/20+60))
+			stress.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+			if err := stress.Start(); err != nil {
+				t.Fatal(err)
+			}
+			defer func() {
+				if err := syscall.Kill(-stress.Process.Pid, syscall.SIGKILL); err != nil {
+					t.Error(err)
+				}
+				stress.Wait() // killed
+			}()
+		}
+		truth := capture(t)
+		type run struct {
+			name string
+			f    func(to netip.Addr) []time.Duration
+		}
+		runs := []run{{"pingtel", pingtelRTTs(t)}, {"ping", toolRTTs(t, "ping", "-n", "-i", "0.05", "-c")},
+			{"fping", toolRTTs(t, "fping", "-p", "50", "-c")}, {"payload time, receive stamp", payloadRTTs(t)}}
+		got := make([]chan []time.Duration, tools)
+		for i, r := range runs {
+			got[i] = make(chan []time.Duration, 1)
+			go func() { got[i] <- r.f(host(icmpcore.FamilyIPv4, i)) }() // the receive below waits for it
+		}
+		rtts := make([][]time.Duration, tools)
+		for i := range got {
+			rtts[i] = <-got[i]
+		}
+		wire := truth()
+		for i, r := range runs {
+			report(t, r.name, rtts[i], wire[host(icmpcore.FamilyIPv4, i)])
+		}
+	})
+}
+
+// report prints percentiles of the differences between RTTs and truth.
+func report(t *testing.T, name string, rtts, wire []time.Duration) {
+	t.Helper()
+	if len(rtts) != len(wire) || len(rtts) == 0 {
+		t.Errorf("%s: %d RTTs, %d on the wire", name, len(rtts), len(wire))
+		return
+	}
+	errs := make([]time.Duration, len(rtts))
+	for i := range rtts {
+		errs[i] = max(rtts[i]-wire[i], wire[i]-rtts[i])
+	}
+	slices.Sort(errs)
+	t.Logf("%-28s error p50 %8v p99 %8v max %8v of %d echoes", name,
+		icmpcore.Percentile(errs, 50), icmpcore.Percentile(errs, 99), errs[len(errs)-1], len(errs))
+}
+
+// capture starts tcpdump and returns a function that ends it and gives the
+// times on the device between each request and its reply, for each host.
+func capture(t *testing.T) func() map[netip.Addr][]time.Duration {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "capture")
+	cmd := exec.Command("tcpdump", "-i", netsim.Interface, "-n", "-tt", "--nano", "-B", "65536", "-w", file, "icmp")
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal("tcpdump, from Debian's package of that name: ", err)
+	}
+	lines := bufio.NewScanner(stderr)
+	for lines.Scan() && !strings.Contains(lines.Text(), "listening on") {
+	}
+	go func() { // ends with tcpdump
+		for lines.Scan() {
+		}
+	}()
+	return func() map[netip.Addr][]time.Duration {
+		if err := cmd.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+		cmd.Wait() // its status says that it was interrupted
+		out, err := exec.Command("tcpdump", "-n", "-tt", "--nano", "-r", file).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return pairs(t, string(out))
+	}
+}
+
+var packetLine = regexp.MustCompile(`^(\d+)\.(\d{9}) IP (\S+) > (\S+): ICMP echo (request|reply), id (\d+), seq (\d+)`)
+
+// pairs reads tcpdump's text.
+func pairs(t *testing.T, text string) map[netip.Addr][]time.Duration {
+	t.Helper()
+	type key struct{ host, id, seq string }
+	sent := make(map[key]int64)
+	got := make(map[netip.Addr][]time.Duration)
+	for _, line := range strings.Split(text, "\n") {
+		m := packetLine.FindStringSubmatch(line)
+		if m == nil {
+			continue
+		}
+		s, errS := strconv.ParseInt(m[1], 10, 64)
+		ns, errN := strconv.ParseInt(m[2], 10, 64)
+		if errS != nil || errN != nil {
+			t.Fatalf("%q", line)
+		}
+		at := s*1e9 + ns
+		if m[5] == "request" {
+			sent[key{m[4], m[6], m[7]}] = at
+			continue
+		}
+		if from, ok := sent[key{m[3], m[6], m[7]}]; ok {
+			a := netip.MustParseAddr(m[3])
+			got[a] = append(got[a], time.Duration(at-from))
+		}
+	}
+	return got
+}
+
+func pingtelRTTs(t *testing.T) func(netip.Addr) []time.Duration {
+	return func(to netip.Addr) []time.Duration {
+		r, err := icmpcore.Ping(t.Context(), to.String(), icmpcore.Options{Count: *accuracy, Interval: 50 * ms})
+		if err != nil || r.Timestamps != icmpcore.TimestampsKernel {
+			t.Error(r.Timestamps, err)
+		}
+		return r.RTTs
+	}
+}
+
+var toolTime = regexp.MustCompile(`(?:time=|bytes, )([0-9.]+) ms`)
+
+// toolRTTs runs a command with the count and the host behind its arguments.
+func toolRTTs(t *testing.T, args ...string) func(netip.Addr) []time.Duration {
+	return func(to netip.Addr) []time.Duration {
+		out, err := exec.CommandContext(t.Context(), args[0], append(args[1:], strconv.Itoa(*accuracy), to.String())...).Output()
+		if err != nil {
+			t.Errorf("%s: %v", args[0], err)
+		}
+		var rtts []time.Duration
+		for _, m := range toolTime.FindAllStringSubmatch(string(out), -1) {
+			d, err := time.ParseDuration(m[1] + "ms")
+			if err != nil {
+				t.Error(err)
+			}
+			rtts = append(rtts, d)
+		}
+		return rtts
+	}
+}
+
+// payloadRTTs writes the wall time into each request, works out its checksum,
+// sends it, and takes the kernel's stamp of the reply: no transmit stamp.
+func payloadRTTs(t *testing.T) func(netip.Addr) []time.Duration {
+	return func(to netip.Addr) []time.Duration {
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_ICMP)
+		if err != nil {
+			t.Error(err)
+			return nil
+		}
+		defer unix.Close(fd)
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1); err != nil {
+			t.Error(err)
+		}
+		var rtts []time.Duration
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+		defer cancel()
+		tick := time.NewTicker(50 * ms)
+		defer tick.Stop()
+		for seq := 0; seq < *accuracy && ctx.Err() == nil; seq++ {
+			rtt, err := payloadRTT(fd, to, seq)
+			if err != nil {
+				t.Error(err)
+				return rtts
+			}
+			rtts = append(rtts, rtt)
+			<-tick.C
+		}
+		return rtts
+	}
+}
+
+func payloadRTT(fd int, to netip.Addr, seq int) (time.Duration, error) {
+	const id = 0x7abc
+	sent := time.Now().UnixNano()
+	m := icmp.Message{Type: ipv4.ICMPTypeEcho, Body: &icmp.Echo{ID: id, Seq: seq, Data: binary.BigEndian.AppendUint64(nil, uint64(sent))}}
+	b, err := m.Marshal(nil)
+	if err != nil {
+		return 0, err
+	}
+	if err := unix.Sendto(fd, b, 0, &unix.SockaddrInet4{Addr: to.As4()}); err != nil {
+		return 0, err
+	}
+	buf, oob := make([]byte, 1500), make([]byte, 256)
+	for {
+		n, on, _, _, err := unix.Recvmsg(fd, buf, oob, 0)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		if n < 28 || buf[20] != 0 || binary.BigEndian.Uint16(buf[24:]) != id || binary.BigEndian.Uint16(buf[26:]) != uint16(seq) {
+			continue
+		}
+		msgs, err := unix.ParseSocketControlMessage(oob[:on])
+		if err != nil || len(msgs) == 0 {
+			return 0, fmt.Errorf("no stamp: %v", err)
+		}
+		ts := (*unix.Timespec)(unsafe.Pointer(&msgs[0].Data[0]))
+		return time.Duration(ts.Nano() - sent), nil
+	}
+}
