@@ -32,18 +32,23 @@ func TestOutputFlushesSoonAndErasesFirst(t *testing.T) {
 		var terminal bytes.Buffer
 		o := newOutput(&terminal, func() { t.Error("failed") })
 		o.erase = func() { terminal.WriteString("<erase>") }
+		written := func() string {
+			o.mu.Lock() // held while it is written
+			defer o.mu.Unlock()
+			return terminal.String()
+		}
 		o.mu.Lock()
 		o.put([]byte("a\n"))
 		o.put([]byte("b\n"))
 		o.mu.Unlock()
 		time.Sleep(flushDelay - time.Nanosecond)
 		synctest.Wait()
-		if got := terminal.String(); got != "" {
+		if got := written(); got != "" {
 			t.Errorf("before the delay: %q", got)
 		}
 		time.Sleep(time.Nanosecond)
 		synctest.Wait()
-		if got, want := terminal.String(), "<erase>a\nb\n"; got != want {
+		if got, want := written(), "<erase>a\nb\n"; got != want {
 			t.Errorf("after it: %q, want %q", got, want)
 		}
 		o.mu.Lock()
@@ -53,7 +58,7 @@ func TestOutputFlushesSoonAndErasesFirst(t *testing.T) {
 		if err := o.close(); err != nil {
 			t.Errorf("close = %v", err)
 		}
-		if got := terminal.String(); !strings.HasSuffix(got, "<erase>last\n") || strings.Count(got, "<erase>") != 3 {
+		if got := written(); !strings.HasSuffix(got, "<erase>last\n") || strings.Count(got, "<erase>") != 3 {
 			t.Errorf("at the end: %d bytes, %d times erased", len(got), strings.Count(got, "<erase>"))
 		}
 	})
