@@ -1,0 +1,56 @@
+package plugin
+
+import (
+	"time"
+
+	"github.com/pingtel/pingtel/icmpcore"
+	"github.com/pingtel/pingtel/internal/monitor"
+)
+
+// internalMeasurement is the name of the line in which the plugin tells how it
+// is itself.
+const internalMeasurement = "pingtel_internal"
+
+// recordInternal writes the plugin's own line: counts since its start, but for
+// targets, series_running and queue_bytes, which are those of now.
+func (o *Output) recordInternal(now time.Time, p icmpcore.Stats, m monitor.Stats, q queueStats) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.queue.put(o.encoder.appendInternal(nil, now, p, m, q))
+}
+
+func (e *encoder) appendInternal(b []byte, now time.Time, p icmpcore.Stats, m monitor.Stats, q queueStats) []byte {
+	e.lines.SetBuffer(b)
+	e.lines.StartLine(internalMeasurement)
+	for _, f := range []struct {
+		name  string
+		value uint64
+	}{
+		{"sent", p.Sent},
+		{"received", p.Received},
+		{"timeouts", p.Timeouts},
+		{"duplicates", p.Duplicates},
+		{"late", p.Late},
+		{"corrupt", p.Corrupt},
+		{"foreign", p.Foreign},
+		{"icmp_errors", p.Errors},
+		{"send_errors", p.SendErrors},
+		{"send_waits", p.SendWaits},
+		{"receive_errors", p.ReceiveErrors},
+		{"kernel_drops", p.KernelDrops},
+		{"clock_steps", p.ClockSteps},
+		{"targets", uint64(m.Targets)},
+		{"series_running", uint64(m.Running)},
+		{"series", m.Series},
+		{"series_skipped", m.Skipped},
+		{"series_missed", m.Missed},
+		{"lookup_failures", m.LookupFailures},
+		{"queue_bytes", uint64(q.bytes)},
+		{"lines_written", q.written},
+		{"lines_dropped", q.dropped},
+	} {
+		e.int(f.name, int64(f.value))
+	}
+	e.lines.EndLine(now)
+	return e.lines.Bytes()
+}

@@ -1,0 +1,109 @@
+package plugin
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// maxLogLine bounds a line of the log: inputs.execd stops to read stderr after
+// one of 64 KiB.
+const maxLogLine = 8 << 10
+
+// logHandler writes records the way that inputs.execd reads stderr: one line
+// each, led by its level as "E! ", "W! ", "I! " or "D! ". Telegraf adds the
+// time.
+type logHandler struct {
+	level slog.Leveler
+	attrs string // of With, written out
+	group string // of WithGroup: leads the keys
+
+	mu *sync.Mutex // held while w is written; shared by all made of one
+	w  io.Writer
+}
+
+// NewLogHandler returns a handler that writes records of level and above to w
+// with Telegraf's prefixes, each in one call of Write.
+func NewLogHandler(w io.Writer, level slog.Leveler) slog.Handler {
+	return &logHandler{level: level, mu: new(sync.Mutex), w: w}
+}
+
+func (h *logHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.level.Level() }
+
+func (h *logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	with := *h
+	for _, a := range attrs {
+		with.attrs += string(appendAttr(nil, h.group, a))
+	}
+	return &with
+}
+
+func (h *logHandler) WithGroup(group string) slog.Handler {
+	if group == "" {
+		return h
+	}
+	with := *h
+	with.group += group + "."
+	return &with
+}
+
+func (h *logHandler) Handle(_ context.Context, r slog.Record) error {
+	b := append(prefix(r.Level), printable(r.Message)...)
+	b = append(b, h.attrs...)
+	r.Attrs(func(a slog.Attr) bool {
+		b = appendAttr(b, h.group, a)
+		return len(b) < maxLogLine
+	})
+	if len(b) > maxLogLine {
+		b = append(b[:maxLogLine], "..."...)
+	}
+	b = append(b, '\n')
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_, err := h.w.Write(b)
+	return err
+}
+
+func prefix(l slog.Level) []byte {
+	switch {
+	case l >= slog.LevelError:
+		return []byte("E! ")
+	case l >= slog.LevelWarn:
+		return []byte("W! ")
+	case l >= slog.LevelInfo:
+		return []byte("I! ")
+	}
+	return []byte("D! ")
+}
+
+// appendAttr appends " key=value", quoted where it must be.
+func appendAttr(b []byte, group string, a slog.Attr) []byte {
+	v := a.Value.Resolve()
+	if v.Kind() == slog.KindGroup {
+		if a.Key != "" {
+			group += a.Key + "."
+		}
+		for _, member := range v.Group() {
+			b = appendAttr(b, group, member)
+		}
+		return b
+	}
+	if a.Equal(slog.Attr{}) {
+		return b
+	}
+	text := v.String()
+	if v.Kind() == slog.KindTime {
+		text = v.Time().Format(time.RFC3339Nano)
+	}
+	b = append(b, ' ')
+	b = append(b, printable(group+a.Key)...)
+	b = append(b, '=')
+	if text == "" || strings.ContainsAny(text, " =\"") || !isPrintable(text) {
+		return strconv.AppendQuote(b, text)
+	}
+	return append(b, text...)
+}

@@ -1,0 +1,130 @@
+package plugin
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// gate is a writer that writes nothing until it is opened.
+type gate struct {
+	open chan struct{}
+	mu   sync.Mutex
+	got  bytes.Buffer
+}
+
+func (g *gate) Write(b []byte) (int, error) {
+	<-g.open
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.got.Write(b)
+}
+
+func (g *gate) text() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.got.String()
+}
+
+func TestQueueDropsTheOldest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := &gate{open: make(chan struct{})}
+		q := newQueue(out, 1600) // chunks of 100 bytes
+		const lines, length = 1000, 10
+		for i := range lines {
+			q.put(fmt.Appendf(nil, "line %04d\n", i))
+			if i == 0 {
+				synctest.Wait() // it is being written, and blocks
+			}
+			if s := q.stats(); s.bytes > 1600 {
+				t.Fatalf("%d bytes wait, more than the limit", s.bytes)
+			}
+		}
+		waiting := q.stats()
+		close(out.open)
+		if err := q.close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		got := strings.Split(strings.TrimSuffix(out.text(), "\n"), "\n")
+		if got[0] != "line 0000" || got[len(got)-1] != "line 0999" {
+			t.Errorf("from %q to %q", got[0], got[len(got)-1])
+		}
+		for i, first := 1, lines-len(got)+1; i < len(got); i++ {
+			if want := fmt.Sprintf("line %04d", first+i-1); got[i] != want {
+				t.Fatalf("line %d is %q, want %q: the newest without a gap", i, got[i], want)
+			}
+		}
+		after := q.stats()
+		if after.written != uint64(len(got)) || after.written+after.dropped != lines || after.dropped != waiting.dropped || after.bytes != 0 {
+			t.Errorf("%d lines of %d came; counts %+v", len(got), lines, after)
+		}
+		if len(got)*length < 1500-100 {
+			t.Errorf("only %d bytes kept of 1,600", len(got)*length)
+		}
+	})
+}
+
+func TestQueueWritesAll(t *testing.T) {
+	var out bytes.Buffer
+	q := newQueue(&out, 1<<20)
+	var want strings.Builder
+	for i := range 5000 {
+		line := fmt.Sprintf("line %d\n", i)
+		want.WriteString(line)
+		q.put([]byte(line))
+	}
+	if err := q.close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if out.String() != want.String() || q.stats().dropped != 0 {
+		t.Errorf("%d bytes of %d came, %+v", out.Len(), want.Len(), q.stats())
+	}
+	q.put([]byte("late\n"))
+	if s := q.stats(); s.dropped != 1 {
+		t.Errorf("a line after close: %+v", s)
+	}
+}
+
+type brokenWriter struct{}
+
+func (brokenWriter) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+
+func TestQueueTellsThatTheWriterFailed(t *testing.T) {
+	q := newQueue(brokenWriter{}, 1<<20)
+	q.put([]byte("a\n"))
+	<-q.failed
+	q.put([]byte("b\n"))
+	if err := q.close(t.Context()); err == nil || !strings.Contains(err.Error(), "no space left on device") {
+		t.Errorf("close = %v", err)
+	}
+	if s := q.stats(); s.dropped != 2 || s.written != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestQueueDoesNotWaitForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := &gate{open: make(chan struct{})}
+		defer close(out.open)
+		q := newQueue(out, 1600)
+		q.put([]byte("a\n"))
+		synctest.Wait()
+		for range 20 {
+			q.put([]byte("b\n"))
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := q.close(ctx); !errors.Is(err, errUnread) || !strings.Contains(err.Error(), "20 lines") {
+			t.Errorf("close = %v", err)
+		}
+		if s := q.stats(); s.dropped != 20 {
+			t.Errorf("%+v", s)
+		}
+	})
+}

@@ -1,0 +1,392 @@
+package plugin
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pingtel/pingtel/icmpcore"
+	"github.com/pingtel/pingtel/internal/config"
+	"github.com/pingtel/pingtel/internal/monitor"
+)
+
+// prober ends each series well after a time; close ends those that run.
+type prober struct {
+	took time.Duration
+
+	mu     sync.Mutex
+	open   map[*time.Timer]func()
+	closed bool
+}
+
+func (p *prober) Go(t icmpcore.Target, o icmpcore.Options, done func(icmpcore.PingResult)) error {
+	start := time.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return net.ErrClosed
+	}
+	var timer *time.Timer
+	timer = time.AfterFunc(p.took, func() {
+		p.mu.Lock()
+		_, ours := p.open[timer]
+		delete(p.open, timer)
+		p.mu.Unlock()
+		if ours {
+			done(icmpcore.PingResult{Host: t.Host, Addr: t.Addr, Sent: o.Count, Received: o.Count, Start: start, ReplyDSCP: -1})
+		}
+	})
+	p.open[timer] = func() {
+		done(icmpcore.PingResult{Host: t.Host, Addr: t.Addr, Sent: 1, Loss: 100, Start: start, ReplyDSCP: -1, Err: net.ErrClosed})
+	}
+	return nil
+}
+
+func (p *prober) Resolve(context.Context, string, icmpcore.Family) (icmpcore.Target, error) {
+	return icmpcore.Target{Addr: netip.MustParseAddr("198.18.0.9")}, nil
+}
+
+func (p *prober) close() error {
+	p.mu.Lock()
+	cut := p.open
+	p.open, p.closed = nil, true
+	p.mu.Unlock()
+	for timer, end := range cut {
+		timer.Stop()
+		end()
+	}
+	return nil
+}
+
+// lockedBuffer is a buffer for many goroutines.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// rig is a session with both ends of its pipes.
+type rig struct {
+	t       *testing.T
+	prober  *prober
+	stdin   *io.PipeWriter
+	stdout  io.Writer // nil: out
+	out     lockedBuffer
+	log     lockedBuffer
+	signals chan os.Signal
+	file    string // the text that a reload reads
+	result  chan error
+	session Session
+}
+
+func parse(t *testing.T, text string) (*config.Config, error) {
+	t.Helper()
+	return config.Parse("pingtel.toml", text, func(string) (string, bool) { return "", false })
+}
+
+// fileOf is a file of two addresses.
+func fileOf(signal string, hosts ...string) string {
+	if len(hosts) == 0 {
+		hosts = []string{"198.18.0.1", "198.18.0.2"}
+	}
+	return "[agent]\ninterval = \"10s\"\n[defaults]\ncount = 3\n[[targets]]\nhosts = [\"" + strings.Join(hosts, `", "`) +
+		"\"]\n[telegraf]\nsignal = \"" + signal + "\"\n"
+}
+
+func newRig(t *testing.T, file string) *rig {
+	t.Helper()
+	r := &rig{t: t, prober: &prober{took: 500 * time.Millisecond, open: make(map[*time.Timer]func())},
+		signals: make(chan os.Signal), result: make(chan error, 1), file: file}
+	return r
+}
+
+func (r *rig) make() {
+	r.t.Helper()
+	c, err := parse(r.t, r.file)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	log := slog.New(NewLogHandler(&r.log, slog.LevelInfo))
+	if r.stdout == nil {
+		r.stdout = &r.out
+	}
+	out := NewOutput(r.stdout, c.Telegraf, 0, log)
+	m := monitor.New(r.prober, c, log, out)
+	stdin, w := io.Pipe()
+	r.stdin = w
+	r.session = Session{
+		Config: c, Monitor: m, Output: out, Log: log, Stdin: stdin, Signals: r.signals,
+		Load:  func() (*config.Config, error) { return parse(r.t, r.file) },
+		Apply: m.Reload,
+		Stats: func() icmpcore.Stats { return icmpcore.Stats{} },
+		Close: func() error {
+			m.Close()
+			return r.prober.close()
+		},
+	}
+}
+
+func (r *rig) serve() {
+	r.t.Helper()
+	r.make()
+	go func() { r.result <- Serve(r.t.Context(), r.session) }()
+	synctest.Wait()
+}
+
+// end closes stdin and returns what Serve returned, and how long that took.
+func (r *rig) end() (time.Duration, error) {
+	r.t.Helper()
+	r.stdin.Close()
+	start := time.Now()
+	err := <-r.result
+	return time.Since(start), err
+}
+
+// lines counts the lines of a host so far.
+func (r *rig) lines(host string) int {
+	synctest.Wait()
+	return strings.Count(r.out.String(), "url="+host+" ")
+}
+
+func TestServeBySchedule(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, fileOf("none"))
+		r.serve()
+		time.Sleep(3 * time.Second) // of virtual time, as all in these tests
+		if a, b := r.lines("198.18.0.1"), r.lines("198.18.0.2"); a != 1 || b != 1 {
+			t.Errorf("%d and %d lines after 3 s, want one each: the first round is fast", a, b)
+		}
+		r.stdin.Write([]byte("\n\n")) // means nothing without the signal STDIN
+		time.Sleep(34 * time.Second)
+		if a, b := r.lines("198.18.0.1"), r.lines("198.18.0.2"); a != 4 || b != 4 {
+			t.Errorf("%d and %d lines after 37 s, want 4 each", a, b)
+		}
+		if got := strings.Count(r.out.String(), internalMeasurement+" "); got != 3 {
+			t.Errorf("%d lines of the plugin's own after 37 s, want 3", got)
+		}
+		if took, err := r.end(); err != nil || took > time.Second {
+			t.Errorf("end of stdin: %v after %v", err, took)
+		}
+	})
+}
+
+func TestServeOnDemand(t *testing.T) {
+	for name, ask := range map[string]func(*rig){
+		"STDIN":   func(r *rig) { r.stdin.Write([]byte("\n")) },
+		"SIGHUP":  func(r *rig) { r.signals <- syscall.SIGHUP },
+		"SIGUSR1": func(r *rig) { r.signals <- sigUsr1 },
+		"SIGUSR2": func(r *rig) { r.signals <- sigUsr2 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, fileOf(name, "198.18.0.1", "name.example"))
+				r.serve()
+				time.Sleep(20 * time.Second)
+				if n := r.lines("198.18.0.1"); n != 0 {
+					t.Errorf("%d lines without a signal", n)
+				}
+				for i := range 3 {
+					ask(r)
+					time.Sleep(time.Second)
+					if a, b := r.lines("198.18.0.1"), r.lines("name.example"); a != i+1 || b != i+1 {
+						t.Errorf("%d and %d lines after %d signals", a, b, i+1)
+					}
+				}
+				if _, err := r.end(); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// A round that is asked for while the last one runs gives no second series of
+// a target, and rounds do not pile up.
+func TestServeAskedTooOften(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, fileOf("STDIN"))
+		r.serve()
+		for range 50 {
+			r.stdin.Write([]byte("\n"))
+			synctest.Wait()
+		}
+		time.Sleep(11 * time.Second)
+		if n := r.lines("198.18.0.1"); n != 1 {
+			t.Errorf("%d lines, want 1", n)
+		}
+		if log := r.log.String(); !strings.Contains(log, "W! series skipped") {
+			t.Errorf("log %q", log)
+		}
+		if got := r.session.Monitor.Stats().Skipped; got != 98 {
+			t.Errorf("%d series skipped, want 98 of 100", got)
+		}
+		if _, err := r.end(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestServeReload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, fileOf("none"))
+		r.serve()
+		time.Sleep(3 * time.Second)
+		for _, broken := range []string{"[agent]\nbogus = 1\n", strings.Replace(fileOf("none"), "[agent]", "[agent]\nsocket = \"raw\"", 1)} {
+			r.file = broken
+			r.signals <- syscall.SIGHUP
+			synctest.Wait()
+		}
+		log := r.log.String()
+		if strings.Count(log, "E! the configuration stays as it was") != 2 || !strings.Contains(log, "agent.bogus") || !strings.Contains(log, "agent.socket") {
+			t.Errorf("log %q", log)
+		}
+		r.file = strings.Replace(fileOf("STDIN", "198.18.0.2", "198.18.0.3"), "[telegraf]", "[telegraf]\nmeasurement = \"icmp\"", 1)
+		r.signals <- syscall.SIGHUP
+		time.Sleep(24 * time.Second)
+		if a, b, c := r.lines("198.18.0.1"), r.lines("198.18.0.2"), r.lines("198.18.0.3"); a != 1 || b != 3 || c < 2 {
+			t.Errorf("%d, %d and %d lines, want 1, 3 and 2 or more: the first is gone, the third is new", a, b, c)
+		}
+		out := r.out.String()
+		if !strings.Contains(out, "icmp,address=198.18.0.3") || strings.Contains(out, "ping,address=198.18.0.3") {
+			t.Error("the new measurement is not in force")
+		}
+		if log := r.log.String(); !strings.Contains(log, "W! restart pingtel to change telegraf.signal in_force=none file=STDIN") {
+			t.Errorf("log %q", log)
+		}
+		if _, err := r.end(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A series that runs when the end comes may finish, if that does not take too
+// long.
+func TestServeEnds(t *testing.T) {
+	for _, test := range []struct {
+		took, end time.Duration
+		want      string
+	}{
+		{3 * time.Second, 2 * time.Second, "packets_received=3i"},
+		{time.Minute, drainTime, "packets_received=0i"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, fileOf("none", "198.18.0.1"))
+			r.prober.took = test.took
+			r.serve()
+			time.Sleep(time.Second)
+			took, err := r.end()
+			if err != nil || took < test.end || took > test.end+100*time.Millisecond {
+				t.Errorf("%v after %v, want %v", err, took, test.end)
+			}
+			if out := r.out.String(); r.lines("198.18.0.1") != 1 || !strings.Contains(out, test.want) {
+				t.Errorf("output %q, want one line with %s", out, test.want)
+			}
+		})
+	}
+}
+
+// A reader that stops reading delays nothing, and keeps no process alive.
+func TestServeUnread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := &gate{open: make(chan struct{})}
+		defer close(out.open)
+		r := newRig(t, fileOf("none"))
+		r.stdout = out
+		r.serve()
+		time.Sleep(time.Minute)
+		if s := r.session.Monitor.Stats(); s.Series < 12 || s.Skipped+s.Missed != 0 {
+			t.Errorf("%+v", s)
+		}
+		if took, err := r.end(); err != nil || took > drainTime+flushTime+time.Second {
+			t.Errorf("%v after %v", err, took)
+		}
+		if log := r.log.String(); !strings.Contains(log, "W! lines are lost at the end") {
+			t.Errorf("log %q", log)
+		}
+	})
+}
+
+func TestServeStdoutFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, fileOf("none"))
+		r.stdout = brokenWriter{}
+		r.serve()
+		if err := <-r.result; err == nil || !strings.Contains(err.Error(), "write metrics to stdout: no space left on device") {
+			t.Errorf("Serve = %v", err)
+		}
+		r.stdin.Close()
+	})
+}
+
+func TestServeStdinFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, fileOf("none"))
+		r.serve()
+		r.stdin.CloseWithError(errors.New("input/output error"))
+		if err := <-r.result; err != nil {
+			t.Error(err)
+		}
+		if log := r.log.String(); !strings.Contains(log, "stdin cannot be read") {
+			t.Errorf("log %q", log)
+		}
+	})
+}
+
+func TestOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, fileOf("none", "198.18.0.1", "name.example"))
+		r.make()
+		if err := Once(t.Context(), r.session); err != nil {
+			t.Fatal(err)
+		}
+		if a, b := r.lines("198.18.0.1"), r.lines("name.example"); a != 1 || b != 1 {
+			t.Errorf("%d and %d lines, want one each:\n%s", a, b, r.out.String())
+		}
+		r.stdin.Close()
+	})
+}
+
+// Told to end, it writes what there is.
+func TestOnceIsEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, fileOf("none"))
+		r.prober.took = time.Minute
+		r.make()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		go func() { r.result <- Once(ctx, r.session) }()
+		start := time.Now()
+		if err := <-r.result; err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		if took := time.Since(start); took > 6*time.Second {
+			t.Errorf("it took %v to end", took)
+		}
+		if n := r.lines("198.18.0.1"); n != 1 {
+			t.Errorf("%d lines of a series that was cut short, want 1", n)
+		}
+		r.stdin.Close()
+	})
+}

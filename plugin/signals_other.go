@@ -1,0 +1,17 @@
+//go:build !unix
+
+package plugin
+
+import (
+	"os"
+	"syscall"
+)
+
+// Signals that this system does not have.
+const (
+	sigUsr1 = syscall.Signal(-1)
+	sigUsr2 = syscall.Signal(-2)
+)
+
+// Signals returns the signals that a session wants to be told of.
+func Signals() []os.Signal { return []os.Signal{syscall.SIGHUP} }
