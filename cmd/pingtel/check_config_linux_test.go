@@ -1,8 +1,6 @@
 package main
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -10,16 +8,6 @@ import (
 	"github.com/pingtel/pingtel/integration/netsim"
 	"github.com/pingtel/pingtel/internal/nagios"
 )
-
-// writeConfig writes a config file and returns its path.
-func writeConfig(t *testing.T, text string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "pingtel.toml")
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
 
 // TestCheckConfig judges two hosts with the same loss by their own thresholds.
 func TestCheckConfig(t *testing.T) {

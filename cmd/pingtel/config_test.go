@@ -36,6 +36,16 @@ func TestConfigCheck(t *testing.T) {
 	}
 }
 
+// writeConfig writes a config file and returns its path.
+func writeConfig(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "pingtel.toml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 // compareLines looks for one text in each line.
 func compareLines(t *testing.T, name, got string, want []string) {
 	t.Helper()

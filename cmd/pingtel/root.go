@@ -49,6 +49,7 @@ for schedulers that speak the Nagios plugin convention (check).`,
 		newPingCommand(),
 		newCheckCommand(),
 		newConfigCommand(),
+		newTelegrafCommand(),
 		newVersionCommand(),
 	)
 	root.AddCommand(docsCommands()...)

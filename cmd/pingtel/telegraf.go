@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pingtel/pingtel/icmpcore"
+	"github.com/pingtel/pingtel/internal/config"
+	"github.com/pingtel/pingtel/internal/monitor"
+	"github.com/pingtel/pingtel/plugin"
+)
+
+// telegrafFlags are the flags of telegraf.
+type telegrafFlags struct {
+	config       string
+	once         bool
+	pollInterval time.Duration
+	level        slog.LevelVar
+}
+
+func newTelegrafCommand() *cobra.Command {
+	flags := &telegrafFlags{}
+	cmd := &cobra.Command{
+		Use:   "telegraf --config FILE",
+		Short: "Run as a plugin of Telegraf (inputs.execd)",
+		Long: `Run as a plugin of Telegraf: results go to stdout in line protocol, messages to
+stderr with the levels that Telegraf knows.
+
+By the schedule of the file, or a round for each signal where telegraf.signal
+names one. Ends when stdin does, or on SIGTERM. SIGHUP reads the file again,
+unless it is the signal.`,
+		Example: `  pingtel telegraf --config /etc/pingtel/pingtel.toml
+  pingtel telegraf --config pingtel.toml --once`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return flags.run(cmd) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&flags.config, "config", "", "the configuration `file`")
+	f.BoolVar(&flags.once, "once", false, "run one round and exit, for inputs.exec and cron")
+	f.DurationVar(&flags.pollInterval, "poll_interval", 0,
+		"run by the schedule with this `interval`, whatever the file says of interval and signal")
+	cmd.MarkFlagsMutuallyExclusive("once", "poll_interval")
+	return cmd
+}
+
+// load reads the file as the flags want it.
+func (f *telegrafFlags) load() (*config.Config, error) {
+	c, err := config.Load(f.config, os.LookupEnv)
+	if err != nil {
+		return nil, err
+	}
+	if f.pollInterval == 0 {
+		return c, nil
+	}
+	c.Agent.Interval = f.pollInterval
+	if p := c.Plan(); p.Longest > f.pollInterval || p.Share > 1 {
+		return nil, fmt.Errorf("--poll_interval %v is too short for %s: a series takes up to %v, and all need %.0f echo requests per second (max_rate is %d)",
+			f.pollInterval, f.config, p.Longest, p.Rate, c.Agent.MaxRate)
+	}
+	return c, nil
+}
+
+// run serves until the end. Every message goes through the log, for Telegraf
+// to know its level.
+func (f *telegrafFlags) run(cmd *cobra.Command) error {
+	log := slog.New(plugin.NewLogHandler(cmd.ErrOrStderr(), &f.level))
+	if err := f.serve(cmd, log); err != nil {
+		var faults config.Faults
+		if !errors.As(err, &faults) {
+			log.Error(oneLine(err))
+			return exitStatus(statusUnable)
+		}
+		for _, fault := range faults {
+			log.Error(fault.Error())
+		}
+		return exitStatus(statusUnable)
+	}
+	return nil
+}
+
+func (f *telegrafFlags) serve(cmd *cobra.Command, log *slog.Logger) error {
+	if f.config == "" {
+		return errors.New("no file given: want --config FILE")
+	}
+	if f.pollInterval < 0 {
+		return errors.New("--poll_interval is negative")
+	}
+	signals := make(chan os.Signal, 4) // before anything that takes time: they would end the process
+	signal.Notify(signals, plugin.Signals()...)
+	defer signal.Stop(signals)
+	c, err := f.load()
+	if err != nil {
+		return err
+	}
+	f.level.Set(c.Agent.LogLevel)
+	warn := func(err error) { log.Warn(oneLine(err)) }
+	pinger, err := openPinger(cmd.Context(), icmpcore.Config{Socket: c.Agent.Socket, MaxRate: c.Agent.MaxRate}, c.Marks(), warn)
+	if err != nil {
+		return err
+	}
+	out := plugin.NewOutput(cmd.OutOrStdout(), c.Telegraf, 0, log)
+	m := monitor.New(pinger, c, log, out)
+	session := plugin.Session{
+		Config: c, Monitor: m, Output: out, Log: log,
+		Stdin: cmd.InOrStdin(), Signals: signals, Scheduled: f.pollInterval > 0,
+		Load: f.load, Stats: pinger.Stats,
+		Apply: func(c *config.Config) {
+			f.level.Set(c.Agent.LogLevel)
+			m.Reload(c)
+		},
+		Close: func() error {
+			m.Close() // first: a look-up that ends may start a series
+			return pinger.Close()
+		},
+	}
+	return f.runSession(cmd.Context(), session)
+}
+
+func (f *telegrafFlags) runSession(ctx context.Context, s plugin.Session) error {
+	if f.once {
+		return plugin.Once(ctx, s)
+	}
+	return plugin.Serve(ctx, s)
+}
