@@ -80,8 +80,11 @@ func TestPacer(t *testing.T) {
 	if sends < 999 || sends > 1001 {
 		t.Errorf("%d sends in a second, want 1000", sends)
 	}
-	if n := p.allowed(int64(time.Hour)); n != 2 {
-		t.Errorf("%d allowed after an hour's pause, want 2", n)
+	for rate, want := range map[int]int{10: 1, 1000: 6, 10_000: 51, 50_000: 76, 1_000_000: 1501} {
+		p := newPacer(rate)
+		if n := p.allowed(int64(time.Hour)); n != want {
+			t.Errorf("%d allowed after an hour's pause at %d a second, want %d", n, rate, want)
+		}
 	}
 	if n := func() int { p := newPacer(-1); return p.allowed(0) }(); n < 1e9 {
 		t.Errorf("no limit allows %d", n)

@@ -159,7 +159,17 @@ func (c *linuxConn) note(err error) bool {
 	return false
 }
 
+// longNap is from how long on a nap is the runtime's affair. While a goroutine
+// sleeps in a system call the runtime looks every 20 µs whether it has come
+// back, which costs more than the nap saves; for short ones its timers are too
+// coarse.
+const longNap = 500 * time.Microsecond
+
 func (c *linuxConn) wait(d time.Duration, nap bool) {
+	if nap && d >= longNap {
+		time.Sleep(d)
+		return
+	}
 	var timeout *unix.Timespec
 	if d >= 0 {
 		ts := unix.NsecToTimespec(int64(d))

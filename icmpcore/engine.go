@@ -63,10 +63,20 @@ const (
 	napTime   = 250 * time.Microsecond
 	napFlying = 64
 
+	// crowd is how many series at once are many: from there on the engine does
+	// what is due, reads what has come and takes new series once in a beat,
+	// since a wake-up costs several times what an echo does: of 5,000 echoes a
+	// second each took 48 µs of CPU without beats, 15 with beats of four
+	// milliseconds and 14 with eight. The kernel's stamps keep the figures as
+	// they are; requests and timeouts come so much later at most. The rate's
+	// pace has its own wake-ups.
+	crowd = 64
+	beat  = int64(1 << 23)
+
 	// flushBatch and flushDelay say when results are handed over though the
 	// engine has no pause.
 	flushBatch = 1024
-	flushDelay = int64(10 * time.Millisecond)
+	flushDelay = int64(20 * time.Millisecond)
 )
 
 func newEngine(c conn, read func() (mono, wall int64), rate int, in *inbox, out *outbox, t *slots) *engine {
@@ -306,7 +316,11 @@ func (e *engine) stats() Stats {
 // sleep waits until there is something to do.
 func (e *engine) sleep() {
 	now := e.clock.now()
+	crowded := e.index.count >= crowd && e.conn.stamps() >= TimestampsKernelRX
 	until, some := e.wheel.next()
+	if crowded {
+		until = (until + beat - 1) &^ (beat - 1)
+	}
 	for i := range e.lanes {
 		l := &e.lanes[i]
 		if l.ready.size == 0 && len(l.reqs) == 0 {
@@ -329,15 +343,37 @@ func (e *engine) sleep() {
 			return
 		}
 	}
-	nap := e.flying >= napFlying && now-e.arrived < int64(napTime) && e.conn.stamps() >= TimestampsKernelRX
-	if nap && (d < 0 || d > napTime) {
-		d = napTime
+	if nap := e.napFor(now, d, crowded); nap > 0 {
+		e.conn.wait(nap, true) // run sees to what is to be handed over
+		return
 	}
 	e.flush()
 	if e.inbox.sleeping() {
-		e.conn.wait(d, nap)
+		e.conn.wait(d, false)
 		e.inbox.awake()
 	}
+}
+
+// napFor returns how long to sleep whatever comes in, instead of d, which is
+// negative for no end; 0: not at all.
+func (e *engine) napFor(now int64, d time.Duration, crowded bool) time.Duration {
+	nap, least := napTime, napFlying
+	if crowded {
+		nap, least = time.Duration(beat), 1
+		if e.flying > 0 {
+			nap /= 2 // what the socket's buffer holds of replies, whatever the rate
+		}
+		if d >= 0 && d <= nap {
+			return d
+		}
+	}
+	if e.flying < least || now-e.arrived >= int64(nap) || e.conn.stamps() < TimestampsKernelRX {
+		return 0
+	}
+	if d >= 0 {
+		return min(d, nap)
+	}
+	return nap
 }
 
 // isGroup reports whether replies to addr come from other addresses.

@@ -6,25 +6,31 @@ import (
 )
 
 // pacer spreads sends evenly under a rate. A sender that comes late may make
-// up for at most a millisecond, so that no millisecond ever sees more than
-// about twice its share.
+// up for what it has missed, but only for so long that at 50,000 a second no
+// millisecond sees more than two and a half times its share, and that at lower
+// rates what becomes due together goes out together.
 type pacer struct {
-	gap  int64 // ns from one send to the next, 0 for no limit
-	next int64 // monotonic ns from which the next send is allowed
+	gap    int64 // ns from one send to the next, 0 for no limit
+	makeUp int64 // ns for which it may make up
+	next   int64 // monotonic ns from which the next send is allowed
 }
 
 const (
-	pacerCatchUp = int64(time.Millisecond)
+	pacerLeast = int64(1500 * time.Microsecond)
+	pacerMost  = int64(5 * time.Millisecond)
+	// pacerBurst is how many sends may go out at once between these bounds.
+	pacerBurst = 64
 	// pacerNap is the least time slept while sends wait for the rate: a
 	// wake-up for each of 50,000 sends a second would cost more than the sends.
-	pacerNap = int64(200 * time.Microsecond)
+	pacerNap = int64(time.Millisecond)
 )
 
 func newPacer(rate int) pacer {
 	if rate < 0 {
 		return pacer{}
 	}
-	return pacer{gap: max(int64(time.Second)/int64(rate), 1)}
+	gap := max(int64(time.Second)/int64(rate), 1)
+	return pacer{gap: gap, makeUp: min(max(pacerLeast, pacerBurst*gap), pacerMost)}
 }
 
 // allowed returns how many sends may be made at now.
@@ -35,7 +41,7 @@ func (p *pacer) allowed(now int64) int {
 	if p.next > now {
 		return 0
 	}
-	p.next = max(p.next, now-pacerCatchUp)
+	p.next = max(p.next, now-p.makeUp)
 	return int((now-p.next)/p.gap) + 1
 }
 

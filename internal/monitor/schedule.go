@@ -32,6 +32,11 @@ const (
 	firstRound = 2 * time.Second
 	firstRate  = 1000.0
 
+	// stride is the least time between two looks at the schedule: targets that
+	// are due within it begin together, and their echoes go out together from
+	// then on. A wake-up for each would cost several times what its echo does.
+	stride = 10 * time.Millisecond
+
 	// maxLate is how late a series may begin. After a longer pause the round
 	// goes on where it would be by now, instead of catching up in a burst.
 	maxLate = time.Second
@@ -118,7 +123,7 @@ func (m *Monitor) step(now time.Time) time.Duration {
 		s.next, s.cycle = m.following(s.next, s.cycle)
 		newRound = newRound || s.cycle != cycle
 	}
-	wake := min(due.Sub(now), m.due(s.ahead, s.lookNext).Add(-lead).Sub(now))
+	wake := max(stride, min(due.Sub(now), m.due(s.ahead, s.lookNext).Add(-lead).Sub(now)))
 	m.mu.Unlock()
 	for _, t := range names {
 		m.lookup(t)
