@@ -6,11 +6,18 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 )
 
-// chunkSize is how many bytes of lines are written at once at most, and
-// dropped at once where the queue is full.
-const chunkSize = 64 << 10
+const (
+	// chunkSize is how many bytes of lines are written at once at most, and
+	// dropped at once where the queue is full.
+	chunkSize = 64 << 10
+
+	// gatherTime is how long lines gather before they are written: a write for
+	// each costs more than all the rest of it.
+	gatherTime = 100 * time.Millisecond
+)
 
 // errUnread is what flush ends with where the reader does not read.
 var errUnread = errors.New("stdout is not read")
@@ -21,9 +28,10 @@ var errUnread = errors.New("stdout is not read")
 type queue struct {
 	limit, chunkSize int
 
-	failed chan struct{} // closed when the writer has failed
-	empty  chan struct{} // holds one when all has been written, for flush
-	wake   chan struct{} // holds one when there is something to write; closed by close
+	closing chan struct{} // closed by close: nothing gathers any more
+	failed  chan struct{} // closed when the writer has failed
+	empty   chan struct{} // holds one when all has been written, for flush
+	wake    chan struct{} // holds one when there is something to write; closed by close
 
 	mu      sync.Mutex // guards what follows; never held during a write
 	chunks  []chunk    // waiting, oldest first
@@ -46,7 +54,7 @@ type chunk struct {
 func newQueue(w io.Writer, limit int) *queue {
 	q := &queue{
 		limit: limit, chunkSize: min(chunkSize, max(limit/16, 1)),
-		failed: make(chan struct{}), empty: make(chan struct{}, 1), wake: make(chan struct{}, 1),
+		closing: make(chan struct{}), failed: make(chan struct{}), empty: make(chan struct{}, 1), wake: make(chan struct{}, 1),
 	}
 	go q.run(w)
 	return q
@@ -91,7 +99,14 @@ func (q *queue) take() chunk {
 
 // run writes until close, or until the writer fails.
 func (q *queue) run(w io.Writer) {
+	gather := time.NewTimer(gatherTime)
+	defer gather.Stop()
 	for range q.wake {
+		gather.Reset(gatherTime)
+		select {
+		case <-gather.C:
+		case <-q.closing:
+		}
 		for {
 			c, ok := q.next()
 			if !ok {
@@ -144,6 +159,7 @@ func (q *queue) close(ctx context.Context) error {
 	q.mu.Lock()
 	if !q.closed {
 		q.closed = true
+		close(q.closing)
 		close(q.wake) // nobody puts anything in any more; what is there is still written
 	}
 	q.mu.Unlock()

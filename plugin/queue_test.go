@@ -40,7 +40,8 @@ func TestQueueDropsTheOldest(t *testing.T) {
 		for i := range lines {
 			q.put(fmt.Appendf(nil, "line %04d\n", i))
 			if i == 0 {
-				synctest.Wait() // it is being written, and blocks
+				time.Sleep(gatherTime) // of virtual time
+				synctest.Wait()        // it is being written, and blocks
 			}
 			if s := q.stats(); s.bytes > 1600 {
 				t.Fatalf("%d bytes wait, more than the limit", s.bytes)
@@ -114,6 +115,7 @@ func TestQueueDoesNotWaitForEver(t *testing.T) {
 		defer close(out.open)
 		q := newQueue(out, 1600)
 		q.put([]byte("a\n"))
+		time.Sleep(gatherTime)
 		synctest.Wait()
 		for range 20 {
 			q.put([]byte("b\n"))

@@ -166,6 +166,7 @@ func (r *rig) end() (time.Duration, error) {
 
 // lines counts the lines of a host so far.
 func (r *rig) lines(host string) int {
+	time.Sleep(gatherTime)
 	synctest.Wait()
 	return strings.Count(r.out.String(), "url="+host+" ")
 }

@@ -1,0 +1,232 @@
+//go:build unix
+
+// Package peer builds and runs the real programs that the tests of the
+// integration hold pingtel against, and pingtel itself.
+//
+// A test package that uses it ends its TestMain with [Main]:
+//
+//	func TestMain(m *testing.M) { os.Exit(peer.Main(m)) }
+package peer
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// binaryEnv tells the test's processes inside network namespaces where the
+// binary is that the first one has built.
+const binaryEnv = "PINGTEL_TEST_BINARY"
+
+// Main builds pingtel as it is released, runs the tests, and returns their
+// exit status.
+func Main(m *testing.M) int {
+	if os.Getenv(binaryEnv) != "" {
+		return m.Run()
+	}
+	dir, err := os.MkdirTemp("", "pingtel")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	bin := filepath.Join(dir, "pingtel")
+	build := exec.Command("go", "build", "-trimpath", "-o", bin, "github.com/pingtel/pingtel/cmd/pingtel")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "build pingtel:", err)
+		return 1
+	}
+	if err := os.Setenv(binaryEnv, bin); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+// Pingtel returns the path of the binary that Main has built.
+func Pingtel() string { return os.Getenv(binaryEnv) }
+
+// Cached returns the path of a file in a folder of the user's cache, which
+// make fills, given an empty folder, where it is not there yet. version names
+// the folder: another version is made anew.
+func Cached(t *testing.T, version, file string, make func(dir string) error) string {
+	t.Helper()
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := filepath.Join(cache, "pingtel-test")
+	if err := os.MkdirAll(root, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	lock, err := os.OpenFile(filepath.Join(root, version+".lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil { // packages are tested side by side
+		t.Fatal(err)
+	}
+	dir := filepath.Join(root, version)
+	path := filepath.Join(dir, file)
+	if _, err := os.Stat(path); err == nil {
+		return path
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	temp, err := os.MkdirTemp(root, version+".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(temp)
+	if err := make(temp); err != nil {
+		t.Fatalf("make %s: %v", version, err)
+	}
+	if err := os.Rename(temp, dir); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// Output runs a command and returns what it printed; its error holds that too.
+func Output(cmd *exec.Cmd) (string, error) {
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		const most = 4 << 10
+		return string(out), fmt.Errorf("%s: %w\n%s", cmd, err, out[max(0, len(out)-most):])
+	}
+	return string(out), nil
+}
+
+// Process is a program that runs in the background of a test.
+type Process struct {
+	Cmd *exec.Cmd
+
+	t    *testing.T
+	name string
+	done chan struct{} // closed when it has ended
+	err  error         // of Wait
+
+	mu   sync.Mutex // guards text
+	text bytes.Buffer
+}
+
+// Start starts cmd, keeps what it prints to stderr, and to stdout unless that
+// goes elsewhere, and kills it at the end of the test if it still runs then.
+func Start(t *testing.T, cmd *exec.Cmd) *Process {
+	t.Helper()
+	p := &Process{Cmd: cmd, t: t, name: filepath.Base(cmd.Path), done: make(chan struct{})}
+	cmd.Stderr = p
+	if cmd.Stdout == nil {
+		cmd.Stdout = p
+	}
+	cmd.WaitDelay = 5 * time.Second // for pipes that its children keep open
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { // ends with the process
+		p.err = cmd.Wait()
+		close(p.done)
+	}()
+	t.Cleanup(func() {
+		p.Kill()
+		if t.Failed() {
+			t.Logf("%s printed:\n%s", p.name, p.tail())
+		}
+	})
+	return p
+}
+
+// Write keeps what the process prints.
+func (p *Process) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.text.Write(b)
+}
+
+// Text is what the process has printed so far.
+func (p *Process) Text() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.text.String()
+}
+
+func (p *Process) tail() string {
+	const most = 8 << 10
+	s := p.Text()
+	return s[max(0, len(s)-most):]
+}
+
+// Ended reports whether the process has ended.
+func (p *Process) Ended() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// Signal sends a signal.
+func (p *Process) Signal(s os.Signal) {
+	p.t.Helper()
+	if err := p.Cmd.Process.Signal(s); err != nil {
+		p.t.Errorf("%s: %v", p.name, err)
+	}
+}
+
+// Stop sends SIGTERM and returns how long the end took, and the exit status.
+// Where the process does not end within a minute the test fails.
+func (p *Process) Stop() (time.Duration, int) {
+	p.t.Helper()
+	start := time.Now()
+	p.Signal(syscall.SIGTERM)
+	select {
+	case <-p.done:
+	case <-time.After(time.Minute):
+		p.t.Fatalf("%s does not end", p.name)
+	}
+	return time.Since(start), p.Cmd.ProcessState.ExitCode()
+}
+
+// Kill ends the process at once, if it has not ended.
+func (p *Process) Kill() {
+	if !p.Ended() {
+		p.Cmd.Process.Kill() // fails only where it has ended in between
+	}
+	<-p.done
+}
+
+// Await returns when done reports true, which it is asked again and again. The
+// test fails where that takes over a minute, or when one of the processes that
+// have to do it ends.
+func Await(t *testing.T, what string, done func() bool, of ...*Process) {
+	t.Helper()
+	AwaitFor(t, time.Minute, what, done, of...)
+}
+
+// AwaitFor is Await with a bound of its own.
+func AwaitFor(t *testing.T, bound time.Duration, what string, done func() bool, of ...*Process) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(bound); !done(); <-tick.C {
+		if time.Now().After(end) {
+			t.Fatalf("waited %v in vain: %s", bound, what)
+		}
+		for _, p := range of {
+			if p.Ended() && !done() {
+				t.Fatalf("%s has ended (%v) before this: %s", p.name, p.err, what)
+			}
+		}
+	}
+}

@@ -1,0 +1,81 @@
+package telegraf
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pingtel/pingtel/integration/netsim"
+	"github.com/pingtel/pingtel/integration/peer"
+)
+
+// TestBesideInputsPing lets Telegraf's own plugin ping the same hosts: every
+// field that it writes is here too, in the same cases and of the same type.
+func TestBesideInputsPing(t *testing.T) {
+	peer.Telegraf(t)
+	netsim.Run(t, network(), func(t *testing.T, _ *netsim.Net) {
+		file := pingtelFile(t, "none", everyHost...)
+		r := startText(t, fmt.Sprintf(`
+[[inputs.execd]]
+  command = [%q, "telegraf", "--config", %q]
+  name_suffix = "_pingtel"
+  data_format = "influx"
+[[inputs.ping]]
+  urls = ["%s"]
+  method = "native"
+  count = 5
+  ping_interval = 0.05
+  timeout = 0.2
+  deadline = 1
+  interval = "3s"
+  percentiles = [50, 95, 99]
+`, peer.Pingtel(), file, strings.Join(everyHost, `", "`)))
+		var theirs, ours map[string]point
+		peer.Await(t, "a point of each host from both", func() bool {
+			theirs, ours = make(map[string]point), make(map[string]point)
+			for _, p := range r.points(t) {
+				switch p.measurement {
+				case "ping":
+					theirs[p.tags["url"]] = p
+				case "ping_pingtel":
+					ours[p.tags["url"]] = p
+				}
+			}
+			return len(theirs) == len(everyHost) && len(ours) == len(everyHost)
+		}, r.Process)
+		r.Stop()
+		for _, host := range everyHost {
+			compareFields(t, host, theirs[host].fields, ours[host].fields)
+		}
+	})
+}
+
+// compareFields holds the fields of inputs.ping against ours.
+func compareFields(t *testing.T, host string, theirs, ours map[string]any) {
+	t.Helper()
+	var names []string
+	for name, value := range theirs {
+		names = append(names, name)
+		got, ok := ours[name]
+		if !ok {
+			t.Errorf("%s: %s is not there", host, name)
+			continue
+		}
+		if a, b := fmt.Sprintf("%T", value), fmt.Sprintf("%T", got); a != b {
+			t.Errorf("%s: %s is %s, there %s", host, name, b, a)
+		}
+		exact := name == "result_code" || name == "packets_transmitted" || name == "ttl" && host != unreachable
+		if exact && got != value {
+			t.Errorf("%s: %s = %v, there %v", host, name, got, value)
+		}
+	}
+	for _, shared := range []string{"percent_packet_loss", "minimum_response_ms", "average_response_ms", "maximum_response_ms",
+		"standard_deviation_ms", "ttl", "percentile50_ms", "packets_transmitted", "packets_received"} {
+		if _, there := theirs[shared]; !there && ours[shared] != nil {
+			t.Errorf("%s: %s is here and not there", host, shared)
+		}
+	}
+	slices.Sort(names)
+	t.Logf("%-14s %s", host, strings.Join(names, " "))
+}

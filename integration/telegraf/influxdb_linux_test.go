@@ -1,0 +1,89 @@
+package telegraf
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/pingtel/pingtel/integration/netsim"
+	"github.com/pingtel/pingtel/integration/peer"
+)
+
+// TestInfluxDB takes the figures all the way: pingtel, Telegraf, InfluxDB, and
+// back by a query.
+func TestInfluxDB(t *testing.T) {
+	peer.Telegraf(t)
+	influxd, err := exec.LookPath("influxd")
+	if err != nil {
+		t.Skip("no InfluxDB here: install the package influxdb")
+	}
+	netsim.Run(t, network(), func(t *testing.T, n *netsim.Net) {
+		dir := t.TempDir()
+		conf := write(t, "influxdb.conf", fmt.Sprintf(`reporting-disabled = true
+bind-address = "127.0.0.1:0"
+[meta]
+  dir = %q
+[data]
+  dir = %q
+  wal-dir = %q
+[http]
+  bind-address = "127.0.0.1:8086"
+`, filepath.Join(dir, "meta"), filepath.Join(dir, "data"), filepath.Join(dir, "wal")))
+		db := peer.Start(t, exec.Command(influxd, "-config", conf))
+		peer.Await(t, "InfluxDB answers", func() bool {
+			resp, err := http.Get("http://127.0.0.1:8086/ping")
+			return err == nil && resp.Body.Close() == nil && resp.StatusCode == http.StatusNoContent
+		}, db)
+		output, err := os.ReadFile("influxdb.conf")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := start(t, "execd.conf", pingtelFile(t, "none", everyHost...), "[[inputs.execd]]", string(output)+"[[inputs.execd]]")
+		r.awaitPoints(t, 3, everyHost...)
+		r.Stop()
+		told := query(t, `SELECT sum(packets_transmitted), sum(packets_received) FROM ping WHERE site = 'lab'`)
+		points := r.points(t)
+		if want := float64(len(n.Arrived())); told[0][1] != want || float64(sent(points)) != want {
+			t.Errorf("the database says that %v requests were sent, the file %v, the network saw %v", told[0][1], sent(points), want)
+		}
+		rows := query(t, `SELECT percent_packet_loss, result_code, minimum_response_ms FROM ping WHERE url = '`+losesSome+`'`)
+		if got := len(of(points, losesSome)); len(rows) != got {
+			t.Errorf("%d points in the database, %d in the file", len(rows), got)
+		}
+		for _, row := range rows {
+			if low, ok := row[3].(float64); row[1] != 20.0 || row[2] != 0.0 || !ok || low < 5 {
+				t.Errorf("point %v, want 20 %% loss, result 0, 5 ms", row)
+			}
+		}
+		db.Stop()
+	})
+}
+
+// query returns the rows of the first series, the time in front.
+func query(t *testing.T, q string) [][]any {
+	t.Helper()
+	resp, err := http.Get("http://127.0.0.1:8086/query?" + url.Values{"db": {"telegraf"}, "q": {q}}.Encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Results []struct {
+			Error  string
+			Series []struct{ Values [][]any }
+		}
+	}
+	if err := errors.Join(json.NewDecoder(resp.Body).Decode(&got), resp.Body.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Results) != 1 || got.Results[0].Error != "" || len(got.Results[0].Series) != 1 {
+		t.Fatalf("%s: %+v", strings.TrimSpace(q), got)
+	}
+	return got.Results[0].Series[0].Values
+}

@@ -1,0 +1,419 @@
+// Package telegraf holds pingtel against a real Telegraf.
+package telegraf
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/influxdata/line-protocol/v2/lineprotocol"
+
+	"github.com/pingtel/pingtel/integration/netsim"
+	"github.com/pingtel/pingtel/integration/peer"
+)
+
+func TestMain(m *testing.M) { os.Exit(peer.Main(m)) }
+
+// The hosts of the simulated network, and one that no resolver knows.
+const (
+	answers     = "198.18.1.1"
+	losesSome   = "198.18.1.2" // each fifth
+	losesAll    = "198.18.1.3"
+	unreachable = "198.18.1.4"
+	answers6    = "2001:db8::11"
+	unknown     = "nosuch.invalid"
+
+	delay = 5 * time.Millisecond
+)
+
+func network() []netsim.Rule {
+	rule := func(host string, answer netsim.Answer) netsim.Rule {
+		a := netip.MustParseAddr(host)
+		return netsim.Rule{Prefix: netip.PrefixFrom(a, a.BitLen()), Delay: delay, TTL: 60, Answer: answer}
+	}
+	return []netsim.Rule{
+		rule(answers, nil),
+		rule(losesSome, netsim.Every(5, netsim.Lost)),
+		rule(losesAll, netsim.Lost),
+		rule(unreachable, netsim.Fail(netip.MustParseAddr("198.18.0.254"), netsim.Error{Kind: netsim.DestinationUnreachable, Code: 1})),
+		rule(answers6, nil),
+	}
+}
+
+// pingtelFile writes a file for pingtel: series of five echoes, a second apart
+// where it keeps the schedule.
+func pingtelFile(t *testing.T, signal string, hosts ...string) string {
+	t.Helper()
+	return write(t, "pingtel.toml", fmt.Sprintf(`[agent]
+interval = "1s"
+[defaults]
+count = 5
+ping_interval = "20ms"
+timeout = "200ms"
+warning = "100ms,10%%"
+critical = "200ms,60%%"
+[[targets]]
+hosts = ["%s"]
+tags = { site = "lab" }
+[telegraf]
+signal = %q
+`, strings.Join(hosts, `", "`), signal))
+}
+
+func write(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// running is a Telegraf, and the file that it writes metrics to.
+type running struct {
+	*peer.Process
+	file string
+}
+
+// start starts Telegraf with one of the files of this folder, edited to use
+// the binary under test and the file given.
+func start(t *testing.T, conf, pingtelFile string, edits ...string) *running {
+	t.Helper()
+	text, err := os.ReadFile(conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	edits = append(edits, "/usr/bin/pingtel", peer.Pingtel(), "/etc/pingtel/pingtel.toml", pingtelFile, `"10s"`, `"1s"`)
+	return startText(t, strings.NewReplacer(edits...).Replace(string(text)))
+}
+
+func startText(t *testing.T, text string) *running {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "metrics")
+	path := write(t, "telegraf.conf", fmt.Sprintf(`[agent]
+  interval = "1s"
+  flush_interval = "200ms"
+  flush_jitter = "0s"
+  omit_hostname = true
+[[outputs.file]]
+  files = [%q]
+  data_format = "influx"
+  influx_sort_fields = true
+%s`, file, text))
+	return &running{peer.Start(t, exec.Command(peer.Telegraf(t), "--config", path)), file}
+}
+
+// point is one line.
+type point struct {
+	measurement string
+	tags        map[string]string
+	fields      map[string]any
+	at          time.Time
+}
+
+// points reads what Telegraf has written so far, whole lines only.
+func (r *running) points(t *testing.T) []point {
+	t.Helper()
+	text, err := os.ReadFile(r.file)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	return parse(t, text[:strings.LastIndexByte(string(text), '\n')+1])
+}
+
+func parse(t *testing.T, text []byte) []point {
+	t.Helper()
+	var got []point
+	d := lineprotocol.NewDecoderWithBytes(text)
+	for d.Next() {
+		p := point{tags: make(map[string]string), fields: make(map[string]any)}
+		m, err := d.Measurement()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.measurement = string(m)
+		for {
+			k, v, err := d.NextTag()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if k == nil {
+				break
+			}
+			p.tags[string(k)] = string(v)
+		}
+		for {
+			k, v, err := d.NextField()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if k == nil {
+				break
+			}
+			p.fields[string(k)] = v.Interface()
+		}
+		if p.at, err = d.Time(lineprotocol.Nanosecond, time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, p)
+	}
+	return got
+}
+
+// of returns the points of a host, of measurement ping.
+func of(points []point, host string) []point {
+	var got []point
+	for _, p := range points {
+		if p.measurement == "ping" && p.tags["url"] == host {
+			got = append(got, p)
+		}
+	}
+	return got
+}
+
+// awaitPoints waits until each host has so many points.
+func (r *running) awaitPoints(t *testing.T, count int, hosts ...string) {
+	t.Helper()
+	peer.Await(t, fmt.Sprintf("%d points of each of %v", count, hosts), func() bool {
+		points := r.points(t)
+		for _, h := range hosts {
+			if len(of(points, h)) < count {
+				return false
+			}
+		}
+		return true
+	}, r.Process)
+}
+
+// children returns the processes whose command line begins with the binary
+// under test.
+func children(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pids []string
+	for _, f := range files {
+		line, err := os.ReadFile(f)
+		if err == nil && strings.HasPrefix(string(line), peer.Pingtel()+"\x00") { // an error: it has ended meanwhile
+			pids = append(pids, filepath.Base(filepath.Dir(f)))
+		}
+	}
+	return pids
+}
+
+// want is what each series of a host has to say.
+type want struct {
+	sent, received, result int64
+	loss                   float64
+	icmp                   string // error
+}
+
+var wants = map[string]want{
+	answers:     {5, 5, 0, 0, ""},
+	losesSome:   {5, 4, 0, 20, ""},
+	losesAll:    {5, 0, 1, 100, ""},
+	unreachable: {5, 0, 1, 100, "host unreachable"},
+	answers6:    {5, 5, 0, 0, ""},
+}
+
+// checkPoints holds all points against what the simulated network does.
+func checkPoints(t *testing.T, points []point) {
+	t.Helper()
+	for host, w := range wants {
+		for _, p := range of(points, host) {
+			got := want{}
+			got.sent, _ = p.fields["packets_transmitted"].(int64)
+			got.received, _ = p.fields["packets_received"].(int64)
+			got.result, _ = p.fields["result_code"].(int64)
+			got.loss, _ = p.fields["percent_packet_loss"].(float64)
+			if e, ok := p.fields["icmp_error"].(string); ok {
+				got.icmp, _, _ = strings.Cut(e, ",")
+			}
+			if got != w || p.tags["site"] != "lab" || p.tags["address"] != host {
+				t.Errorf("%s: %+v, want %+v, tags %v", host, got, w, p.tags)
+			}
+			low, ok := p.fields["minimum_response_ms"].(float64)
+			if ok != (w.received > 0) || ok && low < 5 {
+				t.Errorf("%s: shortest RTT %v, %v, the network takes 5 ms", host, low, ok)
+			}
+			if ttl, ok := p.fields["ttl"].(int64); ok != (w.received > 0) || ok && ttl != 60 {
+				t.Errorf("%s: ttl %v", host, ttl)
+			}
+		}
+	}
+	for _, p := range of(points, unknown) {
+		text, ok := p.fields["error"].(string)
+		if len(p.fields) != 2 || p.fields["result_code"] != int64(2) || !ok || !strings.Contains(text, unknown) {
+			t.Errorf("%s: %v", unknown, p.fields)
+		}
+	}
+}
+
+// sent adds up the requests that points tell of.
+func sent(points []point) (n int64) {
+	for _, p := range points {
+		if p.measurement == "ping" {
+			v, _ := p.fields["packets_transmitted"].(int64)
+			n += v
+		}
+	}
+	return n
+}
+
+var everyHost = []string{answers, losesSome, losesAll, unreachable, answers6, unknown}
+
+// TestExecd lets Telegraf run pingtel in three of the signal modes.
+func TestExecd(t *testing.T) {
+	peer.Telegraf(t) // which takes the real network
+	for signal, conf := range map[string]string{"none": "execd.conf", "STDIN": "execd-stdin.conf", "SIGUSR1": "execd-stdin.conf"} {
+		t.Run(signal, func(t *testing.T) {
+			netsim.Run(t, network(), func(t *testing.T, n *netsim.Net) {
+				r := start(t, conf, pingtelFile(t, signal, everyHost...), "STDIN", signal)
+				r.awaitPoints(t, 3, everyHost...)
+				took, status := r.Stop()
+				if status != 0 || took > 6*time.Second {
+					t.Errorf("Telegraf ended with %d after %v", status, took)
+				}
+				if left := children(t); len(left) > 0 {
+					t.Errorf("processes %v are left", left)
+				}
+				points := r.points(t)
+				checkPoints(t, points)
+				if got, want := sent(points), int64(len(n.Arrived())); got != want {
+					t.Errorf("%d requests told of, %d were sent", got, want)
+				}
+				if log := r.Text(); strings.Contains(log, "E! [inputs.execd]") || !strings.Contains(log, "W! [inputs.execd] look-up failed host="+unknown) {
+					t.Errorf("log:\n%s", log)
+				}
+			})
+		})
+	}
+}
+
+// TestExecdRestarts kills pingtel under Telegraf, which starts it again.
+func TestExecdRestarts(t *testing.T) {
+	peer.Telegraf(t)
+	netsim.Run(t, network(), func(t *testing.T, _ *netsim.Net) {
+		r := start(t, "execd.conf", pingtelFile(t, "none", answers, losesAll))
+		r.awaitPoints(t, 2, answers)
+		old := children(t)
+		if len(old) != 1 {
+			t.Fatalf("processes %v, want one", old)
+		}
+		if _, err := peer.Output(exec.Command("kill", "-9", old[0])); err != nil {
+			t.Fatal(err)
+		}
+		peer.Await(t, "another pingtel", func() bool {
+			now := children(t)
+			return len(now) == 1 && now[0] != old[0]
+		}, r.Process)
+		r.awaitPoints(t, len(of(r.points(t), answers))+2, answers)
+		r.Stop()
+		if left := children(t); len(left) > 0 {
+			t.Errorf("processes %v are left", left)
+		}
+		checkPoints(t, r.points(t))
+	})
+}
+
+// TestTelegrafKilled kills Telegraf: pingtel ends by itself.
+func TestTelegrafKilled(t *testing.T) {
+	peer.Telegraf(t)
+	netsim.Run(t, network(), func(t *testing.T, _ *netsim.Net) {
+		r := start(t, "execd.conf", pingtelFile(t, "none", answers))
+		r.awaitPoints(t, 1, answers)
+		if len(children(t)) != 1 {
+			t.Fatal("pingtel does not run")
+		}
+		r.Kill()
+		peer.Await(t, "pingtel ends", func() bool { return len(children(t)) == 0 })
+	})
+}
+
+// TestExec lets Telegraf start pingtel anew for each round.
+func TestExec(t *testing.T) {
+	peer.Telegraf(t)
+	netsim.Run(t, network(), func(t *testing.T, _ *netsim.Net) {
+		r := start(t, "exec.conf", pingtelFile(t, "none", everyHost...))
+		r.awaitPoints(t, 2, everyHost...)
+		r.Stop()
+		checkPoints(t, r.points(t))
+	})
+}
+
+// TestNagios lets Telegraf read what check prints.
+func TestNagios(t *testing.T) {
+	peer.Telegraf(t)
+	netsim.Run(t, network(), func(t *testing.T, _ *netsim.Net) {
+		r := start(t, "nagios.conf", pingtelFile(t, "none", answers, losesSome), `"15s"`, `"5s"`)
+		var state, loss []point
+		peer.Await(t, "a state and performance data", func() bool {
+			state, loss = nil, nil
+			for _, p := range r.points(t) {
+				switch {
+				case p.measurement == "nagios_state":
+					state = append(state, p)
+				case p.measurement == "nagios" && p.tags["perfdata"] == losesSome+" pl":
+					loss = append(loss, p)
+				}
+			}
+			return len(state) > 0 && len(loss) > 0
+		}, r.Process)
+		if state[0].fields["state"] != int64(1) {
+			t.Errorf("state %v, want 1: a warning", state[0].fields)
+		}
+		f := loss[0].fields
+		if f["value"] != 20.0 || f["warning_gt"] != 10.0 || f["critical_gt"] != 60.0 {
+			t.Errorf("loss %v, want 20 of 10 and 60", f)
+		}
+		r.Stop()
+	})
+}
+
+// TestParser lets Telegraf's own parser read tags that are hard to write.
+func TestParser(t *testing.T) {
+	peer.Telegraf(t)
+	netsim.Run(t, network(), func(t *testing.T, _ *netsim.Net) {
+		file := pingtelFile(t, "none", answers)
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tags := map[string]string{
+			"space": "a b", "comma": "a,b", "equals": "a=b", "back": `a\b`, "slash": `C:\dir\ `, "quote": `"a"`, "utf8": "Zürich 東京 🙂",
+			"newline": "a\nb", "last": `a\`, "only": `\\`, "empty": "", "a key, = odd": "x",
+		}
+		var b strings.Builder
+		for k, v := range tags {
+			fmt.Fprintf(&b, "%q = %q\n", k, v)
+		}
+		config := strings.Replace(string(text), `tags = { site = "lab" }`, "[targets.tags]\nsite = \"lab\"\n"+b.String(), 1)
+		r := start(t, "execd.conf", write(t, "pingtel.toml", config))
+		r.awaitPoints(t, 1, answers)
+		r.Stop()
+		want := map[string]string{"url": answers, "address": answers, "site": "lab"}
+		for k, v := range tags {
+			want[k] = v
+		}
+		want["newline"], want["last"] = `a\nb`, "a" // as the plugin's documentation says
+		delete(want, "only")
+		delete(want, "empty")
+		got := of(r.points(t), answers)[0].tags
+		for k := range want {
+			if got[k] != want[k] {
+				t.Errorf("tag %q = %q, want %q", k, got[k], want[k])
+			}
+		}
+		if len(got) != len(want) || strings.Contains(r.Text(), "E!") {
+			t.Errorf("tags %q, log\n%s", got, r.Text())
+		}
+	})
+}
