@@ -19,8 +19,15 @@ func newConfigCommand() *cobra.Command {
 		},
 	}
 	cmd.AddCommand(&cobra.Command{
-		Use:     "check FILE",
-		Short:   "Check a configuration file and print what it asks for",
+		Use:   "check FILE",
+		Short: "Check a configuration file and print what it asks for",
+		Long: `Check a configuration file and print what it asks for.
+
+With an [otel] table, or OTEL_* variables in the environment, it also prints
+what is in force for OpenTelemetry, and where from: the file, a variable, or a
+default. The values of headers are not shown.
+
+Without [otel] enabled = true, a fault in an OTEL_* variable is only a warning.`,
 		Example: "  pingtel config check /etc/pingtel/pingtel.toml",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -28,7 +35,7 @@ func newConfigCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.Describe(cmd.OutOrStdout())
+			return c.Describe(cmd.OutOrStdout(), os.LookupEnv)
 		},
 	})
 	return cmd

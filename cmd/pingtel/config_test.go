@@ -12,13 +12,17 @@ func TestConfigCheck(t *testing.T) {
 	if err := os.WriteFile(broken, []byte("[agent]\ninterval = 7\nfoo = 1\nsocket = \"tcp\"\n[[targets]]\nhosts = [\"127.0.0.1\"]\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	push := writeConfig(t, "[[targets]]\nhosts = [\"127.0.0.1\"]\n[otel]\nca_file = \"/nonexistent.pem\"\nendpoint = \"localhost\"\n")
+	clearOTelVariables(t)
 	tests := []struct {
 		name           string
 		args           []string
 		status         int
 		stdout, stderr []string // one for each line
 	}{
-		{"good", []string{"config", "check", "../../config.example.toml"}, 0, []string{"no fault", "targets ", "interval ", "echo requests", "a series takes", "a round takes", "socket", "telegraf"}, nil},
+		{"good", []string{"config", "check", "../../config.example.toml"}, 0, []string{"no fault", "targets ", "interval ", "echo requests", "a series takes", "a round takes", "socket", "telegraf",
+			"otel endpoint ", "otel protocol ", "otel insecure ", "otel compression ", "otel timeout ", "otel interval ", "otel temporality ", "otel histogram ", "otel bounds ", "otel resource "}, nil},
+		{"faults of [otel]", []string{"config", "check", push}, 2, nil, []string{"pingtel.toml:4: otel.ca_file: ", `pingtel.toml:5: otel.endpoint: "localhost": want`}},
 		{"faults, a line each", []string{"config", "check", broken}, 2, nil, []string{"broken.toml:3: agent.foo: unknown key", `broken.toml:4: agent.socket: "tcp": want one of auto`}},
 		{"no such file", []string{"config", "check", "/nonexistent.toml"}, 2, nil, []string{"/nonexistent.toml: no such file"}},
 		{"no file", []string{"config", "check"}, 2, nil, []string{"accepts 1 arg"}},
@@ -33,6 +37,40 @@ func TestConfigCheck(t *testing.T) {
 			compareLines(t, "stdout", stdout.String(), tt.stdout)
 			compareLines(t, "stderr", stderr.String(), tt.stderr)
 		})
+	}
+}
+
+// TestConfigCheckVariable has a variable at fault, which a file that does not
+// push need not care for.
+func TestConfigCheckVariable(t *testing.T) {
+	clearOTelVariables(t)
+	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")
+	const targets = "[[targets]]\nhosts = [\"127.0.0.1\"]\n"
+	for _, tt := range []struct {
+		name, text     string
+		status         int
+		stdout, stderr string
+	}{
+		{"telegraf alone", targets, 0, "warning", ""},
+		{"both", targets + "[otel]\nenabled = true\n", 2, "", "OTEL_EXPORTER_OTLP_PROTOCOL: \"http/json\" is not supported"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var stdout, stderr strings.Builder
+			status := run(t.Context(), []string{"config", "check", writeConfig(t, tt.text)}, strings.NewReader(""), &stdout, &stderr)
+			if status != tt.status || !strings.Contains(stdout.String(), tt.stdout) || !strings.Contains(stderr.String(), tt.stderr) {
+				t.Errorf("status %d, want %d; stdout\n%s\nstderr\n%s", status, tt.status, &stdout, &stderr)
+			}
+		})
+	}
+}
+
+// clearOTelVariables keeps the variables of whoever runs the tests out of them.
+func clearOTelVariables(t *testing.T) {
+	t.Helper()
+	for _, variable := range os.Environ() {
+		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "OTEL_") {
+			t.Setenv(name, "") // which counts as unset
+		}
 	}
 }
 

@@ -113,6 +113,10 @@ type OTel struct {
 	Histogram   *string   // explicit or exponential
 	Bounds      []float64 // seconds, ascending
 	Resource    map[string]string
+
+	present bool           // the table is in the file
+	file    string         // for messages; "" where o is not from a file
+	lines   map[string]int // of the table's keys, by dotted path
 }
 
 // Load reads the file. lookup finds the value of a variable, as [os.LookupEnv]

@@ -7,8 +7,14 @@ import (
 	"time"
 )
 
-// Describe writes what c asks for, for a person to read.
-func (c *Config) Describe(w io.Writer) error {
+// Describe writes what c asks for, for a person to read. lookup finds the
+// variables that serve where [otel] is silent. The error is [Faults] where
+// these are at fault, and then nothing has been written; see [Config.checkOTel].
+func (c *Config) Describe(w io.Writer, lookup func(string) (string, bool)) error {
+	otel, warnings, err := c.checkOTel(lookup)
+	if err != nil {
+		return err
+	}
 	p := c.Plan()
 	names := 0
 	for i := range c.Targets {
@@ -34,5 +40,11 @@ func (c *Config) Describe(w io.Writer) error {
 	}
 	row("socket", "%s", c.Agent.Socket)
 	row("telegraf", "signal %s, measurement %s, percentiles %v", c.Telegraf.Signal, c.Telegraf.Measurement, c.Telegraf.Percentiles)
+	if otel != nil && (c.OTel.present || otel.anyVariable()) {
+		otel.describe(row)
+	}
+	for _, f := range warnings {
+		row("warning", "%v (so 'pingtel otel' would refuse to start)", f)
+	}
 	return tw.Flush() // writes all, and tells what writing gave
 }

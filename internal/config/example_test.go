@@ -44,6 +44,34 @@ func TestExample(t *testing.T) {
 	}
 }
 
+// TestExampleOTel holds the commented values of [otel] against the defaults in force.
+func TestExampleOTel(t *testing.T) {
+	b, err := os.ReadFile("../../config.example.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := regexp.MustCompile(`(?m)^# (headers|resource) = .*$`).ReplaceAllString(string(b), "")
+	stated, err := Parse("stated", regexp.MustCompile(`(?m)^# ([a-z_]+ = )`).ReplaceAllString(minimal+text[strings.Index(text, "[otel]"):], "$1"), env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var silent OTel
+	want, err := silent.Settings(DefaultInterval, variables{}.lookup)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := stated.OTel.Settings(DefaultInterval, variables{}.lookup)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(OTelSettings{}, "Origins")); diff != "" {
+		t.Errorf("[otel] is not the defaults (-default +example)\n%s", diff)
+	}
+	if from := got.Origins["bounds"]; from != OriginFile {
+		t.Errorf("bounds are from %s: the example's keys were not in force", from)
+	}
+}
+
 // TestExampleIsComplete looks for every key that the reader knows.
 func TestExampleIsComplete(t *testing.T) {
 	b, err := os.ReadFile("../../config.example.toml")

@@ -5,15 +5,19 @@ import (
 	"strings"
 )
 
-// Fault is one thing that is wrong in a file.
+// Fault is one thing that is wrong in a file, or in a variable that serves
+// where the file is silent.
 type Fault struct {
-	File    string
+	File    string // "" where a variable is to blame
 	Line    int    // from 1; 0 where no line is to blame
-	Key     string // dotted path: "targets[0].dscp"
+	Key     string // dotted path, "targets[0].dscp", or the variable's name
 	Problem string // what is wrong, and what would be right
 }
 
 func (f Fault) Error() string {
+	if f.File == "" {
+		return f.Key + ": " + f.Problem
+	}
 	where := f.File
 	if f.Line > 0 {
 		where = fmt.Sprintf("%s:%d", f.File, f.Line)

@@ -179,6 +179,8 @@ func (r *reader) readTelegraf(t *table, to *Telegraf) {
 
 // readOTel reads the [otel] table.
 func (r *reader) readOTel(t *table, to *OTel) {
+	to.present = t.values != nil
+	to.place(r)
 	read(t, "enabled", boolean, &to.Enabled)
 	optional(t, "endpoint", r.text, &to.Endpoint)
 	optional(t, "protocol", r.oneOf("grpc", "http/protobuf"), &to.Protocol)
@@ -188,8 +190,8 @@ func (r *reader) readOTel(t *table, to *OTel) {
 	optional(t, "cert_file", r.text, &to.CertFile)
 	optional(t, "key_file", r.text, &to.KeyFile)
 	optional(t, "compression", r.oneOf("gzip", "none"), &to.Compression)
-	optional(t, "timeout", r.duration(time.Millisecond, time.Hour), &to.Timeout)
-	optional(t, "interval", r.duration(100*time.Millisecond, 24*time.Hour), &to.Interval)
+	optional(t, "timeout", r.duration(minPush, maxTimeout), &to.Timeout)
+	optional(t, "interval", r.duration(minInterval, maxInterval), &to.Interval)
 	optional(t, "temporality", r.oneOf("cumulative", "delta", "lowmemory"), &to.Temporality)
 	optional(t, "histogram", r.oneOf("explicit", "exponential"), &to.Histogram)
 	read(t, "bounds", numbers(1e-9, 3600), &to.Bounds)

@@ -1,0 +1,74 @@
+package config
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// checkOTel resolves [otel] for a check of the file. A fault of a variable is
+// only a warning where the file does not say that it wants to push: whoever
+// runs the telegraf command alone need not care for variables that are meant
+// for other programs. What is wrong in the file itself is refused in any case.
+func (c *Config) checkOTel(lookup func(string) (string, bool)) (s *OTelSettings, warnings Faults, err error) {
+	s, err = c.OTel.Settings(c.Agent.Interval, lookup)
+	var faults Faults
+	if !errors.As(err, &faults) {
+		return s, nil, err
+	}
+	if c.OTel.Enabled || slices.ContainsFunc(faults, Fault.fromFile) {
+		return nil, nil, faults
+	}
+	return nil, faults, nil
+}
+
+// anyVariable reports whether a setting is from a variable.
+func (s *OTelSettings) anyVariable() bool {
+	for _, from := range s.Origins {
+		if from != OriginFile && from != OriginDefault {
+			return true
+		}
+	}
+	return false
+}
+
+// describe writes the settings and where each is from. The headers' values
+// stay secret.
+func (s *OTelSettings) describe(row func(name, format string, args ...any)) {
+	show := func(key, value string) { row("otel "+key, "%s (%s)", value, s.Origins[key]) }
+	show("endpoint", s.Endpoint)
+	show("protocol", s.Protocol)
+	show("insecure", strconv.FormatBool(s.Insecure))
+	if names := slices.Sorted(maps.Keys(s.Headers)); len(names) > 0 {
+		show("headers", strings.Join(names, "=***, ")+"=***")
+	}
+	for _, f := range []struct{ key, path string }{{"ca_file", s.CAFile}, {"cert_file", s.CertFile}, {"key_file", s.KeyFile}} {
+		if f.path != "" {
+			show(f.key, f.path)
+		}
+	}
+	show("compression", s.Compression)
+	show("timeout", s.Timeout.String())
+	show("interval", s.Interval.String())
+	show("temporality", s.Temporality)
+	show("histogram", s.Histogram)
+	if s.Histogram == "explicit" {
+		show("bounds", boundsText(s.Bounds))
+	}
+	for _, k := range slices.Sorted(maps.Keys(s.Resource)) {
+		row("otel resource", "%s=%q (%s)", k, s.Resource[k], s.Origins["resource."+k])
+	}
+}
+
+func boundsText(bounds []float64) string {
+	if len(bounds) == 0 {
+		return "none"
+	}
+	texts := make([]string, len(bounds))
+	for i, b := range bounds {
+		texts[i] = strconv.FormatFloat(b, 'f', -1, 64)
+	}
+	return strings.Join(texts, " ") + " s"
+}

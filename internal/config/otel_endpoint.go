@@ -1,0 +1,182 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// Default endpoints, and the path that OTLP over HTTP has for metrics.
+const (
+	DefaultOTelEndpointGRPC = "localhost:4317"
+	DefaultOTelEndpointHTTP = "localhost:4318"
+	metricsPath             = "/v1/metrics"
+)
+
+// endpoint is an endpoint as it was written, taken apart.
+type endpoint struct {
+	scheme string // http, https, or "" where there was none
+	host   string // without brackets
+	port   string // "" only with a scheme
+	path   string // escaped, with its leading slash, or ""
+}
+
+// readEndpoint resolves the endpoint and, what depends on it, TLS or not.
+//
+// An endpoint without a scheme is host:port, whatever the specification's
+// other implementations make of it (some take "127.0.0.1:4317" for https on
+// localhost). Over HTTP it gets the scheme that insecure asks for.
+func (r *otelReader) readEndpoint(s *OTelSettings) {
+	insecure := choose(r, "insecure", r.o.Insecure, false, truthOf, exporterVariables("INSECURE")...)
+	byDefault := DefaultOTelEndpointGRPC
+	if s.Protocol == "http/protobuf" {
+		byDefault = DefaultOTelEndpointHTTP
+	}
+	asIs := func(s string) (string, error) { return s, nil }
+	text := choose(r, "endpoint", r.o.Endpoint, byDefault, asIs, exporterVariables("ENDPOINT")...)
+	e, err := parseEndpoint(text)
+	if err != nil {
+		r.fault("endpoint", "%q: %v", maskUser(text), err)
+		return
+	}
+	decides := "insecure"
+	switch {
+	case e.scheme != "":
+		decides = "endpoint"
+		s.Insecure = e.scheme == "http"
+		if r.o.Insecure != nil && *r.o.Insecure != s.Insecure {
+			r.fault("endpoint", "%q contradicts otel.insecure = %t: want %s, or no insecure", text, *r.o.Insecure, opposite(e.scheme))
+		}
+		r.origins["insecure"] = r.origins["endpoint"]
+	case r.origins["insecure"] != OriginDefault:
+		s.Insecure = insecure
+	default: // who names a certificate wants TLS, on this host too
+		s.Insecure = e.onThisHost() && s.CAFile == "" && s.CertFile == ""
+	}
+	if r.faulty("protocol") {
+		return // it takes the protocol to judge the rest
+	}
+	if s.Protocol == "grpc" {
+		if strings.Trim(e.path, "/") != "" {
+			r.fault("endpoint", "%q: want no path: gRPC has none (over HTTP, set the protocol http/protobuf)", text)
+		}
+		s.Endpoint = e.dialTarget()
+	} else {
+		s.Endpoint = e.url(s.Insecure, r.origins["endpoint"])
+	}
+	r.checkUnusedFiles(s, decides)
+}
+
+func opposite(scheme string) string {
+	if scheme == "http" {
+		return "https"
+	}
+	return "http"
+}
+
+// parseEndpoint takes apart host:port, or a URL. Its errors do not repeat s,
+// which can hold a password.
+func parseEndpoint(s string) (endpoint, error) {
+	errWant := errors.New(`want "host:port", or a URL with http:// or https://`)
+	if !strings.Contains(s, "://") {
+		address, path, found := strings.Cut(s, "/")
+		if found {
+			path = "/" + path
+		}
+		host, port, err := net.SplitHostPort(address)
+		if err != nil || !validHost(host) || !validPort(port) {
+			return endpoint{}, errWant
+		}
+		u, err := url.Parse("http://" + s)
+		if err != nil || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+			return endpoint{}, errWant
+		}
+		return endpoint{host: host, port: port, path: path}, nil
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || !validHost(u.Hostname()) || u.Port() != "" && !validPort(u.Port()) {
+		return endpoint{}, errWant
+	}
+	if u.User != nil {
+		return endpoint{}, errors.New("want no user in it: use headers = { authorization = \"...\" }")
+	}
+	if u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
+		return endpoint{}, errors.New("want a URL without ? and #")
+	}
+	return endpoint{scheme: u.Scheme, host: u.Hostname(), port: u.Port(), path: u.EscapedPath()}, nil
+}
+
+func validHost(s string) bool {
+	return s != "" && !strings.ContainsAny(s, " \t\r\n/@?#\"'<>\\")
+}
+
+func validPort(s string) bool {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return err == nil && n > 0
+}
+
+// onThisHost reports whether the endpoint is the loopback interface.
+func (e endpoint) onThisHost() bool {
+	if a, err := netip.ParseAddr(e.host); err == nil {
+		return a.Unmap().IsLoopback()
+	}
+	return strings.EqualFold(strings.TrimSuffix(e.host, "."), "localhost")
+}
+
+// dialTarget is the endpoint for gRPC. A URL without a port has that of its
+// scheme.
+func (e endpoint) dialTarget() string {
+	port := e.port
+	switch {
+	case port != "":
+	case e.scheme == "http":
+		port = "80"
+	default:
+		port = "443"
+	}
+	return net.JoinHostPort(e.host, port)
+}
+
+// url is the endpoint for HTTP. By the specification the variable for all
+// signals is a base, to which the metrics' path is added, and the variable
+// for metrics is whole. The file may have either: a URL that has a path is
+// whole.
+func (e endpoint) url(insecure bool, origin string) string {
+	path := e.path
+	switch origin {
+	case "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT":
+		if path == "" {
+			path = "/"
+		}
+	case "OTEL_EXPORTER_OTLP_ENDPOINT":
+		path = strings.TrimRight(path, "/") + metricsPath
+	default:
+		if path == "" || path == "/" {
+			path = metricsPath
+		}
+	}
+	scheme := "https"
+	if insecure {
+		scheme = "http"
+	}
+	host := e.host
+	if strings.Contains(host, ":") {
+		host = "[" + strings.ReplaceAll(host, "%", "%25") + "]"
+	}
+	if e.port != "" {
+		host += ":" + e.port
+	}
+	return fmt.Sprintf("%s://%s%s", scheme, host, path)
+}
+
+// maskUser hides a user and password in what should be an endpoint.
+func maskUser(s string) string {
+	if i := strings.LastIndexByte(s, '@'); i >= 0 {
+		return "***" + s[i:]
+	}
+	return s
+}
