@@ -2,6 +2,7 @@ package netsim
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os/exec"
@@ -138,3 +139,21 @@ func (n *Net) SetMTU(mtu int) error { return n.dev.setMTU(mtu) }
 
 // SetUp takes the device down or up again, routes included.
 func (n *Net) SetUp(up bool) error { return n.dev.setUp(up) }
+
+// SetRoutes takes the routes to the simulated network away, or brings them
+// back, with Addr4 and Addr6 as the host's default addresses.
+func (n *Net) SetRoutes(there bool) error {
+	set := n.dev.unroute
+	if there {
+		set = n.dev.route
+	}
+	return errors.Join(set(n.Addr4), set(n.Addr6))
+}
+
+// RemoveAddr takes an address from the host. In IPv4 the kernel then takes the
+// route along that has it for its source.
+func (n *Net) RemoveAddr(a netip.Addr) error { return n.dev.removeAddr(a) }
+
+// AddAddr gives the host an address, which it sends from by default from then
+// on. It must lie in the simulated network.
+func (n *Net) AddAddr(a netip.Addr) error { return n.dev.addAddr(a) }

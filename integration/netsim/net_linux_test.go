@@ -287,3 +287,51 @@ func TestFragments(t *testing.T) {
 		})
 	})
 }
+
+// TestRoutes takes the routes away and brings them back.
+func TestRoutes(t *testing.T) {
+	netsim.Run(t, []netsim.Rule{all(true), all(false)}, func(t *testing.T, n *netsim.Net) {
+		if err := n.SetRoutes(false); err != nil {
+			t.Fatal(err)
+		}
+		for _, to := range []netip.Addr{addr(true, "1"), addr(false, "1")} {
+			_, err := net.Dial("udp", netip.AddrPortFrom(to, 9).String())
+			if !errors.Is(err, unix.ENETUNREACH) {
+				t.Errorf("without routes: %v, want ENETUNREACH", err)
+			}
+		}
+		if err := n.SetRoutes(true); err != nil {
+			t.Fatal(err)
+		}
+		eachFamily(t, func(t *testing.T, v4 bool) {
+			p := newProber(t, v4)
+			p.send(addr(v4, "1"), testID, 1, nil)
+			p.read()
+		})
+	})
+}
+
+// TestReaddress takes the host's address and gives it another.
+func TestReaddress(t *testing.T) {
+	netsim.Run(t, []netsim.Rule{all(true), all(false)}, func(t *testing.T, n *netsim.Net) {
+		eachFamily(t, func(t *testing.T, v4 bool) {
+			old, next := n.Addr4, netip.MustParseAddr("198.18.0.9")
+			if !v4 {
+				old, next = n.Addr6, netip.MustParseAddr("2001:db8::9")
+			}
+			n.Forget()
+			if err := n.RemoveAddr(old); err != nil {
+				t.Fatal(err)
+			}
+			if err := n.AddAddr(next); err != nil {
+				t.Fatal(err)
+			}
+			p := newProber(t, v4)
+			p.send(addr(v4, "1"), testID, 1, nil)
+			p.read()
+			if got := n.Arrived(); len(got) != 1 || got[0].Src != next {
+				t.Errorf("arrived %+v, want one from %s", got, next)
+			}
+		})
+	})
+}

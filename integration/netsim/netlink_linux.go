@@ -38,6 +38,15 @@ func setLink(index int, c linkChange) error {
 // addAddr gives the interface an address, in IPv6 without looking for
 // duplicates.
 func addAddr(index int, p netip.Prefix) error {
+	return routeRequest(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL, addrMessage(index, p))
+}
+
+// removeAddr takes an address from the interface.
+func removeAddr(index int, p netip.Prefix) error {
+	return routeRequest(unix.RTM_DELADDR, 0, addrMessage(index, p))
+}
+
+func addrMessage(index int, p netip.Prefix) []byte {
 	b := appendStruct(nil, unix.IfAddrmsg{
 		Family:    familyOf(p.Addr()),
 		Prefixlen: uint8(p.Bits()),
@@ -45,13 +54,22 @@ func addAddr(index int, p netip.Prefix) error {
 		Index:     uint32(index),
 	})
 	b = appendAttr(b, unix.IFA_LOCAL, p.Addr().AsSlice())
-	b = appendAttr(b, unix.IFA_ADDRESS, p.Addr().AsSlice())
-	return routeRequest(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL, b)
+	return appendAttr(b, unix.IFA_ADDRESS, p.Addr().AsSlice())
 }
 
-// addRoute routes a prefix to the interface; source is what the host sends
-// from by default.
-func addRoute(index int, p netip.Prefix, source netip.Addr) error {
+// setRoute routes a prefix to the interface, in the place of a route that is
+// there; source is what the host sends from by default.
+func setRoute(index int, p netip.Prefix, source netip.Addr) error {
+	b := appendAttr(routeMessage(index, p), unix.RTA_PREFSRC, source.AsSlice())
+	return routeRequest(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, b)
+}
+
+// removeRoute takes the route of a prefix away.
+func removeRoute(index int, p netip.Prefix) error {
+	return routeRequest(unix.RTM_DELROUTE, 0, routeMessage(index, p))
+}
+
+func routeMessage(index int, p netip.Prefix) []byte {
 	b := appendStruct(nil, unix.RtMsg{
 		Family:   familyOf(p.Addr()),
 		Dst_len:  uint8(p.Bits()),
@@ -61,9 +79,7 @@ func addRoute(index int, p netip.Prefix, source netip.Addr) error {
 		Type:     unix.RTN_UNICAST,
 	})
 	b = appendAttr(b, unix.RTA_DST, p.Addr().AsSlice())
-	b = appendAttr(b, unix.RTA_PREFSRC, source.AsSlice())
-	b = appendNumber(b, unix.RTA_OIF, index)
-	return routeRequest(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_EXCL, b)
+	return appendNumber(b, unix.RTA_OIF, index)
 }
 
 func familyOf(a netip.Addr) uint8 {

@@ -147,14 +147,53 @@ func (d *device) setUp(up bool) error {
 			return err
 		}
 	}
-	for _, r := range []struct{ prefix, source string }{
-		{prefixRoute4, "198.18.0.1"},
-		{prefixRoute6, "2001:db8::1"},
-	} {
-		err := addRoute(d.index, netip.MustParsePrefix(r.prefix), netip.MustParseAddr(r.source))
-		if err != nil && !errors.Is(err, unix.EEXIST) {
-			return fmt.Errorf("adding the route to %s: %w", r.prefix, err)
+	for _, source := range []string{"198.18.0.1", "2001:db8::1"} {
+		if err := d.route(netip.MustParseAddr(source)); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// routePrefix is the simulated network of the family of a.
+func routePrefix(a netip.Addr) netip.Prefix {
+	if a.Is4() {
+		return netip.MustParsePrefix(prefixRoute4)
+	}
+	return netip.MustParsePrefix(prefixRoute6)
+}
+
+// route routes the simulated network of source's family to the device.
+func (d *device) route(source netip.Addr) error {
+	if err := setRoute(d.index, routePrefix(source), source); err != nil {
+		return fmt.Errorf("setting the route to %s: %w", routePrefix(source), err)
+	}
+	return nil
+}
+
+// unroute takes the route of the family of a away.
+func (d *device) unroute(a netip.Addr) error {
+	if err := removeRoute(d.index, routePrefix(a)); err != nil {
+		return fmt.Errorf("removing the route to %s: %w", routePrefix(a), err)
+	}
+	return nil
+}
+
+// addAddr gives the device an address and makes it the source of its family.
+func (d *device) addAddr(a netip.Addr) error {
+	if err := addAddr(d.index, netip.PrefixFrom(a, a.BitLen())); err != nil {
+		return fmt.Errorf("adding the address %s: %w", a, err)
+	}
+	if err := awaitLocal(d.index, a); err != nil {
+		return err
+	}
+	return d.route(a)
+}
+
+// removeAddr takes an address from the device.
+func (d *device) removeAddr(a netip.Addr) error {
+	if err := removeAddr(d.index, netip.PrefixFrom(a, a.BitLen())); err != nil {
+		return fmt.Errorf("removing the address %s: %w", a, err)
 	}
 	return nil
 }

@@ -35,18 +35,18 @@ func TestBesideInputsPing(t *testing.T) {
 		peer.Await(t, "a point of each host from both", func() bool {
 			theirs, ours = make(map[string]point), make(map[string]point)
 			for _, p := range r.points(t) {
-				switch p.measurement {
+				switch p.Measurement {
 				case "ping":
-					theirs[p.tags["url"]] = p
+					theirs[p.Tags["url"]] = p
 				case "ping_pingtel":
-					ours[p.tags["url"]] = p
+					ours[p.Tags["url"]] = p
 				}
 			}
 			return len(theirs) == len(everyHost) && len(ours) == len(everyHost)
 		}, r.Process)
 		r.Stop()
 		for _, host := range everyHost {
-			compareFields(t, host, theirs[host].fields, ours[host].fields)
+			compareFields(t, host, theirs[host].Fields, ours[host].Fields)
 		}
 	})
 }

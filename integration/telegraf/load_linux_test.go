@@ -108,12 +108,12 @@ hosts = ["127.1.0.0/19", "127.2.0.0/21", "127.3.0.0/25"]
 		lost := 0
 		var own point
 		for _, p := range points {
-			if p.measurement == "pingtel_internal" {
+			if p.Measurement == "pingtel_internal" {
 				own = p
 				continue
 			}
-			seen[p.tags["url"]] = true
-			if p.fields["packets_received"] != int64(5) || p.fields["packets_transmitted"] != int64(5) {
+			seen[p.Tags["url"]] = true
+			if p.Fields["packets_received"] != int64(5) || p.Fields["packets_transmitted"] != int64(5) {
 				lost++
 				t.Log(p)
 			}
@@ -122,8 +122,8 @@ hosts = ["127.1.0.0/19", "127.2.0.0/21", "127.3.0.0/25"]
 			t.Errorf("%d of %d points with a loss, %d targets of %d", lost, len(points), len(seen), targets)
 		}
 		for _, name := range []string{"series_skipped", "series_missed", "lines_dropped", "kernel_drops", "send_errors"} {
-			if own.fields[name] != int64(0) {
-				t.Errorf("%s = %v", name, own.fields[name])
+			if own.Fields[name] != int64(0) {
+				t.Errorf("%s = %v", name, own.Fields[name])
 			}
 		}
 		echoes := sent(points)

@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/influxdata/line-protocol/v2/lineprotocol"
-
 	"github.com/pingtel/pingtel/integration/netsim"
 	"github.com/pingtel/pingtel/integration/peer"
 )
@@ -109,13 +107,7 @@ func startText(t *testing.T, text string) *running {
 	return &running{peer.Start(t, exec.Command(peer.Telegraf(t), "--config", path)), file}
 }
 
-// point is one line.
-type point struct {
-	measurement string
-	tags        map[string]string
-	fields      map[string]any
-	at          time.Time
-}
+type point = peer.Point
 
 // points reads what Telegraf has written so far, whole lines only.
 func (r *running) points(t *testing.T) []point {
@@ -129,48 +121,18 @@ func (r *running) points(t *testing.T) []point {
 
 func parse(t *testing.T, text []byte) []point {
 	t.Helper()
-	var got []point
-	d := lineprotocol.NewDecoderWithBytes(text)
-	for d.Next() {
-		p := point{tags: make(map[string]string), fields: make(map[string]any)}
-		m, err := d.Measurement()
-		if err != nil {
-			t.Fatal(err)
-		}
-		p.measurement = string(m)
-		for {
-			k, v, err := d.NextTag()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if k == nil {
-				break
-			}
-			p.tags[string(k)] = string(v)
-		}
-		for {
-			k, v, err := d.NextField()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if k == nil {
-				break
-			}
-			p.fields[string(k)] = v.Interface()
-		}
-		if p.at, err = d.Time(lineprotocol.Nanosecond, time.Time{}); err != nil {
-			t.Fatal(err)
-		}
-		got = append(got, p)
+	points, err := peer.ParsePoints(text)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return got
+	return points
 }
 
 // of returns the points of a host, of measurement ping.
 func of(points []point, host string) []point {
 	var got []point
 	for _, p := range points {
-		if p.measurement == "ping" && p.tags["url"] == host {
+		if p.Measurement == "ping" && p.Tags["url"] == host {
 			got = append(got, p)
 		}
 	}
@@ -230,29 +192,29 @@ func checkPoints(t *testing.T, points []point) {
 	for host, w := range wants {
 		for _, p := range of(points, host) {
 			got := want{}
-			got.sent, _ = p.fields["packets_transmitted"].(int64)
-			got.received, _ = p.fields["packets_received"].(int64)
-			got.result, _ = p.fields["result_code"].(int64)
-			got.loss, _ = p.fields["percent_packet_loss"].(float64)
-			if e, ok := p.fields["icmp_error"].(string); ok {
+			got.sent, _ = p.Fields["packets_transmitted"].(int64)
+			got.received, _ = p.Fields["packets_received"].(int64)
+			got.result, _ = p.Fields["result_code"].(int64)
+			got.loss, _ = p.Fields["percent_packet_loss"].(float64)
+			if e, ok := p.Fields["icmp_error"].(string); ok {
 				got.icmp, _, _ = strings.Cut(e, ",")
 			}
-			if got != w || p.tags["site"] != "lab" || p.tags["address"] != host {
-				t.Errorf("%s: %+v, want %+v, tags %v", host, got, w, p.tags)
+			if got != w || p.Tags["site"] != "lab" || p.Tags["address"] != host {
+				t.Errorf("%s: %+v, want %+v, tags %v", host, got, w, p.Tags)
 			}
-			low, ok := p.fields["minimum_response_ms"].(float64)
+			low, ok := p.Fields["minimum_response_ms"].(float64)
 			if ok != (w.received > 0) || ok && low < 5 {
 				t.Errorf("%s: shortest RTT %v, %v, the network takes 5 ms", host, low, ok)
 			}
-			if ttl, ok := p.fields["ttl"].(int64); ok != (w.received > 0) || ok && ttl != 60 {
+			if ttl, ok := p.Fields["ttl"].(int64); ok != (w.received > 0) || ok && ttl != 60 {
 				t.Errorf("%s: ttl %v", host, ttl)
 			}
 		}
 	}
 	for _, p := range of(points, unknown) {
-		text, ok := p.fields["error"].(string)
-		if len(p.fields) != 2 || p.fields["result_code"] != int64(2) || !ok || !strings.Contains(text, unknown) {
-			t.Errorf("%s: %v", unknown, p.fields)
+		text, ok := p.Fields["error"].(string)
+		if len(p.Fields) != 2 || p.Fields["result_code"] != int64(2) || !ok || !strings.Contains(text, unknown) {
+			t.Errorf("%s: %v", unknown, p.Fields)
 		}
 	}
 }
@@ -260,8 +222,8 @@ func checkPoints(t *testing.T, points []point) {
 // sent adds up the requests that points tell of.
 func sent(points []point) (n int64) {
 	for _, p := range points {
-		if p.measurement == "ping" {
-			v, _ := p.fields["packets_transmitted"].(int64)
+		if p.Measurement == "ping" {
+			v, _ := p.Fields["packets_transmitted"].(int64)
 			n += v
 		}
 	}
@@ -359,18 +321,18 @@ func TestNagios(t *testing.T) {
 			state, loss = nil, nil
 			for _, p := range r.points(t) {
 				switch {
-				case p.measurement == "nagios_state":
+				case p.Measurement == "nagios_state":
 					state = append(state, p)
-				case p.measurement == "nagios" && p.tags["perfdata"] == losesSome+" pl":
+				case p.Measurement == "nagios" && p.Tags["perfdata"] == losesSome+" pl":
 					loss = append(loss, p)
 				}
 			}
 			return len(state) > 0 && len(loss) > 0
 		}, r.Process)
-		if state[0].fields["state"] != int64(1) {
-			t.Errorf("state %v, want 1: a warning", state[0].fields)
+		if state[0].Fields["state"] != int64(1) {
+			t.Errorf("state %v, want 1: a warning", state[0].Fields)
 		}
-		f := loss[0].fields
+		f := loss[0].Fields
 		if f["value"] != 20.0 || f["warning_gt"] != 10.0 || f["critical_gt"] != 60.0 {
 			t.Errorf("loss %v, want 20 of 10 and 60", f)
 		}
@@ -406,7 +368,7 @@ func TestParser(t *testing.T) {
 		want["newline"], want["last"] = `a\nb`, "a" // as the plugin's documentation says
 		delete(want, "only")
 		delete(want, "empty")
-		got := of(r.points(t), answers)[0].tags
+		got := of(r.points(t), answers)[0].Tags
 		for k := range want {
 			if got[k] != want[k] {
 				t.Errorf("tag %q = %q, want %q", k, got[k], want[k])
