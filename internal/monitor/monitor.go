@@ -6,6 +6,7 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -83,8 +84,7 @@ type Monitor struct {
 	interval      time.Duration
 	targets       []*Target // by phase
 	numbered      int       // targets ever added: the next one's number in the sequence of phases
-	queue         []*Target // to be looked up
-	workers       int
+	lookups       lookups
 	schedule      schedule
 	skippedTarget string // one of those skipped since that was last said
 }
@@ -98,10 +98,17 @@ func New(p Prober, c *config.Config, log *slog.Logger, sinks ...Sink) *Monitor {
 	return m
 }
 
-// Close ends look-ups that are under way. Series end with their prober.
+// Close ends look-ups, and series that wait for one. All others end with their
+// prober.
 func (m *Monitor) Close() {
-	m.cancel()
+	m.mu.Lock()
+	m.cancel() // under the lock: no look-up begins after it
+	waiting := slices.Concat(m.lookups.queue, m.lookups.failed)
+	m.mu.Unlock()
 	m.lookers.Wait()
+	for _, t := range waiting {
+		m.waitNoMore(t)
+	}
 }
 
 // Stats returns the counts so far.
@@ -119,7 +126,12 @@ func (m *Monitor) Stats() Stats {
 // ended, not nil in a round on demand, is called when its result has been
 // recorded, or at once where it is skipped.
 func (m *Monitor) begin(t *Target, due time.Time, ended func()) {
-	if !t.running.CompareAndSwap(false, true) {
+	free := t.running.CompareAndSwap(false, true)
+	if !free { // unless all it does is to wait for a look-up
+		m.waitNoMore(t)
+		free = t.running.CompareAndSwap(false, true)
+	}
+	if !free {
 		m.skipped.Add(1)
 		m.mu.Lock()
 		m.skippedTarget = t.Host
@@ -182,7 +194,9 @@ func (m *Monitor) Drain(ctx context.Context) error {
 
 // Round starts a series of every target at once, to be spread by the prober's
 // rate, and returns when all results are recorded, or when ctx is done.
-// Targets whose last series still runs are skipped and counted.
+// Targets whose last series still runs are skipped and counted. A name that
+// the resolver gives no answer for in six seconds is probed at its last address,
+// or reported.
 func (m *Monitor) Round(ctx context.Context) error {
 	m.mu.Lock()
 	targets := m.targets
@@ -202,10 +216,18 @@ func (m *Monitor) Round(ctx context.Context) error {
 		open.Wait()
 		close(all)
 	}()
-	select {
-	case <-all:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+	patience := time.NewTimer(lookupPatience)
+	defer patience.Stop()
+	for {
+		select {
+		case <-all:
+			return nil
+		case <-patience.C:
+			for _, t := range targets {
+				m.waitNoMore(t)
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net"
 	"net/netip"
 	"strings"
 	"sync"
@@ -240,62 +239,6 @@ func TestStopped(t *testing.T) {
 	})
 }
 
-// TestLookups follows a name whose resolver answers, changes its answer,
-// fails, hangs and says that there is no such name, beside one that hangs for
-// ever and an address.
-func TestLookups(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		one, two := netip.MustParseAddr("198.18.0.1"), netip.MustParseAddr("198.18.0.2")
-		began := time.Now()
-		var log strings.Builder
-		p, s := &fakeProber{took: time.Second}, &sink{}
-		p.resolve = func(host string) (netip.Addr, error) {
-			in := time.Since(began)
-			switch {
-			case host == "never.example", in >= 29*time.Second && in < 38*time.Second:
-				return netip.Addr{}, errHang
-			case in < 7*time.Second:
-				return one, nil
-			case in < 17*time.Second:
-				return two, nil
-			case in < 29*time.Second:
-				return netip.Addr{}, &net.DNSError{Err: "server misbehaving", Name: host, IsTemporary: true}
-			}
-			return netip.Addr{}, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
-		}
-		m := New(p, parse(t, "10s", "name.example", "never.example", "198.18.0.9"), slog.New(slog.NewTextHandler(&log, nil)), s)
-		defer m.Close()
-		run(t, m, 59*time.Second)
-		drain(t, m)
-		results := s.of("name.example")
-		want := []netip.Addr{one, two, two, two, {}, {}}
-		if len(results) != len(want) {
-			t.Fatalf("%d results, want %d", len(results), len(want))
-		}
-		var resolve *icmpcore.ResolveError
-		for i, r := range results {
-			if r.Addr != want[i] || (r.Err == nil) != want[i].IsValid() || r.Err != nil && !errors.As(r.Err, &resolve) {
-				t.Errorf("round %d: address %s, error %v, want %s", i, r.Addr, r.Err, want[i])
-			}
-		}
-		never := s.of("never.example")
-		if len(never) != 6 {
-			t.Errorf("%d results of the name that hangs, want one in each interval", len(never))
-		}
-		for _, r := range never {
-			if !errors.As(r.Err, &resolve) || r.Start.IsZero() {
-				t.Errorf("name that hangs: %+v", r)
-			}
-		}
-		if n := len(s.of("198.18.0.9")); n != 6 {
-			t.Errorf("%d results of the address beside", n)
-		}
-		if n := strings.Count(log.String(), "look-up failed"); n != 2 || m.Stats().LookupFailures < 6 {
-			t.Errorf("%d failures, said %d times:\n%s", m.Stats().LookupFailures, n, log.String())
-		}
-	})
-}
-
 // TestReload adds, keeps and removes targets in the middle of their series.
 func TestReload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -411,6 +354,43 @@ func TestRefused(t *testing.T) {
 		run(t, m, 25*time.Second)
 		if got := s.of("2001:db8::1"); len(got) != 3 || got[0].Err != p.refuse || got[0].Start.IsZero() {
 			t.Errorf("results = %+v", got)
+		}
+	})
+}
+
+// TestReloadLosesNothing reads the same file again and again, at any moment:
+// each target still has one series in each interval.
+func TestReloadLosesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fakeProber{took: time.Second}
+		hosts := addrs(1000)
+		m := New(p, parse(t, "10s", hosts...), quiet())
+		defer m.Close()
+		var running sync.WaitGroup
+		running.Go(func() { run(t, m, 61*time.Second) })
+		for i := range 150 {
+			time.Sleep(397 * time.Millisecond) // of virtual time
+			if i%2 == 0 {
+				m.Reload(parse(t, "10s", hosts...))
+			} else {
+				m.Reload(parse(t, "10s", append([]string{"198.18.200.1"}, hosts...)...))
+			}
+		}
+		running.Wait()
+		drain(t, m)
+		for _, host := range hosts {
+			got := p.startsOf(host)
+			if len(got) < 6 {
+				t.Fatalf("%s: %d series in 61 s, want 6 or more", host, len(got))
+			}
+			for i := 2; i < len(got); i++ { // the first round may be faster
+				if gap := got[i].Sub(got[i-1]); gap < 10*time.Second-stride || gap > 10*time.Second+stride {
+					t.Fatalf("%s: series %d came %v after the one before", host, i, gap)
+				}
+			}
+		}
+		if st := m.Stats(); st.Skipped != 0 || st.Missed != 0 {
+			t.Errorf("Stats = %+v", st)
 		}
 	})
 }

@@ -198,11 +198,18 @@ func (m *Monitor) apply(c *config.Config) []*Target {
 		targets = append(targets, t)
 	}
 	slices.SortStableFunc(targets, func(a, b *Target) int { return cmp.Compare(a.phase, b.phase) })
-	m.targets = targets
 	restart := c.Agent.Interval != m.interval
 	m.interval = c.Agent.Interval
-	if m.schedule.running {
-		m.resume(time.Now(), restart)
+	now := time.Now()
+	place := m.place(now)
+	m.targets = targets
+	switch {
+	case !m.schedule.running:
+	case restart:
+		m.startSchedule(now)
+		m.schedule.squeeze = 1
+	default:
+		m.resume(place)
 	}
 	gone := make([]*Target, 0, len(old))
 	for _, t := range old {
@@ -223,26 +230,28 @@ func (m *Monitor) newTarget(c config.Target) *Target {
 	return t
 }
 
-// resume finds the place in the new round of targets at which the old one
-// stood. m.mu is held.
-func (m *Monitor) resume(now time.Time, restart bool) {
+// place returns the place in the interval that the schedule has come to: that
+// of the next series, which may have been due already. m.mu is held.
+func (m *Monitor) place(now time.Time) float64 {
 	s := &m.schedule
-	if restart {
-		m.startSchedule(now)
-		s.squeeze = 1
-		return
+	if len(m.targets) > 0 {
+		return m.targets[s.next].phase
 	}
-	if len(m.targets) == 0 {
-		return
+	if !s.running {
+		return 0
 	}
 	since := now.Sub(s.base)
 	s.cycle = int64(since / m.interval)
-	scale := float64(m.interval)
-	if s.cycle == 0 {
-		scale *= s.squeeze
+	return float64(since%m.interval) / float64(m.interval)
+}
+
+// resume goes on at a place with other targets. m.mu is held.
+func (m *Monitor) resume(place float64) {
+	if len(m.targets) == 0 {
+		return
 	}
-	in := float64(since%m.interval) / scale
-	s.next = sort.Search(len(m.targets), func(i int) bool { return m.targets[i].phase >= in })
+	s := &m.schedule
+	s.next = sort.Search(len(m.targets), func(i int) bool { return m.targets[i].phase >= place })
 	if s.next == len(m.targets) {
 		s.next, s.cycle = 0, s.cycle+1
 	}
