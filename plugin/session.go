@@ -127,18 +127,28 @@ func (s *session) converse(ctx context.Context, demand <-chan struct{}, eof <-ch
 				s.Log.Warn("stdin cannot be read: ending", "error", err)
 			}
 			s.Log.Debug("stdin has ended")
+			select {
+			case <-demand: // came before the end
+				s.demanded(ctx)
+			default:
+			}
 			return nil
 		case <-s.Output.Failed():
 			return nil // finish tells
 		case <-demand:
-			if s.config.Telegraf.Signal == signalStdin {
-				s.round(ctx)
-			}
+			s.demanded(ctx)
 		case sig := <-s.Signals:
 			s.signal(ctx, sig, tick)
 		case <-tick.C:
 			s.report()
 		}
+	}
+}
+
+// demanded does what a line on stdin asks for.
+func (s *session) demanded(ctx context.Context) {
+	if s.config.Telegraf.Signal == signalStdin {
+		s.round(ctx)
 	}
 }
 
@@ -230,6 +240,7 @@ func (s *session) sayDropped() queueStats {
 
 // finish ends all series and writes what waits.
 func (s *session) finish() error {
+	s.rounds.Wait() // they do not wait for their series any more, but may still have some to begin
 	select {
 	case <-s.Output.Failed(): // nobody takes what they would give
 	default:
@@ -240,7 +251,6 @@ func (s *session) finish() error {
 		cancel()
 	}
 	err := s.Close()
-	s.rounds.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), flushTime)
 	defer cancel()
 	s.sayDropped()

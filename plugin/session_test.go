@@ -13,6 +13,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -247,6 +248,24 @@ func TestServeAskedTooOften(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// A round asked for right before stdin ends is run: "echo | pingtel telegraf".
+func TestServeAskedAtTheEnd(t *testing.T) {
+	for range 20 { // whichever the scheduler lets the session see first
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, fileOf("STDIN", "198.18.0.1", "name.example"))
+			r.make()
+			r.session.Stdin = iotest.DataErrReader(strings.NewReader("\n"))
+			go func() { r.result <- Serve(t.Context(), r.session) }()
+			if err := <-r.result; err != nil {
+				t.Error(err)
+			}
+			if a, b := r.lines("198.18.0.1"), r.lines("name.example"); a != 1 || b != 1 {
+				t.Errorf("%d and %d lines, want one each", a, b)
+			}
+		})
+	}
 }
 
 func TestServeReload(t *testing.T) {
