@@ -1,0 +1,156 @@
+package faults
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pingtel/pingtel/integration/netsim"
+	"github.com/pingtel/pingtel/integration/peer"
+)
+
+func TestMain(m *testing.M) { os.Exit(peer.Main(m)) }
+
+const (
+	ms = time.Millisecond
+
+	// delay is what the simulated hosts take to answer.
+	delay = 5 * ms
+
+	// longest is what a series of the tests' files takes at most.
+	longest = 900 * ms
+)
+
+// Hosts of the simulated network.
+const (
+	host4  = "198.18.1.1"
+	host6  = "2001:db8::11"
+	other4 = "198.18.2.1"
+)
+
+// network answers all addresses, each after the delay.
+func network() []netsim.Rule {
+	return []netsim.Rule{
+		{Prefix: netip.MustParsePrefix("198.18.0.0/15"), Delay: delay},
+		{Prefix: netip.MustParsePrefix("2001:db8::/32"), Delay: delay},
+	}
+}
+
+// file is a configuration of series of three echoes, each second.
+func file(hosts ...string) string { return fileWith("", "", hosts...) }
+
+// fileWith has more keys for [agent] and for the targets.
+func fileWith(agent, targets string, hosts ...string) string {
+	return fmt.Sprintf(`[agent]
+interval = "1s"
+%s
+[defaults]
+count = 3
+ping_interval = "100ms"
+timeout = "700ms"
+[[targets]]
+hosts = ["%s"]
+%s
+`, agent, strings.Join(hosts, `", "`), targets)
+}
+
+// unsound returns what of a point is not as the network in order gives it.
+func unsound(p peer.Point) string {
+	var wrong []string
+	want := map[string]int64{"result_code": 0, "packets_transmitted": 3, "packets_received": 3,
+		"duplicates": 0, "late": 0, "reordered": 0, "corrupt": 0}
+	for field, w := range want {
+		if v, ok := p.Fields[field].(int64); !ok || v != w {
+			wrong = append(wrong, fmt.Sprintf("%s = %v, want %d", field, p.Fields[field], w))
+		}
+	}
+	for _, field := range []string{"minimum_response_ms", "maximum_response_ms"} {
+		v, ok := p.Fields[field].(float64)
+		if rtt := time.Duration(v * float64(ms)); !ok || rtt < delay || rtt > longest {
+			wrong = append(wrong, fmt.Sprintf("%s = %v", field, p.Fields[field]))
+		}
+	}
+	for _, field := range []string{"error", "icmp_error"} {
+		if v, ok := p.Fields[field]; ok {
+			wrong = append(wrong, fmt.Sprintf("%s = %v", field, v))
+		}
+	}
+	return strings.Join(wrong, "; ")
+}
+
+// checkSound demands of the points that the network was in order.
+func checkSound(t *testing.T, points []peer.Point) {
+	t.Helper()
+	if len(points) == 0 {
+		t.Error("no points to look at")
+	}
+	for _, p := range points {
+		if wrong := unsound(p); wrong != "" {
+			t.Errorf("%s at %s: %s", p.Tags["url"], p.At.Format(time.StampMilli), wrong)
+		}
+	}
+}
+
+// fault is the time in which something was wrong.
+type fault struct{ from, to time.Time }
+
+// split sorts points by whether their series met the fault: not at all, all of
+// it within, or in part.
+func (f fault) split(points []peer.Point) (outside, within, partly []peer.Point) {
+	for _, p := range points {
+		switch end := p.At.Add(longest); {
+		case end.Before(f.from) || p.At.After(f.to):
+			outside = append(outside, p)
+		case p.At.After(f.from) && end.Before(f.to):
+			within = append(within, p)
+		default:
+			partly = append(partly, p)
+		}
+	}
+	return outside, within, partly
+}
+
+// checkRefused demands of the points that the system refused all their
+// requests for a reason, and that no figure is made up.
+func checkRefused(t *testing.T, points []peer.Point, reason string) {
+	t.Helper()
+	if len(points) == 0 {
+		t.Error("no series fell within the fault")
+	}
+	for _, p := range points {
+		text, _ := p.Fields["error"].(string)
+		if len(p.Fields) != 2 || p.Int("result_code") != 2 || !strings.Contains(text, reason) {
+			t.Errorf("%s: %v, want only result_code 2 and an error that says %q", p.Tags["url"], p.Fields, reason)
+		}
+	}
+}
+
+// checkPartly demands that nothing was counted as received that the network
+// did not answer, and that what is missing has its reason.
+func checkPartly(t *testing.T, points []peer.Point) {
+	t.Helper()
+	for _, p := range points {
+		if p.Int("result_code") == 2 {
+			continue
+		}
+		sent, received := p.Int("packets_transmitted"), p.Int("packets_received")
+		_, some := p.Fields["average_response_ms"]
+		if sent != 3 || received > sent || some != (received > 0) || p.Int("late")+p.Int("duplicates")+p.Int("corrupt") > 0 {
+			t.Errorf("%s: %v", p.Tags["url"], p.Fields)
+		}
+	}
+}
+
+// checkSteady demands that no series of a host is missing: one began in each
+// interval.
+func checkSteady(t *testing.T, points []peer.Point) {
+	t.Helper()
+	for i, p := range points[1:] {
+		if gap := p.At.Sub(points[i].At); gap < 500*ms || gap > 1500*ms {
+			t.Errorf("%s: a series came %v after the one before, want 1s", p.Tags["url"], gap)
+		}
+	}
+}
