@@ -3,12 +3,8 @@ package telegraf
 import (
 	"context"
 	"flag"
-	"fmt"
 	"net/netip"
-	"os"
 	"os/exec"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -98,10 +94,10 @@ hosts = ["127.1.0.0/19", "127.2.0.0/21", "127.3.0.0/25"]
 		minute := time.NewTimer(min(time.Minute, *load/2))
 		defer minute.Stop()
 		<-minute.C
-		rss := status(t, pid, "VmRSS")
+		rss := peer.Status(t, pid, "VmRSS")
 		<-timer.C
-		end, cpu := status(t, pid, "VmRSS"), cpuTime(t, pid)
-		peak := status(t, pid, "VmHWM")
+		end, cpu := peer.Status(t, pid, "VmRSS"), peer.CPUTime(t, pid)
+		peak := peer.Status(t, pid, "VmHWM")
 		points := r.points(t)
 		r.Stop()
 		seen := make(map[string]bool)
@@ -130,42 +126,4 @@ hosts = ["127.1.0.0/19", "127.2.0.0/21", "127.3.0.0/25"]
 		t.Logf("%d points, %d lost; %.2f µs of CPU an echo (%v of %d echoes); RSS %d kB, %d kB at the end, %d kB at most",
 			len(points), lost, float64(cpu.Microseconds())/float64(echoes), cpu, echoes, rss, end, peak)
 	})
-}
-
-// status returns a figure in kB of a process's status.
-func status(t *testing.T, pid, key string) int {
-	t.Helper()
-	text, err := os.ReadFile("/proc/" + pid + "/status")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, key+":"); ok {
-			kb, err := strconv.Atoi(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")))
-			if err != nil {
-				t.Fatal(err)
-			}
-			return kb
-		}
-	}
-	t.Fatalf("no %s of process %s", key, pid)
-	return 0
-}
-
-// cpuTime is what a process has used so far.
-func cpuTime(t *testing.T, pid string) time.Duration {
-	t.Helper()
-	text, err := os.ReadFile("/proc/" + pid + "/stat")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(text), ") ")
-	var state string
-	var user, system int64
-	var skip [10]int64
-	if _, err := fmt.Sscan(rest, &state, &skip[0], &skip[1], &skip[2], &skip[3], &skip[4], &skip[5], &skip[6], &skip[7], &skip[8], &skip[9],
-		&user, &system); err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(user+system) * 10 * time.Millisecond // ticks of a hundredth, everywhere on Linux
 }

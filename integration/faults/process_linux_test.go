@@ -1,0 +1,202 @@
+package faults
+
+import (
+	"flag"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pingtel/pingtel/integration/netsim"
+	"github.com/pingtel/pingtel/integration/peer"
+)
+
+// TestDescriptors leaves the running process none to open.
+func TestDescriptors(t *testing.T) {
+	t.Parallel()
+	netsim.Run(t, network(), func(t *testing.T, _ *netsim.Net) {
+		addr := "198.18.3.1"
+		startResolver(t, func(string) answer { return addrOf(addr) })
+		s := peer.StartService(t, file(host4, known), resolving(t))
+		s.More(t, 2, host4, known)
+
+		var before unix.Rlimit
+		pid := s.Cmd.Process.Pid
+		if err := unix.Prlimit(pid, unix.RLIMIT_NOFILE, &unix.Rlimit{Max: 1 << 10}, &before); err != nil {
+			t.Fatal(err)
+		}
+		s.Says(t, 0, "look-up failed host="+known)
+		s.Reload(t, file(host4, known, other4))
+		s.Says(t, 0, "the configuration stays as it was")
+		if text := s.Text(); strings.Count(text, "too many open files") != 2 {
+			t.Errorf("the look-up and the reload do not both say why:\n%s", text)
+		}
+		s.More(t, 2, host4, known)
+
+		if err := unix.Prlimit(pid, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 1 << 10, Max: 1 << 10}, nil); err != nil {
+			t.Fatal(err)
+		}
+		s.Says(t, 0, "look-up works again host="+known)
+		s.Reload(t, file(host4, known, other4))
+		s.Says(t, 0, "configuration in force")
+		s.More(t, 2, host4, known, other4)
+		s.End(t)
+		for _, host := range []string{host4, known, other4} {
+			checkSound(t, s.Of(t, host))
+			checkSteady(t, s.Of(t, host))
+		}
+	})
+}
+
+// TestMemory sets a limit of memory below what the process needs: it collects
+// garbage all the time, and works.
+func TestMemory(t *testing.T) {
+	t.Parallel()
+	netsim.Run(t, network(), func(t *testing.T, _ *netsim.Net) {
+		s := peer.StartService(t, strings.Replace(file("198.18.8.0/22", host4), `"1s"`, `"2s"`, 1), func(args ...string) *exec.Cmd {
+			cmd := exec.Command(args[0], args[1:]...)
+			cmd.Env = append(os.Environ(), "GOMEMLIMIT=2MiB")
+			return cmd
+		})
+		s.More(t, 4, host4)
+		rss, cpu := peer.Status(t, s.Pid(), "VmRSS"), peer.CPUTime(t, s.Pid())
+		own := s.Internal(t)
+		s.End(t)
+		var points []peer.Point
+		seen := make(map[string]int)
+		for _, p := range s.Points(t) {
+			if p.Measurement == "ping" {
+				points = append(points, p)
+				seen[p.Tags["url"]]++
+			}
+		}
+		checkSound(t, points)
+		for host, n := range seen {
+			if n < 3 {
+				t.Errorf("%s: %d series", host, n)
+			}
+		}
+		if len(seen) != 1023 {
+			t.Errorf("%d hosts seen, want 1023", len(seen))
+		}
+		for _, name := range []string{"series_skipped", "series_missed", "lines_dropped", "kernel_drops"} {
+			if v, ok := own.Fields[name]; v != int64(0) {
+				t.Errorf("%s = %v, %v", name, v, ok)
+			}
+		}
+		t.Logf("%d series with GOMEMLIMIT=2MiB: RSS %d kB, %v of CPU", len(points), rss, cpu)
+	})
+}
+
+var stop = flag.Duration("stop", 4*time.Second, "how long TestStopped stops the process, each of two times")
+
+// TestStopped stops the process for some rounds and lets it go on. Replies
+// that came in that time were in time, and the rounds that were not are counted
+// and not made up for in a burst.
+func TestStopped(t *testing.T) {
+	t.Parallel()
+	netsim.Run(t, network(), func(t *testing.T, n *netsim.Net) {
+		s := peer.StartService(t, file("198.18.8.0/26", host4), nil)
+		s.More(t, 3, host4)
+		for range 2 {
+			n.Forget()
+			s.Signal(syscall.SIGSTOP)
+			stopped := time.NewTimer(*stop)
+			<-stopped.C // the fault itself
+			s.Signal(syscall.SIGCONT)
+			s.More(t, 2, host4)
+			if peak := n.Peak(100 * ms); peak > 100 { // of 63 hosts, 189 requests a second
+				t.Errorf("%d requests within 100ms", peak)
+			}
+		}
+		missed := s.Internal(t).Int("series_missed")
+		s.End(t)
+		points := s.Points(t)
+		checked := 0
+		for _, p := range points {
+			if p.Measurement == "ping" {
+				checkSound(t, []peer.Point{p})
+				checked++
+			}
+		}
+		if rounds := int64(*stop / time.Second); missed < 2*63*(rounds-1) || missed > 2*63*(rounds+1) {
+			t.Errorf("series_missed = %d after two stops of %v", missed, *stop)
+		}
+		t.Logf("%d series without a fault, %d missed", checked, missed)
+	})
+}
+
+// TestStdoutClosed closes the reading end of stdout: the process cannot do its
+// work any more, says so and ends.
+func TestStdoutClosed(t *testing.T) {
+	t.Parallel()
+	netsim.Run(t, network(), func(t *testing.T, _ *netsim.Net) {
+		s := peer.StartService(t, file(host4), nil)
+		s.More(t, 1, host4)
+		s.CloseStdout()
+		peer.Await(t, "the end", s.Ended)
+		if status, text := s.Cmd.ProcessState.ExitCode(), s.Text(); status != 2 || !strings.Contains(text, "E! write metrics to stdout: ") ||
+			!strings.Contains(text, "broken pipe") || strings.Count(text, "E! ") != 1 {
+			t.Errorf("ended with %d, said %q", status, text)
+		}
+	})
+}
+
+// TestStdoutBlocked does not read for some rounds, in which nothing is lost,
+// and then for longer than the queue lasts: the oldest lines are dropped and
+// each is counted, memory stays bounded, and the measuring never waits.
+func TestStdoutBlocked(t *testing.T) {
+	t.Parallel()
+	netsim.Run(t, network(), func(t *testing.T, _ *netsim.Net) {
+		const targets = 8190 // of the prefix, one echo a second each
+		s := peer.StartService(t, `[agent]
+interval = "1s"
+[defaults]
+count = 1
+timeout = "700ms"
+[[targets]]
+hosts = ["127.1.0.0/19"]
+`, nil)
+		const one = "127.1.0.1"
+		s.More(t, 2, one)
+		unblock := s.Block()
+		s.Says(t, 0, "the oldest lines were dropped")
+		peak := peer.Status(t, s.Pid(), "VmHWM")
+		unblock()
+		s.More(t, 2, one)
+		s.End(t)
+		points := s.Points(t)
+		own, before, missing := accounts(points)
+		dropped, finished := own.Int("lines_dropped"), own.Int("series")-own.Int("series_running")
+		// The line is made while series go on, of which some may be in one figure and not in another.
+		const slack = targets / 10
+		if sum := int64(before) + dropped; sum < finished-slack || sum > finished+slack {
+			t.Errorf("%d lines read and %d dropped, of %d series", before, dropped, finished)
+		}
+		if missing > 0 || own.Int("series_skipped")+own.Int("series_missed")+own.Int("kernel_drops") > 0 {
+			t.Errorf("%d points with a loss; %v", missing, own.Fields)
+		}
+		if dropped == 0 || peak > 100<<10 {
+			t.Errorf("%d lines dropped, %d kB of memory at most, want some and 100 MiB at most", dropped, peak)
+		}
+		t.Logf("%d lines read, %d dropped, %d kB of memory at most", before, dropped, peak)
+	})
+}
+
+// accounts returns the last line that pingtel writes of itself, how many lines
+// came before it, and how many of all do not report the reply that there was.
+func accounts(points []peer.Point) (own peer.Point, before, missing int) {
+	for i, p := range points {
+		switch {
+		case p.Measurement == "pingtel_internal":
+			own, before = p, i
+		case p.Int("packets_received") != 1:
+			missing++
+		}
+	}
+	return own, before, missing
+}

@@ -1,0 +1,142 @@
+package faults
+
+import (
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/net/dns/dnsmessage"
+
+	"github.com/pingtel/pingtel/integration/netsim"
+	"github.com/pingtel/pingtel/integration/peer"
+)
+
+const (
+	known = "known.example"
+	never = "never.example" // has no answer while the resolver is in trouble
+)
+
+// addrOf is the answer with an address.
+func addrOf(a string) answer { return answer{addr: netip.MustParseAddr(a)} }
+
+// TestResolverDead lets the resolver refuse, fall silent and fail: the name
+// whose address is known keeps it, the one without an address has no series,
+// and nothing else notices.
+func TestResolverDead(t *testing.T) {
+	t.Parallel()
+	netsim.Run(t, network(), func(t *testing.T, _ *netsim.Net) {
+		failing := answer{code: dnsmessage.RCodeServerFailure}
+		r := startResolver(t, func(name string) answer {
+			if name == known {
+				return addrOf("198.18.3.1")
+			}
+			return failing
+		})
+		s := peer.StartService(t, file(host4, known, never), resolving(t))
+		s.More(t, 2, host4, known, never)
+
+		r.stop()
+		s.Says(t, 0, "look-up failed host="+known)
+		s.More(t, 2, host4, known, never)
+		r.start()
+		r.say(func(string) answer { return answer{silent: true} })
+		s.More(t, 3, host4, known, never)
+		r.say(func(string) answer { return failing })
+		s.More(t, 2, host4, known, never)
+		dead := time.Now()
+
+		r.say(func(string) answer { return addrOf("198.18.3.2") })
+		s.Says(t, 0, "look-up works again host="+known)
+		s.Says(t, 0, "look-up works again host="+never)
+		again := s.More(t, 2, host4, known, never)
+		s.End(t)
+
+		for _, host := range []string{host4, known} {
+			checkSound(t, s.Of(t, host))
+			checkSteady(t, s.Of(t, host))
+		}
+		for _, p := range s.Of(t, known) {
+			if got := p.Tags["address"]; p.At.Before(dead) && got != "198.18.3.1" || p.At.After(again) && got != "198.18.3.2" {
+				t.Errorf("%s was probed at %s", known, got)
+			}
+		}
+		for _, p := range s.Of(t, never) {
+			text, _ := p.Fields["error"].(string)
+			switch {
+			case p.At.After(again):
+				checkSound(t, []peer.Point{p})
+			case p.At.Before(dead) && (len(p.Fields) != 2 || p.Int("result_code") != 2 || !strings.Contains(text, never) || p.Tags["address"] != ""):
+				t.Errorf("%s without an answer: %v", never, p)
+			}
+		}
+		if n := strings.Count(s.Text(), "look-up failed host="+known); n != 1 {
+			t.Errorf("that look-ups fail was said %d times, want once", n)
+		}
+		if n := s.Internal(t).Int("lookup_failures"); n < 10 {
+			t.Errorf("lookup_failures = %d, want those of ten rounds at least", n)
+		}
+	})
+}
+
+// TestResolverSlow lets each answer take longer than an interval.
+func TestResolverSlow(t *testing.T) {
+	t.Parallel()
+	netsim.Run(t, network(), func(t *testing.T, _ *netsim.Net) {
+		slow := addrOf("198.18.3.1")
+		slow.after = 2 * time.Second
+		startResolver(t, func(string) answer { return slow })
+		s := peer.StartService(t, file(host4, known), resolving(t))
+		s.More(t, 4, host4, known)
+		s.End(t)
+		for _, host := range []string{host4, known} {
+			checkSound(t, s.Of(t, host))
+		}
+		checkSteady(t, s.Of(t, host4))
+		if first := s.Of(t, known)[0]; first.Tags["address"] != "198.18.3.1" {
+			t.Errorf("the first series was of %q, want one that has waited for the answer", first.Tags["address"])
+		}
+	})
+}
+
+// TestResolverLies lets the resolver name another address each second: the
+// figures must be those of the address that they are said to be of.
+func TestResolverLies(t *testing.T) {
+	t.Parallel()
+	const addrs = 5
+	ttl := func(i int) uint8 { return uint8(100 + i) }
+	addr := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{198, 18, 3, byte(1 + i)}) }
+	rules := network()
+	for i := range addrs {
+		rules = append(rules, netsim.Rule{Prefix: netip.PrefixFrom(addr(i), 32), Delay: delay, TTL: ttl(i)})
+	}
+	netsim.Run(t, rules, func(t *testing.T, _ *netsim.Net) {
+		start := time.Now()
+		var asked atomic.Int32
+		startResolver(t, func(string) answer {
+			asked.Add(1)
+			return answer{addr: addr(int(time.Since(start)/time.Second) % addrs)}
+		})
+		s := peer.StartService(t, file(host4, known), resolving(t))
+		s.More(t, 7, host4, known)
+		s.End(t)
+		points := s.Of(t, known)
+		checkSound(t, points)
+		checkSteady(t, points)
+		seen := make(map[string]bool)
+		for _, p := range points {
+			seen[p.Tags["address"]] = true
+			a, err := netip.ParseAddr(p.Tags["address"])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := ttl(int(a.As4()[3]) - 1); p.Int("ttl") != int64(want) {
+				t.Errorf("ttl %d of %s, which sends %d", p.Int("ttl"), a, want)
+			}
+		}
+		if len(seen) < 3 {
+			t.Errorf("addresses probed: %v, asked %d times, want three at least", seen, asked.Load())
+		}
+	})
+}
