@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -17,6 +18,8 @@ type fakeConn struct {
 	script func(r sent) []answer
 	refuse func(r sent) error // why a request is not sent, if not nil
 	source Timestamps
+
+	step atomic.Int64 // of the wall clock, which stamps are taken from, ns
 
 	some chan struct{}
 
@@ -85,7 +88,7 @@ func (c *fakeConn) send(f Family, reqs []request) (int, error) {
 		c.sent = append(c.sent, s)
 		c.mu.Unlock()
 		if c.source == TimestampsKernel {
-			c.arrive(event{kind: eventStamp, slot: r.slot, number: r.number, stamp: time.Now().UnixNano()})
+			c.arrive(event{kind: eventStamp, slot: r.slot, number: r.number, stamp: c.wall()})
 		}
 		for _, a := range c.script(s) {
 			if a.after == 0 {
@@ -98,9 +101,12 @@ func (c *fakeConn) send(f Family, reqs []request) (int, error) {
 	return len(reqs), nil
 }
 
+// wall is the time of the wall clock.
+func (c *fakeConn) wall() int64 { return time.Now().UnixNano() + c.step.Load() }
+
 func (c *fakeConn) arrive(ev event) {
 	if ev.kind != eventStamp && c.source > TimestampsUser {
-		ev.stamp = time.Now().UnixNano()
+		ev.stamp = c.wall()
 	}
 	c.mu.Lock()
 	c.arrived = append(c.arrived, ev)
