@@ -31,8 +31,9 @@ func newRootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "pingtel",
 		Short: "Measure networks with ICMP echo",
-		Long: `pingtel measures networks with ICMP echo: for a person at a terminal (ping) and
-for schedulers that speak the Nagios plugin convention (check).`,
+		Long: `pingtel measures networks with ICMP echo: for a person at a terminal (ping), for
+schedulers that speak the Nagios plugin convention (check), for Telegraf and for
+OpenTelemetry.`,
 		Example: `  pingtel ping 127.0.0.1 ::1
   pingtel check -w 100ms,20% -c 500ms,60% 127.0.0.1`,
 		Args:          cobra.ArbitraryArgs,
@@ -50,6 +51,7 @@ for schedulers that speak the Nagios plugin convention (check).`,
 		newCheckCommand(),
 		newConfigCommand(),
 		newTelegrafCommand(),
+		newOTelCommand(),
 		newVersionCommand(),
 	)
 	root.AddCommand(docsCommands()...)

@@ -95,7 +95,8 @@ func (f *telegrafFlags) serve(cmd *cobra.Command, log *slog.Logger) error {
 	signals := make(chan os.Signal, 4) // before anything that takes time: they would end the process
 	signal.Notify(signals, plugin.Signals()...)
 	defer signal.Stop(signals)
-	c, err := f.load()
+	load := pushLoader(f.load, false)
+	c, settings, err := load()
 	if err != nil {
 		return err
 	}
@@ -106,21 +107,34 @@ func (f *telegrafFlags) serve(cmd *cobra.Command, log *slog.Logger) error {
 		return err
 	}
 	out := plugin.NewOutput(cmd.OutOrStdout(), c.Telegraf, 0, log)
-	m := monitor.New(pinger, c, log, out)
+	push, err := startPush(settings, log, pinger)
+	if err != nil {
+		return errors.Join(err, pinger.Close())
+	}
+	m := monitor.New(pinger, c, log, push.sinks(out)...)
+	push.run(m)
+	var next *config.OTelSettings // of the file that Load gave last
 	session := plugin.Session{
 		Config: c, Monitor: m, Output: out, Log: log,
 		Stdin: cmd.InOrStdin(), Signals: signals, Scheduled: f.pollInterval > 0,
-		Load: f.load, Stats: pinger.Stats,
+		Load: func() (c *config.Config, err error) {
+			c, next, err = load()
+			return c, err
+		},
+		Stats: pinger.Stats,
 		Apply: func(c *config.Config) {
 			f.level.Set(c.Agent.LogLevel)
+			push.reload(next, log)
 			m.Reload(c)
 		},
 		Close: func() error {
 			m.Close() // first: a look-up that ends may start a series
-			return pinger.Close()
+			err := pinger.Close()
+			push.finish() // while stdout is written
+			return err
 		},
 	}
-	return f.runSession(cmd.Context(), session)
+	return errors.Join(f.runSession(cmd.Context(), session), push.wait())
 }
 
 func (f *telegrafFlags) runSession(ctx context.Context, s plugin.Session) error {

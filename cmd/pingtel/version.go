@@ -15,22 +15,29 @@ func newVersionCommand() *cobra.Command {
 		Example: "  pingtel version",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			info, ok := debug.ReadBuildInfo()
-			if !ok { // built without module support
-				info = &debug.BuildInfo{GoVersion: runtime.Version()}
-			}
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), version(info))
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), version(buildInfo()))
 			return err
 		},
 	}
 }
 
+func buildInfo() *debug.BuildInfo {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return info
+	}
+	return &debug.BuildInfo{GoVersion: runtime.Version()} // built without module support
+}
+
+// productVersion is the version alone: of the tag, or made of the commit.
+func productVersion(info *debug.BuildInfo) string {
+	if v := info.Main.Version; v != "" {
+		return v
+	}
+	return "(devel)"
+}
+
 // version describes a build in one line.
 func version(info *debug.BuildInfo) string {
-	v := info.Main.Version
-	if v == "" {
-		v = "(devel)"
-	}
 	commit := "unknown"
 	modified := ""
 	for _, s := range info.Settings {
@@ -41,5 +48,5 @@ func version(info *debug.BuildInfo) string {
 			modified = ", modified"
 		}
 	}
-	return fmt.Sprintf("pingtel %s, commit %s%s, %s, %s/%s", v, commit, modified, info.GoVersion, runtime.GOOS, runtime.GOARCH)
+	return fmt.Sprintf("pingtel %s, commit %s%s, %s, %s/%s", productVersion(info), commit, modified, info.GoVersion, runtime.GOOS, runtime.GOARCH)
 }

@@ -55,6 +55,8 @@ type Probe struct {
 	Options    icmpcore.Options // Family is auto, or what is asked for
 	Tags       []Tag            // sorted by key; none has an empty value
 	Thresholds nagios.Thresholds
+
+	line int // of the table, for messages
 }
 
 // Tag is one of a target's own tags.

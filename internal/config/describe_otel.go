@@ -13,7 +13,7 @@ import (
 // runs the telegraf command alone need not care for variables that are meant
 // for other programs. What is wrong in the file itself is refused in any case.
 func (c *Config) checkOTel(lookup func(string) (string, bool)) (s *OTelSettings, warnings Faults, err error) {
-	s, err = c.OTel.Settings(c.Agent.Interval, lookup)
+	s, err = c.PushSettings(lookup)
 	var faults Faults
 	if !errors.As(err, &faults) {
 		return s, nil, err

@@ -23,7 +23,7 @@ func (r *reader) readTargets(tables []*table, defaults probe, c *Config) {
 		if !ok {
 			continue
 		}
-		for _, target := range p.targets(t, hosts) {
+		for _, target := range p.targets(t, hosts, r.line(t.path)) {
 			key := target.Key()
 			if line := seen[key]; line > 0 {
 				t.fault("hosts", "%s is probed alike by line %d already: want another option or tag, or one of them gone", target.Host, line)
@@ -35,8 +35,8 @@ func (r *reader) readTargets(tables []*table, defaults probe, c *Config) {
 	}
 }
 
-// targets makes the targets of a table.
-func (p *probe) targets(t *table, hosts []string) []Target {
+// targets makes the targets of a table that stands in line.
+func (p *probe) targets(t *table, hosts []string, line int) []Target {
 	families := []icmpcore.Family{p.options.Family}
 	if p.both {
 		families = []icmpcore.Family{icmpcore.FamilyIPv4, icmpcore.FamilyIPv6}
@@ -56,7 +56,7 @@ func (p *probe) targets(t *table, hosts []string) []Target {
 			t.fault("source", "%v", err)
 			return nil
 		}
-		shared := &Probe{Options: o, Tags: tags, Thresholds: p.thresholds}
+		shared := &Probe{Options: o, Tags: tags, Thresholds: p.thresholds, line: line}
 		for _, h := range hosts {
 			if a, err := netip.ParseAddr(h); err == nil && f != icmpcore.FamilyAuto && a.Unmap().Is4() != (f == icmpcore.FamilyIPv4) {
 				if !p.both { // of both, an address has the one it has

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pingtel/pingtel/icmpcore"
+	"github.com/pingtel/pingtel/internal/config"
+	"github.com/pingtel/pingtel/internal/monitor"
+	"github.com/pingtel/pingtel/otel"
+)
+
+// otelFlags are the flags of otel.
+type otelFlags struct {
+	config string
+	stdout bool
+	level  slog.LevelVar
+}
+
+func newOTelCommand() *cobra.Command {
+	flags := &otelFlags{}
+	cmd := &cobra.Command{
+		Use:   "otel --config FILE",
+		Short: "Measure by a schedule and push metrics over OTLP",
+		Long: `Measure the targets of a file by its schedule, and push what comes of them to an
+OpenTelemetry collector over OTLP: by the file's [otel] table, by the OTEL_*
+variables where that is silent, else to localhost:4317. 'pingtel config check'
+shows what is in force.
+
+Messages go to stderr. SIGHUP reads the file again; SIGTERM ends with a last push.`,
+		Example: `  pingtel otel --config /etc/pingtel/pingtel.toml
+  pingtel otel --config pingtel.toml --stdout`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return flags.run(cmd) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&flags.config, "config", "", "the configuration `file`")
+	f.BoolVar(&flags.stdout, "stdout", false, "print what would be sent, as OTLP in JSON, instead of sending it")
+	return cmd
+}
+
+func (f *otelFlags) run(cmd *cobra.Command) error {
+	if f.config == "" {
+		return errors.New("no file given: want --config FILE")
+	}
+	signals := make(chan os.Signal, 4) // before anything that takes time: it would end the process
+	signal.Notify(signals, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	load := pushLoader(func() (*config.Config, error) { return config.Load(f.config, os.LookupEnv) }, true)
+	c, settings, err := load()
+	if err != nil {
+		return err
+	}
+	f.level.Set(c.Agent.LogLevel)
+	log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: &f.level}))
+	warn := func(err error) { log.Warn(oneLine(err)) }
+	pinger, err := openPinger(cmd.Context(), icmpcore.Config{Socket: c.Agent.Socket, MaxRate: c.Agent.MaxRate}, c.Marks(), warn)
+	if err != nil {
+		return err
+	}
+	var stdout io.Writer
+	if f.stdout {
+		stdout = cmd.OutOrStdout()
+	}
+	var m *monitor.Monitor // it needs its sink first
+	pusher, err := otel.New(otel.Config{
+		Settings: settings, Version: productVersion(buildInfo()), Log: log, Stdout: stdout,
+		Self: func() (icmpcore.Stats, monitor.Stats) { return pinger.Stats(), m.Stats() },
+	})
+	if err != nil {
+		return errors.Join(err, pinger.Close())
+	}
+	m = monitor.New(pinger, c, log, pusher)
+	var next *config.OTelSettings // of the file that Load gave last
+	return otel.Serve(cmd.Context(), otel.Session{
+		Config: c, Monitor: m, Pusher: pusher, Log: log, Signals: signals,
+		Load: func() (c *config.Config, err error) {
+			c, next, err = load()
+			return c, err
+		},
+		Apply: func(c *config.Config) {
+			f.level.Set(c.Agent.LogLevel)
+			pusher.Reload(next)
+			m.Reload(c)
+		},
+		Close: func() error {
+			m.Close() // first: a look-up that ends may start a series
+			return pinger.Close()
+		},
+	})
+}
+
+// pushLoader adds to load what a process that pushes needs: always, or where
+// the file wants it. The settings are nil where nothing is to be pushed.
+func pushLoader(load func() (*config.Config, error), always bool) func() (*config.Config, *config.OTelSettings, error) {
+	return func() (*config.Config, *config.OTelSettings, error) {
+		c, err := load()
+		if err != nil || !always && !c.OTel.Enabled {
+			return c, nil, err
+		}
+		s, err := c.PushSettings(os.LookupEnv)
+		return c, s, err
+	}
+}

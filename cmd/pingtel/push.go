@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/pingtel/pingtel/icmpcore"
+	"github.com/pingtel/pingtel/internal/config"
+	"github.com/pingtel/pingtel/internal/monitor"
+	"github.com/pingtel/pingtel/otel"
+)
+
+// lastPushTime is how long the last push of the telegraf command may take:
+// Telegraf waits five seconds for the whole end.
+const lastPushTime = 1500 * time.Millisecond
+
+// push is the pushing that the telegraf command does beside its own work, or
+// none where pusher is nil.
+type push struct {
+	pusher  *otel.Pusher
+	monitor *monitor.Monitor
+	stop    context.CancelFunc
+	parts   sync.WaitGroup
+	err     error // of the end; good after wait
+}
+
+// startPush makes the pusher, unless settings is nil.
+func startPush(settings *config.OTelSettings, log *slog.Logger, p *icmpcore.Pinger) (*push, error) {
+	x := &push{}
+	if settings == nil {
+		return x, nil
+	}
+	var err error
+	x.pusher, err = otel.New(otel.Config{
+		Settings: settings, Version: productVersion(buildInfo()), Log: log,
+		Self: func() (icmpcore.Stats, monitor.Stats) { return p.Stats(), x.monitor.Stats() },
+	})
+	return x, err
+}
+
+// sinks returns first, and the pusher behind it.
+func (x *push) sinks(first monitor.Sink) []monitor.Sink {
+	if x.pusher == nil {
+		return []monitor.Sink{first}
+	}
+	return []monitor.Sink{first, x.pusher}
+}
+
+// run pushes in the background until finish.
+func (x *push) run(m *monitor.Monitor) {
+	if x.pusher == nil {
+		return
+	}
+	x.monitor = m
+	ctx, stop := context.WithCancel(context.Background())
+	x.stop = stop
+	x.parts.Go(func() { x.pusher.Run(ctx) })
+}
+
+// reload takes over the settings of a file that was read again; nil where it
+// wants no pushing.
+func (x *push) reload(next *config.OTelSettings, log *slog.Logger) {
+	switch {
+	case x.pusher != nil && next != nil:
+		x.pusher.Reload(next)
+	case x.pusher != nil || next != nil:
+		log.Warn("restart pingtel to change otel.enabled", "in_force", x.pusher != nil)
+	}
+}
+
+// finish pushes a last time, in the background.
+func (x *push) finish() {
+	if x.pusher == nil {
+		return
+	}
+	x.stop()
+	x.parts.Wait()
+	x.parts.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), lastPushTime)
+		defer cancel()
+		x.err = x.pusher.Close(ctx)
+	})
+}
+
+// wait returns when the last push is over.
+func (x *push) wait() error {
+	x.parts.Wait()
+	return x.err
+}

@@ -1,0 +1,72 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/pingtel/pingtel/icmpcore"
+)
+
+// PushSettings resolves [otel] for a process that pushes: as [OTel.Settings]
+// does, and besides no two targets may have the same attributes, under which
+// their series would overwrite each other. The error is [Faults].
+func (c *Config) PushSettings(lookup func(string) (string, bool)) (*OTelSettings, error) {
+	s, err := c.OTel.Settings(c.Agent.Interval, lookup)
+	if err != nil {
+		return nil, err
+	}
+	if faults := c.indistinct(); len(faults) > 0 {
+		return nil, faults
+	}
+	return s, nil
+}
+
+// indistinct returns a fault for each table with a target that OpenTelemetry
+// could not tell from an earlier one.
+func (c *Config) indistinct() Faults {
+	type like struct{ host, tags string } // what the attributes are made of, but for the family
+	seen := make(map[like][]*Target, len(c.Targets))
+	var faults Faults
+	for i := range c.Targets {
+		t := &c.Targets[i]
+		key := like{t.Host, fmt.Sprint(t.Options.DSCP, t.Tags)}
+		for _, other := range seen[key] {
+			if f, o := t.Options.Family, other.Options.Family; f != o && f != icmpcore.FamilyAuto && o != icmpcore.FamilyAuto {
+				continue
+			}
+			if n := len(faults); n == 0 || faults[n-1].Line != t.line {
+				faults = append(faults, Fault{
+					File: c.File, Line: t.line, Key: "targets",
+					Problem: fmt.Sprintf("OpenTelemetry could not tell %s from that of line %d: want a tag that differs", t.Host, other.line),
+				})
+			}
+			break
+		}
+		seen[key] = append(seen[key], t)
+	}
+	return faults
+}
+
+// Changes returns the keys of [otel] in which next differs from s.
+func (s *OTelSettings) Changes(next *OTelSettings) []string {
+	var keys []string
+	a, b := reflect.ValueOf(*s), reflect.ValueOf(*next)
+	for i := range a.NumField() {
+		name := a.Type().Field(i).Name
+		if name != "Origins" && !reflect.DeepEqual(a.Field(i).Interface(), b.Field(i).Interface()) {
+			keys = append(keys, otelPrefix+keyOf(name))
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// keyOf returns the key in [otel] of a setting's field.
+func keyOf(field string) string {
+	if kind, ok := strings.CutSuffix(field, "File"); ok {
+		return strings.ToLower(kind) + "_file"
+	}
+	return strings.ToLower(field)
+}

@@ -1,0 +1,108 @@
+package otel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	colpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/pingtel/pingtel/internal/config"
+)
+
+// client hands messages to a collector. One message is under way at a time.
+type client interface {
+	// export returns nil where the collector has taken the message, or a
+	// *pushError, or a *partialError where it has taken a part of it.
+	export(ctx context.Context, m *colpb.ExportMetricsServiceRequest) error
+	close() error
+}
+
+// newClient returns the client that s asks for. It connects when it has
+// something to send.
+func newClient(s *config.OTelSettings, agent string) (client, error) {
+	if s.Protocol == "grpc" {
+		return newGRPCClient(s, agent)
+	}
+	return newHTTPClient(s, agent)
+}
+
+// verdict is what a failure means for the rest of a push.
+type verdict uint8
+
+const (
+	// outage: the collector cannot be reached, or takes nothing.
+	outage verdict = iota
+	// refused: it does not take this message; others it may.
+	refused
+	// tooLarge: it may take the same in smaller messages.
+	tooLarge
+	// partly: it has taken the message but for some points, which must not be
+	// sent again.
+	partly
+)
+
+// pushError is a message that the collector has not taken.
+type pushError struct {
+	endpoint string
+	verdict  verdict
+	err      error
+}
+
+func (e *pushError) Error() string { return fmt.Sprintf("push to %s: %v", e.endpoint, e.err) }
+
+func (e *pushError) Unwrap() error { return e.err }
+
+// verdictOf returns what err, from a client, means.
+func verdictOf(err error) verdict {
+	var push *pushError
+	var partial *partialError
+	switch {
+	case errors.As(err, &push):
+		return push.verdict
+	case errors.As(err, &partial):
+		return partly
+	}
+	return outage
+}
+
+// partialError is a message of which the collector has rejected some points,
+// for good: it has taken the others.
+type partialError struct {
+	endpoint string
+	points   int64
+	reason   string
+}
+
+func (e *partialError) Error() string {
+	return fmt.Sprintf("%s has rejected %d points: %s", e.endpoint, e.points, e.reason)
+}
+
+// partial returns what a collector's answer says of points it did not take:
+// nil where there are none. A reason without points is a warning, and nothing
+// is lost by it.
+func partial(endpoint string, r *colpb.ExportMetricsServiceResponse) error {
+	p := r.GetPartialSuccess()
+	if p.GetRejectedDataPoints() == 0 {
+		return nil
+	}
+	return &partialError{endpoint: endpoint, points: p.GetRejectedDataPoints(), reason: p.GetErrorMessage()}
+}
+
+// printer is a client that prints messages as OTLP in JSON, one a line.
+type printer struct{ w io.Writer }
+
+func (p printer) export(_ context.Context, m *colpb.ExportMetricsServiceRequest) error {
+	b, err := protojson.MarshalOptions{UseEnumNumbers: true}.Marshal(m)
+	if err == nil {
+		_, err = p.w.Write(append(b, '\n'))
+	}
+	if err != nil {
+		return &pushError{endpoint: "stdout", err: err}
+	}
+	return nil
+}
+
+func (printer) close() error { return nil }

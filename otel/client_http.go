@@ -1,0 +1,161 @@
+package otel
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	colpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
+	rpcstatus "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/pingtel/pingtel/internal/config"
+)
+
+// maxAnswer is how many bytes of an answer are read: a few lines are expected.
+const maxAnswer = 64 << 10
+
+const contentType = "application/x-protobuf"
+
+// httpClient speaks OTLP over HTTP, in the encoding of Protocol Buffers.
+type httpClient struct {
+	endpoint string
+	header   http.Header
+	http     *http.Client
+	plain    []byte        // the message, used again
+	zip      *gzip.Writer  // nil without compression
+	packed   *bytes.Buffer // what zip has written
+}
+
+func newHTTPClient(s *config.OTelSettings, agent string) (*httpClient, error) {
+	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConns: 1}
+	if !s.Insecure {
+		t, err := newTLS(s)
+		if err != nil {
+			return nil, err
+		}
+		transport.TLSClientConfig = t
+	}
+	c := &httpClient{endpoint: s.Endpoint, header: make(http.Header), http: &http.Client{
+		Transport: transport,
+		// headers can hold secrets of this endpoint, which are no other's business
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+	c.header.Set("User-Agent", agent)
+	for k, v := range s.Headers {
+		c.header.Set(k, v)
+	}
+	c.header.Set("Content-Type", contentType)
+	if s.Compression == "gzip" {
+		c.header.Set("Content-Encoding", "gzip")
+		c.packed = new(bytes.Buffer)
+		zip, err := gzip.NewWriterLevel(c.packed, gzip.BestSpeed) // as over gRPC
+		if err != nil {
+			return nil, err
+		}
+		c.zip = zip
+	}
+	return c, nil
+}
+
+func (c *httpClient) export(ctx context.Context, m *colpb.ExportMetricsServiceRequest) error {
+	body, err := c.encode(m)
+	if err != nil {
+		return c.fail(refused, err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.endpoint, bytes.NewReader(body))
+	if err != nil {
+		return c.fail(outage, err)
+	}
+	req.Header = c.header.Clone()
+	if host := c.header.Get("Host"); host != "" {
+		req.Host = host
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		return c.fail(outage, unwrapURL(err))
+	}
+	defer res.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	if err != nil {
+		return c.fail(outage, fmt.Errorf("read the answer: %w", err))
+	}
+	if res.StatusCode/100 != 2 {
+		return c.fail(verdictOfHTTP(res.StatusCode), refusal(res, answer))
+	}
+	var got colpb.ExportMetricsServiceResponse
+	if !strings.HasPrefix(res.Header.Get("Content-Type"), contentType) {
+		return nil // taken: the status alone decides, and some answer nothing more
+	}
+	if err := proto.Unmarshal(answer, &got); err != nil {
+		return c.fail(outage, fmt.Errorf("the answer is no OTLP: %w", err))
+	}
+	return partial(c.endpoint, &got)
+}
+
+// encode returns the body, which is good until the next call.
+func (c *httpClient) encode(m *colpb.ExportMetricsServiceRequest) ([]byte, error) {
+	var err error
+	if c.plain, err = (proto.MarshalOptions{}).MarshalAppend(c.plain[:0], m); err != nil {
+		return nil, err
+	}
+	if c.zip == nil {
+		return c.plain, nil
+	}
+	c.packed.Reset()
+	c.zip.Reset(c.packed)
+	if _, err := c.zip.Write(c.plain); err != nil {
+		return nil, err
+	}
+	if err := c.zip.Close(); err != nil {
+		return nil, err
+	}
+	return c.packed.Bytes(), nil
+}
+
+func (c *httpClient) fail(v verdict, err error) error {
+	return &pushError{endpoint: c.endpoint, verdict: v, err: err}
+}
+
+// verdictOfHTTP judges by the OTLP specification: what it calls retryable, and
+// what concerns all messages alike, is an outage.
+func verdictOfHTTP(code int) verdict {
+	switch code {
+	case http.StatusRequestEntityTooLarge:
+		return tooLarge
+	case http.StatusBadRequest, http.StatusUnprocessableEntity, http.StatusInternalServerError:
+		return refused
+	}
+	return outage
+}
+
+// refusal describes an answer that is no success.
+func refusal(res *http.Response, answer []byte) error {
+	text := ""
+	var s rpcstatus.Status
+	switch {
+	case res.Header.Get("Location") != "":
+		text = "moved to " + res.Header.Get("Location") + ": set the endpoint to that"
+	case strings.HasPrefix(res.Header.Get("Content-Type"), contentType) && proto.Unmarshal(answer, &s) == nil:
+		text = s.GetMessage()
+	case strings.HasPrefix(res.Header.Get("Content-Type"), "text/plain"):
+		text = string(answer)
+	}
+	const most = 200
+	if text = strings.TrimSpace(text); len(text) > most {
+		text = text[:most] + "…"
+	}
+	if text == "" {
+		return fmt.Errorf("HTTP status %s", res.Status)
+	}
+	return fmt.Errorf("HTTP status %s: %s", res.Status, text)
+}
+
+func (c *httpClient) close() error {
+	c.http.CloseIdleConnections()
+	return nil
+}

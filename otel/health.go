@@ -1,0 +1,58 @@
+package otel
+
+import (
+	"log/slog"
+	"time"
+)
+
+// health tells of pushes that fail: one line when that begins, one when it is
+// over.
+type health struct {
+	log      *slog.Logger
+	failed   uint64 // pushes, since the start
+	rejected int64  // points that the collector has refused for good, since the start
+
+	since        time.Time // of the first push that failed; zero while all is well
+	failedBefore uint64    // the counts at that time
+	rejectedThen int64
+	lostThen     uint64
+	lost         uint64
+}
+
+// note takes down how the push made at now went. lost is how many streams have
+// been lost since the start.
+func (h *health) note(now time.Time, err error, lost uint64) {
+	defer func() { h.lost = lost }()
+	switch {
+	case err != nil && h.since.IsZero():
+		h.log.Warn("a push has failed: measuring goes on, counts are kept for the next push", "error", err)
+		h.since, h.failedBefore, h.lostThen = now, h.failed, h.lost
+		h.failed++
+	case err != nil:
+		h.failed++
+		h.log.Debug("a push has failed again", "error", err)
+	case !h.since.IsZero():
+		h.log.Info("pushes succeed again", h.losses(now, lost)...)
+		h.since, h.rejectedThen = time.Time{}, h.rejected
+	}
+}
+
+// losses are what a time of failed pushes has cost: its gauges, which the next
+// series has overwritten, and counts only where something could not be kept.
+func (h *health) losses(now time.Time, lost uint64) []any {
+	a := []any{"failed_pushes", h.failed - h.failedBefore, "after", now.Sub(h.since).Round(time.Second)}
+	if n := h.rejected - h.rejectedThen; n > 0 {
+		a = append(a, "points_rejected", n)
+	}
+	if n := lost - h.lostThen; n > 0 {
+		a = append(a, "removed_series_lost", n)
+	}
+	return a
+}
+
+// end says what is lost where the last push failed.
+func (h *health) end() {
+	if !h.since.IsZero() {
+		h.log.Warn("the last push has failed: what it carried is lost", h.losses(time.Now(), h.lost)...)
+	}
+}

@@ -1,0 +1,198 @@
+package otel
+
+import (
+	"math"
+	"slices"
+	"time"
+)
+
+// histogram counts round-trip times in buckets. The sum is kept in whole
+// nanoseconds, so that it does not lose the small against the large.
+type histogram interface {
+	observe(rtt time.Duration)
+	merge(other histogram) // of the same type and bounds
+	reset()
+}
+
+// explicit is a histogram with bounds chosen beforehand.
+type explicit struct {
+	bounds *bounds
+	counts []uint64 // one more than there are bounds; the last has no upper one
+	sum    uint64   // nanoseconds
+}
+
+// bounds are the upper bounds, inclusive, of an explicit histogram's buckets.
+type bounds struct {
+	seconds []float64 // as they are exported
+	nanos   []int64   // the same, for comparisons
+}
+
+// newBounds takes ascending bounds in seconds. A bound that is no whole number
+// of nanoseconds has the values below it, which are, and only those.
+func newBounds(seconds []float64) *bounds {
+	b := &bounds{seconds: seconds, nanos: make([]int64, len(seconds))}
+	for i, s := range seconds {
+		const slack = 1e-3 // 5e-5 * 1e9 may come out a hair below 50000
+		b.nanos[i] = int64(math.Floor(s*1e9 + slack))
+	}
+	return b
+}
+
+func newExplicit(b *bounds) *explicit {
+	return &explicit{bounds: b, counts: make([]uint64, len(b.nanos)+1)}
+}
+
+func (h *explicit) observe(rtt time.Duration) {
+	i, _ := slices.BinarySearch(h.bounds.nanos, int64(rtt))
+	h.counts[i]++
+	h.sum += uint64(rtt)
+}
+
+func (h *explicit) merge(other histogram) {
+	o := other.(*explicit)
+	for i, n := range o.counts {
+		h.counts[i] += n
+	}
+	h.sum += o.sum
+}
+
+func (h *explicit) reset() {
+	clear(h.counts)
+	h.sum = 0
+}
+
+func (h *explicit) count() uint64 {
+	var n uint64
+	for _, c := range h.counts {
+		n += c
+	}
+	return n
+}
+
+const (
+	maxScale   = 20  // of an exponential histogram: buckets a millionth wide
+	maxBuckets = 160 // of one: what other SDKs hold, 5 % wide for 1 µs to 1 h
+)
+
+// exponential is a base-2 exponential histogram (OpenTelemetry metrics data
+// model): bucket i holds the values above base^i up to base^(i+1), where base
+// is 2^(2^-scale). It begins with the finest scale and halves it whenever its
+// values spread over more than maxBuckets.
+type exponential struct {
+	scale  int32
+	offset int32    // index of counts[0]
+	counts []uint64 // empty at first
+	zero   uint64   // values that were zero
+	n      uint64   // all values
+	sum    uint64   // nanoseconds
+}
+
+func newExponential() *exponential { return &exponential{scale: maxScale} }
+
+func (h *exponential) observe(rtt time.Duration) {
+	h.n++
+	h.sum += uint64(rtt)
+	if rtt == 0 {
+		h.zero++
+		return
+	}
+	v := rtt.Seconds()
+	i := bucketOf(v, h.scale)
+	if excess := h.excess(i, i); excess > 0 {
+		h.coarsen(excess)
+		i = bucketOf(v, h.scale)
+	}
+	h.reach(i, i)
+	h.counts[i-h.offset]++
+}
+
+// bucketOf returns the index of the bucket that holds v, which is positive.
+func bucketOf(v float64, scale int32) int32 {
+	fraction, exponent := math.Frexp(v) // v = fraction * 2^exponent, 0.5 <= fraction < 1
+	if fraction == 0.5 {
+		fraction, exponent = 1, exponent-1 // a power of two is an upper bound, and belongs below it
+	}
+	if scale <= 0 {
+		return int32(exponent-1) >> -scale
+	}
+	return int32(exponent)<<scale + int32(math.Ceil(math.Log2(fraction)*float64(int64(1)<<scale))) - 1
+}
+
+// excess returns by how many steps the scale must fall for the buckets from low
+// to high to fit beside those that are there.
+func (h *exponential) excess(low, high int32) int32 {
+	if len(h.counts) > 0 {
+		low, high = min(low, h.offset), max(high, h.offset+int32(len(h.counts))-1)
+	}
+	var steps int32
+	for int64(high)-int64(low) >= maxBuckets {
+		low, high = low>>1, high>>1
+		steps++
+	}
+	return steps
+}
+
+// coarsen makes each 2^steps buckets one.
+func (h *exponential) coarsen(steps int32) {
+	h.scale -= steps
+	if len(h.counts) == 0 {
+		return
+	}
+	first := h.offset >> steps
+	for i, n := range h.counts { // in place: the new index is never above the old one
+		to := (h.offset+int32(i))>>steps - first
+		h.counts[i] = 0
+		h.counts[to] += n
+	}
+	last := (h.offset + int32(len(h.counts)) - 1) >> steps
+	h.counts = h.counts[:last-first+1]
+	h.offset = first
+}
+
+// reach makes room for the buckets from low to high, which fit.
+func (h *exponential) reach(low, high int32) {
+	if len(h.counts) == 0 {
+		h.offset = low
+	}
+	if grow := h.offset - low; grow > 0 {
+		n := len(h.counts)
+		h.extend(int(grow))
+		copy(h.counts[grow:], h.counts[:n])
+		clear(h.counts[:grow])
+		h.offset = low
+	}
+	if grow := int(high-h.offset) + 1 - len(h.counts); grow > 0 {
+		h.extend(grow)
+	}
+}
+
+// extend appends empty buckets.
+func (h *exponential) extend(by int) {
+	n := len(h.counts)
+	h.counts = slices.Grow(h.counts, by)[:n+by]
+	clear(h.counts[n:])
+}
+
+func (h *exponential) merge(other histogram) {
+	o := other.(*exponential)
+	h.n, h.zero, h.sum = h.n+o.n, h.zero+o.zero, h.sum+o.sum
+	if len(o.counts) == 0 {
+		return
+	}
+	if h.scale > o.scale {
+		h.coarsen(h.scale - o.scale)
+	}
+	shift := o.scale - h.scale
+	low, high := o.offset>>shift, (o.offset+int32(len(o.counts))-1)>>shift
+	if excess := h.excess(low, high); excess > 0 {
+		h.coarsen(excess)
+		shift += excess
+		low, high = low>>excess, high>>excess
+	}
+	h.reach(low, high)
+	for i, n := range o.counts {
+		h.counts[(o.offset+int32(i))>>shift-h.offset] += n
+	}
+}
+
+func (h *exponential) reset() { *h = exponential{scale: maxScale, counts: h.counts[:0]} }

@@ -1,0 +1,119 @@
+package otel
+
+import "github.com/pingtel/pingtel/icmpcore"
+
+// scopeName is the name of the instrumentation scope.
+const scopeName = "github.com/pingtel/pingtel/otel"
+
+// kind is what an instrument's points are.
+type kind uint8
+
+const (
+	counter kind = iota
+	updown       // a sum that may fall
+	gauge
+	distribution
+)
+
+// instrument is a metric by its name.
+type instrument struct {
+	name, unit, description string
+	kind                    kind
+}
+
+// The instruments of a target, as indices of targetInstruments.
+const (
+	rttMetric = iota
+	requestsMetric
+	repliesMetric
+	errorsMetric
+	duplicatesMetric
+	reorderedMetric
+	corruptMetric
+	lossMetric
+	jitterMetric
+	ipdvMetric
+	ttlMetric
+	hopsMetric
+	upMetric
+	targetMetrics // how many there are
+)
+
+var targetInstruments = [targetMetrics]instrument{
+	rttMetric:        {"ping.rtt", "s", "Round-trip times of replies in time.", distribution},
+	requestsMetric:   {"ping.requests", "{request}", "Echo requests attempted.", counter},
+	repliesMetric:    {"ping.replies", "{reply}", "Replies in time.", counter},
+	errorsMetric:     {"ping.errors", "{error}", "Requests without a reply in time, by error.type.", counter},
+	duplicatesMetric: {"ping.duplicates", "{reply}", "Further replies to one request.", counter},
+	reorderedMetric:  {"ping.reordered", "{reply}", "Replies overtaken by a later one.", counter},
+	corruptMetric:    {"ping.corrupt", "{reply}", "Replies with a wrong checksum, payload or length.", counter},
+	lossMetric:       {"ping.loss", "1", "Loss of the latest series, 0 to 1.", gauge},
+	jitterMetric:     {"ping.jitter", "s", "Sample standard deviation of the latest series' round-trip times.", gauge},
+	ipdvMetric:       {"ping.ipdv", "s", "Mean absolute difference of the latest series' successive round-trip times.", gauge},
+	ttlMetric:        {"ping.ttl", "{hop}", "TTL or hop limit of the latest series' first reply.", gauge},
+	hopsMetric:       {"ping.hops", "{hop}", "Hops, estimated from the TTL of the reply.", gauge},
+	upMetric:         {"ping.up", "{target}", "1 if the latest series had a reply, else 0.", gauge},
+}
+
+// The instruments of pingtel itself, as indices of selfInstruments.
+const (
+	targetsMetric = iota
+	skippedMetric
+	foreignMetric
+	dropsMetric
+	failedMetric
+	selfMetrics // how many there are
+)
+
+var selfInstruments = [selfMetrics]instrument{
+	targetsMetric: {"ping.target.count", "{target}", "Targets in the configuration in force.", updown},
+	skippedMetric: {"ping.rounds.skipped", "{round}", "Series left out: the target's last one still ran, or their time had passed.", counter},
+	foreignMetric: {"ping.foreign", "{packet}", "Packets that looked like ours and were not: forged, replayed, other pingers'.", counter},
+	dropsMetric:   {"ping.kernel.drops", "{packet}", "Packets that the kernel dropped for want of receive buffer.", counter},
+	failedMetric:  {"ping.export.failed", "{export}", "Pushes that failed, wholly or in part.", counter},
+}
+
+// Keys of attributes, by the semantic conventions where these have them.
+const (
+	hostKey    = "server.address"
+	addressKey = "network.peer.address"
+	typeKey    = "network.type"
+	dscpKey    = "ping.dscp"
+	errorKey   = "error.type"
+)
+
+// failure is why a request has no reply in time: a value of error.type.
+type failure uint8
+
+const (
+	failedTimeout failure = iota
+	failedLate
+	failedSend
+	failedResolve
+	failedUnreachable
+	failedExceeded
+	failedTooBig
+	failedParameter
+	failures // how many there are
+)
+
+var failureNames = [failures]string{
+	failedTimeout: "timeout", failedLate: "late", failedSend: "send", failedResolve: "resolve",
+	failedUnreachable: "destination_unreachable", failedExceeded: "time_exceeded",
+	failedTooBig: "packet_too_big", failedParameter: "parameter_problem",
+}
+
+// failureOf returns the failure that an echo's error is.
+func failureOf(k icmpcore.ErrorKind) failure {
+	switch k {
+	case icmpcore.ErrorSend:
+		return failedSend
+	case icmpcore.ErrorTimeExceeded:
+		return failedExceeded
+	case icmpcore.ErrorPacketTooBig:
+		return failedTooBig
+	case icmpcore.ErrorParameterProblem:
+		return failedParameter
+	}
+	return failedUnreachable
+}

@@ -1,0 +1,48 @@
+package otel
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+
+	"github.com/pingtel/pingtel/internal/config"
+)
+
+// newTLS returns the TLS settings that s asks for. Our own certificate is read
+// again for each connection: short-lived ones are replaced while we run.
+func newTLS(s *config.OTelSettings) (*tls.Config, error) {
+	t := &tls.Config{MinVersion: tls.VersionTLS12}
+	if s.CAFile != "" {
+		pem, err := os.ReadFile(s.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("otel.ca_file: %w", err)
+		}
+		t.RootCAs = x509.NewCertPool()
+		if !t.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("otel.ca_file: %s holds no certificate", s.CAFile)
+		}
+	}
+	if s.CertFile != "" {
+		t.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			pair, err := tls.LoadX509KeyPair(s.CertFile, s.KeyFile)
+			if err != nil {
+				return nil, fmt.Errorf("otel.cert_file: %w", err)
+			}
+			return &pair, nil
+		}
+	}
+	return t, nil
+}
+
+// unwrapURL takes method and URL off an error of package net/http: the
+// endpoint is told already.
+func unwrapURL(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
+}
