@@ -8,6 +8,7 @@ import (
 
 	colpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/pingtel/pingtel/internal/config"
 )
@@ -16,7 +17,7 @@ import (
 type client interface {
 	// export returns nil where the collector has taken the message, or a
 	// *pushError, or a *partialError where it has taken a part of it.
-	export(ctx context.Context, m *colpb.ExportMetricsServiceRequest) error
+	export(ctx context.Context, message []byte) error
 	close() error
 }
 
@@ -94,8 +95,13 @@ func partial(endpoint string, r *colpb.ExportMetricsServiceResponse) error {
 // printer is a client that prints messages as OTLP in JSON, one a line.
 type printer struct{ w io.Writer }
 
-func (p printer) export(_ context.Context, m *colpb.ExportMetricsServiceRequest) error {
-	b, err := protojson.MarshalOptions{UseEnumNumbers: true}.Marshal(m)
+func (p printer) export(_ context.Context, message []byte) error {
+	var m colpb.ExportMetricsServiceRequest
+	err := proto.Unmarshal(message, &m)
+	var b []byte
+	if err == nil {
+		b, err = protojson.MarshalOptions{UseEnumNumbers: true}.Marshal(&m)
+	}
 	if err == nil {
 		_, err = p.w.Write(append(b, '\n'))
 	}

@@ -15,8 +15,11 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/encoding"
 	grpcgzip "google.golang.org/grpc/encoding/gzip"
+	protocodec "google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
@@ -48,7 +51,6 @@ func init() {
 type grpcClient struct {
 	endpoint string
 	conn     *grpc.ClientConn
-	service  colpb.MetricsServiceClient
 	headers  metadata.MD
 	options  []grpc.CallOption
 }
@@ -74,7 +76,8 @@ func newGRPCClient(s *config.OTelSettings, agent string) (*grpcClient, error) {
 	if err != nil {
 		return nil, fmt.Errorf("endpoint %s: %w", s.Endpoint, err)
 	}
-	c := &grpcClient{endpoint: s.Endpoint, conn: conn, service: colpb.NewMetricsServiceClient(conn), headers: metadata.MD{}}
+	c := &grpcClient{endpoint: s.Endpoint, conn: conn, headers: metadata.MD{}}
+	c.options = append(c.options, grpc.ForceCodecV2(codec{encoding.GetCodecV2(protocodec.Name)}))
 	for _, k := range slices.Sorted(maps.Keys(s.Headers)) {
 		c.headers.Append(k, s.Headers[k])
 	}
@@ -84,12 +87,30 @@ func newGRPCClient(s *config.OTelSettings, agent string) (*grpcClient, error) {
 	return c, nil
 }
 
-func (c *grpcClient) export(ctx context.Context, m *colpb.ExportMetricsServiceRequest) error {
-	answer, err := c.service.Export(metadata.NewOutgoingContext(ctx, c.headers), m, c.options...)
+func (c *grpcClient) export(ctx context.Context, message []byte) error {
+	answer := new(colpb.ExportMetricsServiceResponse)
+	err := c.conn.Invoke(metadata.NewOutgoingContext(ctx, c.headers), exportMethod, encoded(message), answer, c.options...)
 	if err != nil {
 		return &pushError{endpoint: c.endpoint, verdict: verdictOfStatus(status.Convert(err)), err: err}
 	}
 	return partial(c.endpoint, answer)
+}
+
+// exportMethod is the one call of the service.
+const exportMethod = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
+
+// encoded is a message that needs no encoding any more.
+type encoded []byte
+
+// codec is gRPC's own for Protocol Buffers, but for messages that are encoded.
+type codec struct{ encoding.CodecV2 }
+
+// Marshal copies the bytes: gRPC may read them after a call that was given up.
+func (c codec) Marshal(v any) (mem.BufferSlice, error) {
+	if b, ok := v.(encoded); ok {
+		return mem.BufferSlice{mem.Copy(b, mem.DefaultBufferPool())}, nil
+	}
+	return c.CodecV2.Marshal(v)
 }
 
 // verdictOfStatus judges by the codes of the OTLP specification. A message

@@ -26,7 +26,6 @@ type httpClient struct {
 	endpoint string
 	header   http.Header
 	http     *http.Client
-	plain    []byte        // the message, used again
 	zip      *gzip.Writer  // nil without compression
 	packed   *bytes.Buffer // what zip has written
 }
@@ -62,8 +61,8 @@ func newHTTPClient(s *config.OTelSettings, agent string) (*httpClient, error) {
 	return c, nil
 }
 
-func (c *httpClient) export(ctx context.Context, m *colpb.ExportMetricsServiceRequest) error {
-	body, err := c.encode(m)
+func (c *httpClient) export(ctx context.Context, message []byte) error {
+	body, err := c.pack(message)
 	if err != nil {
 		return c.fail(refused, err)
 	}
@@ -97,18 +96,14 @@ func (c *httpClient) export(ctx context.Context, m *colpb.ExportMetricsServiceRe
 	return partial(c.endpoint, &got)
 }
 
-// encode returns the body, which is good until the next call.
-func (c *httpClient) encode(m *colpb.ExportMetricsServiceRequest) ([]byte, error) {
-	var err error
-	if c.plain, err = (proto.MarshalOptions{}).MarshalAppend(c.plain[:0], m); err != nil {
-		return nil, err
-	}
+// pack returns the body, which is good until the next call.
+func (c *httpClient) pack(message []byte) ([]byte, error) {
 	if c.zip == nil {
-		return c.plain, nil
+		return message, nil
 	}
 	c.packed.Reset()
 	c.zip.Reset(c.packed)
-	if _, err := c.zip.Write(c.plain); err != nil {
+	if _, err := c.zip.Write(message); err != nil {
 		return nil, err
 	}
 	if err := c.zip.Close(); err != nil {

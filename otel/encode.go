@@ -1,196 +1,219 @@
 package otel
 
 import (
+	"maps"
 	"math"
+	"slices"
 	"time"
 
-	colpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
-	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
-	metricspb "go.opentelemetry.io/proto/otlp/metrics/v1"
-	resourcepb "go.opentelemetry.io/proto/otlp/resource/v1"
-	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/pingtel/pingtel/icmpcore"
 	"github.com/pingtel/pingtel/internal/config"
 	"github.com/pingtel/pingtel/internal/monitor"
 )
 
-// encoder builds messages of a bounded size out of streams. Messages and all
-// that is in them are used again for the next one: a push of many targets would
-// else leave hundreds of megabytes behind. Attributes are built once for a
-// stream and shared by its points.
+// encoder writes streams as OTLP messages of a bounded size: an
+// ExportMetricsServiceRequest in the encoding of Protocol Buffers.
+//
+// It writes bytes, not the generated types: a message is mostly attributes,
+// which are encoded once for a stream here and copied to each of its points.
+// The generated types took twenty times as long, and read what is written here
+// in the tests and for --stdout.
 type encoder struct {
-	delta    bool // of counters and histograms
-	limit    int  // bytes of a message, before compression
-	resource *resourcepb.Resource
-	scope    *commonpb.InstrumentationScope
-	metrics  []metric // of targets, then of pingtel itself
-	overhead int      // bytes of a message without points, at most
+	delta      bool // of counters and histograms
+	limit      int  // bytes of a message, before compression
+	attributes protowire.Number
+	head       []byte // of a ResourceMetrics what stands before its metrics
+	scope      []byte // the same of its ScopeMetrics
+	fixed      int    // bytes of a message without points, at most
+	parts      []part // of targets, then of pingtel itself
 
 	now    uint64 // of the push, Unix ns
 	size   int    // bytes of the message so far, at most
 	points int
 
-	attributes pool[attribute]
-	lists      pool[attributeList]
-	numbers    pool[number]
-	explicits  pool[explicitPoint]
-	exponents  pool[exponentialPoint]
+	numbers, failed, histograms []byte // attributes of the stream under way, by kind of point
+	scratch, out                []byte
 }
 
-// metric is an instrument and its points in the message.
-type metric struct {
-	pb        *metricspb.Metric
-	numbers   *[]*metricspb.NumberDataPoint               // nil for a histogram
-	explicits *[]*metricspb.HistogramDataPoint            // nil for all else
-	exponents *[]*metricspb.ExponentialHistogramDataPoint // nil for all else
+// part is an instrument in the message.
+type part struct {
+	before []byte // of the Metric what stands before its data
+	field  protowire.Number
+	after  []byte // of the data what follows the points
+	points []byte
 }
 
-func newEncoder(resource *resourcepb.Resource, version, temporality, histogram string, limit int) *encoder {
-	e := &encoder{
-		delta: temporality != "cumulative", limit: limit, resource: resource,
-		scope: &commonpb.InstrumentationScope{Name: scopeName, Version: version},
+// lengths is how many bytes tag and length of a part take at most.
+const lengths = 2 * 6
+
+func newEncoder(resource map[string]string, version, temporality, histogram string, limit int) *encoder {
+	e := &encoder{delta: temporality != "cumulative", limit: limit, attributes: explicitAttributes}
+	if histogram == "exponential" {
+		e.attributes = exponentialAttributes
 	}
+	var r []byte
+	for _, k := range slices.Sorted(maps.Keys(resource)) {
+		r = appendTextAttribute(r, resourceAttributes, k, resource[k])
+	}
+	e.head = appendBytes(nil, resourceMetricsResource, r)
+	scope := appendString(appendString(nil, scopeNameField, scopeName), scopeVersionField, version)
+	e.scope = appendBytes(nil, scopeMetricsScope, scope)
+	e.fixed = len(e.head) + len(e.scope) + 2*lengths
 	for _, i := range targetInstruments {
-		t := metricspb.AggregationTemporality_AGGREGATION_TEMPORALITY_CUMULATIVE
-		if e.delta {
-			t = metricspb.AggregationTemporality_AGGREGATION_TEMPORALITY_DELTA
-		}
-		e.metrics = append(e.metrics, newMetric(i, t, histogram == "exponential"))
+		e.parts = append(e.parts, newPart(i, e.delta, histogram == "exponential"))
 	}
-	for _, i := range selfInstruments { // from the start on in any case: they have nobody who could forget them
-		e.metrics = append(e.metrics, newMetric(i, metricspb.AggregationTemporality_AGGREGATION_TEMPORALITY_CUMULATIVE, false))
+	for _, i := range selfInstruments { // from the start on in any case: nothing of them is ever forgotten
+		e.parts = append(e.parts, newPart(i, false, false))
 	}
-	e.begin(time.Time{})
-	whole := e.message()
-	for i := range e.metrics {
-		scope := whole.ResourceMetrics[0].ScopeMetrics[0]
-		scope.Metrics = append(scope.Metrics, e.metrics[i].pb)
+	for _, p := range e.parts {
+		e.fixed += len(p.before) + len(p.after) + 2*lengths
 	}
-	const lengths = 16 // of the parts, in a message of any size
-	e.overhead = proto.Size(whole) + lengths*(len(e.metrics)+3)
 	return e
 }
 
-func newMetric(i instrument, t metricspb.AggregationTemporality, exponential bool) metric {
-	m := metric{pb: &metricspb.Metric{Name: i.name, Unit: i.unit, Description: i.description}}
-	switch {
-	case i.kind == gauge:
-		data := &metricspb.Gauge{}
-		m.pb.Data, m.numbers = &metricspb.Metric_Gauge{Gauge: data}, &data.DataPoints
-	case i.kind != distribution:
-		data := &metricspb.Sum{AggregationTemporality: t, IsMonotonic: i.kind == counter}
-		m.pb.Data, m.numbers = &metricspb.Metric_Sum{Sum: data}, &data.DataPoints
-	case exponential:
-		data := &metricspb.ExponentialHistogram{AggregationTemporality: t}
-		m.pb.Data, m.exponents = &metricspb.Metric_ExponentialHistogram{ExponentialHistogram: data}, &data.DataPoints
-	default:
-		data := &metricspb.Histogram{AggregationTemporality: t}
-		m.pb.Data, m.explicits = &metricspb.Metric_Histogram{Histogram: data}, &data.DataPoints
+func newPart(i instrument, delta, exponential bool) part {
+	p := part{field: metricGauge}
+	p.before = appendString(p.before, metricName, i.name)
+	p.before = appendString(p.before, metricDescription, i.description)
+	p.before = appendString(p.before, metricUnit, i.unit)
+	if i.kind == gauge {
+		return p
 	}
-	return m
-}
-
-func (m *metric) empty() bool {
-	return (m.numbers == nil || len(*m.numbers) == 0) && (m.explicits == nil || len(*m.explicits) == 0) &&
-		(m.exponents == nil || len(*m.exponents) == 0)
+	temporality := uint64(temporalityCumulative)
+	if delta {
+		temporality = temporalityDelta
+	}
+	p.after = appendVarint(p.after, dataTemporality, temporality)
+	switch {
+	case i.kind == counter:
+		p.field, p.after = metricSum, appendVarint(p.after, sumMonotonic, 1)
+	case i.kind == updown:
+		p.field = metricSum
+	case exponential:
+		p.field = metricExponential
+	default:
+		p.field = metricHistogram
+	}
+	return p
 }
 
 // begin starts a new message of the push made at now.
 func (e *encoder) begin(now time.Time) {
-	e.now, e.size, e.points = uint64(now.UnixNano()), e.overhead, 0
-	for i := range e.metrics {
-		switch m := &e.metrics[i]; {
-		case m.numbers != nil:
-			*m.numbers = (*m.numbers)[:0]
-		case m.explicits != nil:
-			*m.explicits = (*m.explicits)[:0]
-		default:
-			*m.exponents = (*m.exponents)[:0]
-		}
+	e.now, e.size, e.points = uint64(now.UnixNano()), e.fixed, 0
+	for i := range e.parts {
+		e.parts[i].points = e.parts[i].points[:0]
 	}
-	e.attributes.reset()
-	e.lists.reset()
-	e.numbers.reset()
-	e.explicits.reset()
-	e.exponents.reset()
 }
 
 // message returns what has been added since begin. It is good until the next
-// begin.
-func (e *encoder) message() *colpb.ExportMetricsServiceRequest {
-	var metrics []*metricspb.Metric
-	for i := range e.metrics {
-		if !e.metrics[i].empty() {
-			metrics = append(metrics, e.metrics[i].pb)
+// call.
+func (e *encoder) message() []byte {
+	scope := len(e.scope)
+	for i := range e.parts {
+		if p := &e.parts[i]; len(p.points) > 0 {
+			scope += sizeLength(scopeMetricsMetrics, p.size())
 		}
 	}
-	return &colpb.ExportMetricsServiceRequest{ResourceMetrics: []*metricspb.ResourceMetrics{{
-		Resource:     e.resource,
-		ScopeMetrics: []*metricspb.ScopeMetrics{{Scope: e.scope, Metrics: metrics}},
-	}}}
+	b := appendLength(e.out[:0], requestResourceMetrics, len(e.head)+sizeLength(resourceMetricsScope, scope))
+	b = append(b, e.head...)
+	b = appendLength(b, resourceMetricsScope, scope)
+	b = append(b, e.scope...)
+	for i := range e.parts {
+		p := &e.parts[i]
+		if len(p.points) == 0 {
+			continue
+		}
+		b = appendLength(b, scopeMetricsMetrics, p.size())
+		b = append(b, p.before...)
+		b = appendLength(b, p.field, len(p.points)+len(p.after))
+		b = append(b, p.points...)
+		b = append(b, p.after...)
+	}
+	e.out = b
+	return b
 }
 
-// add adds a stream, unless the message would become too large by it. One
-// stream fits into an empty message in any case. The table of the stream is
-// locked.
+// size is how many bytes the Metric has.
+func (p *part) size() int { return len(p.before) + sizeLength(p.field, len(p.points)+len(p.after)) }
+
+// add adds a stream and reports whether it did: not where the message would
+// become too large by it. One stream fits into an empty message in any case.
+// The table of the stream is locked.
 func (e *encoder) add(t *config.Target, s *stream, current bool) bool {
-	list, bytes := e.describe(t, s)
-	most := e.bytesOf(s, bytes)
-	if e.points > 0 && e.size+most > e.limit {
-		return false
+	var before [targetMetrics]int
+	for i := range before {
+		before[i] = len(e.parts[i].points)
 	}
-	e.size += most
-	total := s.take(e.delta)
-	e.addTotals(s, total, list)
+	size, points := e.size, e.points
+	e.describe(t, s)
+	e.addTotals(uint64(s.start), s.take(e.delta))
 	if current {
-		e.addLatest(&s.latest, list)
+		e.addLatest(&s.latest)
 	}
-	return true
+	if points == 0 || e.size <= e.limit {
+		return true
+	}
+	for i, n := range before {
+		e.parts[i].points = e.parts[i].points[:n]
+	}
+	e.size, e.points = size, points
+	return false
 }
 
-func (e *encoder) addTotals(s *stream, t *totals, list []*commonpb.KeyValue) {
-	start := uint64(s.start)
-	e.addHistogram(t.rtts, start, list)
-	e.addCount(requestsMetric, t.requests, start, list)
-	e.addCount(repliesMetric, t.replies, start, list)
-	e.addCount(duplicatesMetric, t.duplicates, start, list)
-	e.addCount(reorderedMetric, t.reordered, start, list)
-	e.addCount(corruptMetric, t.corrupt, start, list)
+// describe encodes the attributes of a stream.
+func (e *encoder) describe(t *config.Target, s *stream) {
+	e.numbers = e.appendAttributes(e.numbers[:0], numberAttributes, t, s)
+	e.histograms = e.appendAttributes(e.histograms[:0], e.attributes, t, s)
+}
+
+func (e *encoder) appendAttributes(b []byte, field protowire.Number, t *config.Target, s *stream) []byte {
+	b = appendTextAttribute(b, field, hostKey, t.Host)
+	if s.addr.IsValid() {
+		b = appendTextAttribute(b, field, addressKey, s.text)
+	}
+	if family := networkType(t, s.addr); family != "" {
+		b = appendTextAttribute(b, field, typeKey, family)
+	}
+	if d := t.Options.DSCP; d > 0 {
+		b = appendIntAttribute(b, field, dscpKey, uint64(d))
+	}
+	for _, tag := range t.Tags {
+		b = appendTextAttribute(b, field, tag.Key, tag.Value)
+	}
+	return b
+}
+
+func (e *encoder) addTotals(start uint64, t *totals) {
+	e.addHistogram(start, t.rtts)
+	e.addInt(requestsMetric, start, e.now, t.requests, e.numbers)
+	e.addInt(repliesMetric, start, e.now, t.replies, e.numbers)
+	e.addInt(duplicatesMetric, start, e.now, t.duplicates, e.numbers)
+	e.addInt(reorderedMetric, start, e.now, t.reordered, e.numbers)
+	e.addInt(corruptMetric, start, e.now, t.corrupt, e.numbers)
 	for f, n := range t.failed {
 		if n > 0 {
-			with := e.lists.take()
-			with.list = append(append(with.list[:0], list...), e.attribute(errorKey, failureNames[f]))
-			e.addCount(errorsMetric, n, start, with.list)
+			e.failed = append(e.failed[:0], e.numbers...)
+			e.failed = appendTextAttribute(e.failed, numberAttributes, errorKey, failureNames[f])
+			e.addInt(errorsMetric, start, e.now, n, e.failed)
 		}
 	}
 }
 
-func (e *encoder) addLatest(l *latest, list []*commonpb.KeyValue) {
-	value := func(metric int, v float64) {
-		if !math.IsNaN(v) {
-			p := e.number(metric, 0, uint64(l.end), list)
-			p.double.AsDouble = v
-			p.pb.Value = &p.double
-		}
-	}
-	count := func(metric int, n int64) {
-		p := e.number(metric, 0, uint64(l.end), list)
-		p.int.AsInt = n
-		p.pb.Value = &p.int
-	}
-	value(lossMetric, l.loss)
-	value(jitterMetric, l.jitter)
-	value(ipdvMetric, l.ipdv)
+func (e *encoder) addLatest(l *latest) {
+	e.addDouble(lossMetric, l.end, l.loss)
+	e.addDouble(jitterMetric, l.end, l.jitter)
+	e.addDouble(ipdvMetric, l.end, l.ipdv)
 	if l.ttl > 0 {
-		count(ttlMetric, int64(l.ttl))
-		count(hopsMetric, int64(l.hops))
+		e.addInt(ttlMetric, 0, l.end, uint64(l.ttl), e.numbers)
+		e.addInt(hopsMetric, 0, l.end, uint64(l.hops), e.numbers)
 	}
-	up := int64(0)
+	up := uint64(0)
 	if l.up {
 		up = 1
 	}
-	count(upMetric, up)
+	e.addInt(upMetric, 0, l.end, up, e.numbers)
 }
 
 // addSelf adds the figures of pingtel itself, counted since start. failed is
@@ -203,85 +226,88 @@ func (e *encoder) addSelf(p icmpcore.Stats, m monitor.Stats, failed uint64, star
 		dropsMetric:   p.KernelDrops,
 		failedMetric:  failed,
 	} {
-		e.addCount(targetMetrics+i, n, uint64(start.UnixNano()), nil)
+		e.addInt(targetMetrics+i, uint64(start.UnixNano()), e.now, n, nil)
 	}
 }
 
-func (e *encoder) addCount(metric int, n, start uint64, list []*commonpb.KeyValue) {
-	p := e.number(metric, start, e.now, list)
-	p.int.AsInt = int64(n)
-	p.pb.Value = &p.int
+// Bytes of a NumberDataPoint without its attributes: start, time and value, each
+// with its tag. Gauges have no start.
+const (
+	numberBytes = 3 * 9
+	startBytes  = 9
+)
+
+// beginNumber begins a point. Its value, of nine bytes, and its attributes have
+// to follow. A start of 0 is none.
+func (e *encoder) beginNumber(metric int, start, at uint64, attributes []byte) []byte {
+	n := numberBytes + len(attributes)
+	if start == 0 {
+		n -= startBytes
+	}
+	b := appendLength(e.parts[metric].points, dataPoints, n)
+	if start != 0 {
+		b = appendFixed(b, pointStart, start)
+	}
+	return appendFixed(b, pointTime, at)
 }
 
-// number adds a point that has no value yet.
-func (e *encoder) number(metric int, start, at uint64, list []*commonpb.KeyValue) *number {
-	p := e.numbers.take()
-	p.pb.Attributes, p.pb.StartTimeUnixNano, p.pb.TimeUnixNano = list, start, at
-	points := e.metrics[metric].numbers
-	*points = append(*points, &p.pb)
+// end takes in the points of a metric, to which one has been added.
+func (e *encoder) end(metric int, points []byte) {
+	e.size += len(points) - len(e.parts[metric].points)
+	e.parts[metric].points = points
 	e.points++
-	return p
 }
 
-func (e *encoder) addHistogram(h histogram, start uint64, list []*commonpb.KeyValue) {
-	e.points++
+func (e *encoder) addInt(metric int, start, at, n uint64, attributes []byte) {
+	b := e.beginNumber(metric, start, at, attributes)
+	b = appendFixed(b, numberInt, n)
+	e.end(metric, append(b, attributes...))
+}
+
+// addDouble adds a point of the stream under way, unless v is NaN.
+func (e *encoder) addDouble(metric int, at uint64, v float64) {
+	if math.IsNaN(v) {
+		return
+	}
+	b := e.beginNumber(metric, 0, at, e.numbers)
+	b = appendDouble(b, numberDouble, v)
+	e.end(metric, append(b, e.numbers...))
+}
+
+func (e *encoder) addHistogram(start uint64, h histogram) {
+	p := appendFixed(e.scratch[:0], pointStart, start)
+	p = appendFixed(p, pointTime, e.now)
 	switch h := h.(type) {
 	case *explicit:
-		p := e.explicits.take()
-		p.sum = float64(h.sum) / 1e9
-		p.pb.Attributes, p.pb.StartTimeUnixNano, p.pb.TimeUnixNano = list, start, e.now
-		p.pb.Count, p.pb.Sum, p.pb.ExplicitBounds = h.count(), &p.sum, h.bounds.seconds
-		p.pb.BucketCounts = append(p.pb.BucketCounts[:0], h.counts...)
-		points := e.metrics[rttMetric].explicits
-		*points = append(*points, &p.pb)
+		p = appendFixed(p, histogramCount, h.count())
+		p = appendDouble(p, histogramSum, seconds(h.sum))
+		p = appendLength(p, explicitCounts, 8*len(h.counts))
+		for _, n := range h.counts {
+			p = protowire.AppendFixed64(p, n)
+		}
+		p = appendBytes(p, explicitBounds, h.bounds.encoded)
 	case *exponential:
-		p := e.exponents.take()
-		p.sum = float64(h.sum) / 1e9
-		p.pb.Attributes, p.pb.StartTimeUnixNano, p.pb.TimeUnixNano = list, start, e.now
-		p.pb.Count, p.pb.Sum, p.pb.Scale, p.pb.ZeroCount = h.n, &p.sum, h.scale, h.zero
-		p.positive.Offset, p.pb.Positive = h.offset, &p.positive
-		p.positive.BucketCounts = append(p.positive.BucketCounts[:0], h.counts...)
-		points := e.metrics[rttMetric].exponents
-		*points = append(*points, &p.pb)
-	}
-}
-
-// describe returns the attributes of a stream and their bytes in a point, at
-// most.
-func (e *encoder) describe(t *config.Target, s *stream) ([]*commonpb.KeyValue, int) {
-	l := e.lists.take()
-	l.list = l.list[:0]
-	bytes := 0
-	text := func(key, value string) {
-		if value != "" {
-			l.list = append(l.list, e.attribute(key, value))
-			bytes += len(key) + len(value) + attributeBytes
+		p = appendFixed(p, histogramCount, h.n)
+		p = appendDouble(p, histogramSum, seconds(h.sum))
+		p = appendVarint(p, exponentialScale, protowire.EncodeZigZag(int64(h.scale)))
+		p = appendFixed(p, exponentialZero, h.zero)
+		counts := 0
+		for _, n := range h.counts {
+			counts += protowire.SizeVarint(n)
+		}
+		offset := protowire.EncodeZigZag(int64(h.offset))
+		p = appendLength(p, exponentialPositive,
+			protowire.SizeTag(bucketsOffset)+protowire.SizeVarint(offset)+sizeLength(bucketsCounts, counts))
+		p = appendVarint(p, bucketsOffset, offset)
+		p = appendLength(p, bucketsCounts, counts)
+		for _, n := range h.counts {
+			p = protowire.AppendVarint(p, n)
 		}
 	}
-	text(hostKey, t.Host)
-	if s.addr.IsValid() {
-		text(addressKey, s.addr.String())
-	}
-	text(typeKey, networkType(t, s.addr))
-	if d := t.Options.DSCP; d > 0 {
-		a := e.attributes.take()
-		a.int.IntValue = int64(d)
-		a.value.Value = &a.int
-		a.pb.Key, a.pb.Value = dscpKey, &a.value
-		l.list = append(l.list, &a.pb)
-		bytes += len(dscpKey) + attributeBytes
-	}
-	for _, tag := range t.Tags {
-		text(tag.Key, tag.Value)
-	}
-	return l.list, bytes
+	p = append(p, e.histograms...)
+	e.scratch = p
+	e.end(rttMetric, appendBytes(e.parts[rttMetric].points, dataPoints, p))
 }
 
-// attribute returns an attribute with a text.
-func (e *encoder) attribute(key, value string) *commonpb.KeyValue {
-	a := e.attributes.take()
-	a.text.StringValue = value
-	a.value.Value = &a.text
-	a.pb.Key, a.pb.Value = key, &a.value
-	return &a.pb
-}
+// seconds converts nanoseconds.
+func seconds(ns uint64) float64 { return float64(ns) / 1e9 }

@@ -1,6 +1,7 @@
 package otel
 
 import (
+	"encoding/binary"
 	"math"
 	"slices"
 	"time"
@@ -23,17 +24,18 @@ type explicit struct {
 
 // bounds are the upper bounds, inclusive, of an explicit histogram's buckets.
 type bounds struct {
-	seconds []float64 // as they are exported
-	nanos   []int64   // the same, for comparisons
+	nanos   []int64 // for comparisons
+	encoded []byte  // for messages: little-endian doubles
 }
 
 // newBounds takes ascending bounds in seconds. A bound that is no whole number
 // of nanoseconds has the values below it, which are, and only those.
 func newBounds(seconds []float64) *bounds {
-	b := &bounds{seconds: seconds, nanos: make([]int64, len(seconds))}
+	b := &bounds{nanos: make([]int64, len(seconds))}
 	for i, s := range seconds {
 		const slack = 1e-3 // 5e-5 * 1e9 may come out a hair below 50000
 		b.nanos[i] = int64(math.Floor(s*1e9 + slack))
+		b.encoded = binary.LittleEndian.AppendUint64(b.encoded, math.Float64bits(s))
 	}
 	return b
 }
@@ -98,13 +100,25 @@ func (h *exponential) observe(rtt time.Duration) {
 	}
 	v := rtt.Seconds()
 	i := bucketOf(v, h.scale)
+	if at := i - h.offset; uint32(at) < uint32(len(h.counts)) {
+		h.counts[at]++
+		return
+	}
 	if excess := h.excess(i, i); excess > 0 {
 		h.coarsen(excess)
-		i = bucketOf(v, h.scale)
+		i >>= excess
 	}
 	h.reach(i, i)
 	h.counts[i-h.offset]++
 }
+
+// perLog holds, by scale, how many buckets a factor of e spans.
+var perLog = func() (f [maxScale + 1]float64) {
+	for scale := range f {
+		f[scale] = math.Log2E * float64(int64(1)<<scale)
+	}
+	return f
+}()
 
 // bucketOf returns the index of the bucket that holds v, which is positive.
 func bucketOf(v float64, scale int32) int32 {
@@ -115,7 +129,7 @@ func bucketOf(v float64, scale int32) int32 {
 	if scale <= 0 {
 		return int32(exponent-1) >> -scale
 	}
-	return int32(exponent)<<scale + int32(math.Ceil(math.Log2(fraction)*float64(int64(1)<<scale))) - 1
+	return int32(exponent)<<scale + int32(math.Ceil(math.Log(fraction)*perLog[scale])) - 1
 }
 
 // excess returns by how many steps the scale must fall for the buckets from low

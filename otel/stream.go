@@ -31,17 +31,21 @@ func (t *totals) record(r *icmpcore.PingResult) {
 	late := min(r.Late, silent)
 	t.failed[failedLate] += uint64(late)
 	t.failed[failedTimeout] += uint64(silent - late)
-	var resolve *icmpcore.ResolveError
-	switch {
-	case r.Sent > 0 || r.Err == nil:
-	case errors.As(r.Err, &resolve):
-		t.failed[failedResolve]++
-	default:
-		t.failed[failedSend]++
+	if r.Sent == 0 && r.Err != nil {
+		t.failed[reason(r.Err)]++
 	}
 	for _, rtt := range r.RTTs {
 		t.rtts.observe(rtt)
 	}
+}
+
+// reason tells why nothing could be sent.
+func reason(err error) failure {
+	var resolve *icmpcore.ResolveError
+	if errors.As(err, &resolve) {
+		return failedResolve
+	}
+	return failedSend
 }
 
 func (t *totals) merge(o *totals) {
@@ -65,7 +69,7 @@ func (t *totals) reset() {
 // latest are the figures of the latest series. What is not there is NaN, or
 // for ttl zero.
 type latest struct {
-	end                int64 // when the series ended, Unix ns
+	end                uint64 // when the series ended, Unix ns
 	loss, jitter, ipdv float64
 	ttl, hops          uint8
 	up                 bool
@@ -73,7 +77,7 @@ type latest struct {
 
 func latestOf(r *icmpcore.PingResult) latest {
 	l := latest{
-		end:  r.Start.Add(r.Duration).UnixNano(),
+		end:  uint64(r.Start.Add(r.Duration).UnixNano()),
 		loss: math.NaN(), jitter: math.NaN(), ipdv: math.NaN(),
 		up: r.Received > 0,
 	}
@@ -94,6 +98,7 @@ func latestOf(r *icmpcore.PingResult) latest {
 // without one: what has the same attributes.
 type stream struct {
 	addr   netip.Addr
+	text   string  // of addr
 	start  int64   // when counting began, Unix ns; with delta, from when on nothing has been delivered
 	total  totals  // with delta, what no push has taken yet
 	taken  *totals // with delta, what pushes have taken and none has delivered; else nil
@@ -104,7 +109,7 @@ type stream struct {
 }
 
 func newStream(addr netip.Addr, start time.Time, rtts histogram) *stream {
-	return &stream{addr: addr, start: start.UnixNano(), total: totals{rtts: rtts}}
+	return &stream{addr: addr, text: addr.String(), start: start.UnixNano(), total: totals{rtts: rtts}}
 }
 
 func (s *stream) record(r *icmpcore.PingResult) {

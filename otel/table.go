@@ -50,8 +50,7 @@ type ref struct {
 // record counts what came of one series. One that was ended before its first
 // request has nothing to count.
 func (t *table) record(target *monitor.Target, r *icmpcore.PingResult) {
-	ended := errors.Is(r.Err, context.Canceled) || errors.Is(r.Err, net.ErrClosed)
-	if ended && r.Sent == 0 {
+	if r.Sent == 0 && r.Err != nil && (errors.Is(r.Err, context.Canceled) || errors.Is(r.Err, net.ErrClosed)) {
 		return
 	}
 	t.mu.Lock()
