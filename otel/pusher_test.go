@@ -1,0 +1,473 @@
+package otel
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	colpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	_ "google.golang.org/grpc/encoding/gzip"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/pingtel/pingtel/icmpcore"
+	"github.com/pingtel/pingtel/internal/config"
+	"github.com/pingtel/pingtel/internal/monitor"
+)
+
+// receiver takes what a pusher sends, over gRPC or HTTP, and answers as it is
+// told.
+type receiver struct {
+	colpb.UnimplementedMetricsServiceServer
+
+	mu      sync.Mutex
+	answer  func(points int) (*colpb.ExportMetricsServiceResponse, error)
+	got     []*colpb.ExportMetricsServiceRequest // accepted
+	asked   int
+	headers []string // the values of x-token
+}
+
+func (r *receiver) Export(ctx context.Context, m *colpb.ExportMetricsServiceRequest) (*colpb.ExportMetricsServiceResponse, error) {
+	md, _ := metadata.FromIncomingContext(ctx)
+	return r.take(m, strings.Join(md.Get("x-token"), ","))
+}
+
+func (r *receiver) take(m *colpb.ExportMetricsServiceRequest, token string) (*colpb.ExportMetricsServiceResponse, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.asked++
+	r.headers = append(r.headers, token)
+	response, err := &colpb.ExportMetricsServiceResponse{}, error(nil)
+	if r.answer != nil {
+		response, err = r.answer(len(requestLines(m)))
+	}
+	if err == nil {
+		r.got = append(r.got, m)
+	}
+	return response, err
+}
+
+func requestLines(m *colpb.ExportMetricsServiceRequest) []string {
+	var lines []string
+	for _, metric := range m.ResourceMetrics[0].ScopeMetrics[0].Metrics {
+		lines = append(lines, metricLines(metric)...)
+	}
+	return lines
+}
+
+// ServeHTTP answers as the OTLP specification has it for HTTP.
+func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	body := io.Reader(req.Body)
+	if req.Header.Get("Content-Encoding") == "gzip" {
+		zip, err := gzip.NewReader(req.Body)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		body = zip
+	}
+	b, err := io.ReadAll(body)
+	m := new(colpb.ExportMetricsServiceRequest)
+	if err != nil || proto.Unmarshal(b, m) != nil || req.URL.Path != "/v1/metrics" || req.Header.Get("Content-Type") != contentType {
+		http.Error(w, "no OTLP", http.StatusBadRequest)
+		return
+	}
+	response, err := r.take(m, req.Header.Get("x-token"))
+	code, out := http.StatusOK, proto.Message(response)
+	if err != nil {
+		s := status.Convert(err)
+		code, out = map[codes.Code]int{
+			codes.Unavailable: 503, codes.ResourceExhausted: 413, codes.InvalidArgument: 400, codes.PermissionDenied: 403,
+		}[s.Code()], s.Proto()
+	}
+	b, err = proto.Marshal(out)
+	if err != nil {
+		http.Error(w, err.Error(), 500)
+		return
+	}
+	w.Header().Set("Content-Type", contentType)
+	w.WriteHeader(code)
+	w.Write(b) // a failure shows at the client
+}
+
+// listen starts the receiver for a protocol and returns its endpoint.
+func (r *receiver) listen(t *testing.T, protocol string) string {
+	t.Helper()
+	if protocol == "http/protobuf" {
+		s := httptest.NewServer(r)
+		t.Cleanup(s.Close)
+		return s.URL
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := grpc.NewServer()
+	colpb.RegisterMetricsServiceServer(s, r)
+	go s.Serve(l) // ended by Stop
+	t.Cleanup(s.Stop)
+	return l.Addr().String()
+}
+
+// lines returns what has been accepted, pingtel's own figures left out.
+func (r *receiver) lines() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var lines []string
+	for _, m := range r.got {
+		for _, line := range requestLines(m) {
+			if strings.Contains(line, hostKey) {
+				lines = append(lines, line)
+			}
+		}
+	}
+	r.got = nil
+	return lines
+}
+
+// logged is a log that a test reads.
+type logged struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logged) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(b)
+}
+
+// take returns the lines since the last call, without time and level.
+func (l *logged) take() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer l.b.Reset()
+	return slices.Collect(strings.Lines(l.b.String()))
+}
+
+// newTestPusher returns a pusher to endpoint, and its log.
+func newTestPusher(t *testing.T, table config.OTel, endpoint, protocol string) (*Pusher, *logged) {
+	t.Helper()
+	table.Endpoint, table.Protocol = &endpoint, &protocol
+	s, err := table.Settings(10*time.Second, func(string) (string, bool) { return "", false })
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := new(logged)
+	p, err := New(Config{
+		Settings: s, Version: "v1", Log: slog.New(slog.NewTextHandler(log, nil)),
+		Self: func() (icmpcore.Stats, monitor.Stats) { return icmpcore.Stats{Foreign: 5}, monitor.Stats{Targets: 2} },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.client.close() }) // fails where the test has called Close
+	return p, log
+}
+
+// count returns the value of a counter of host in lines, -1 where it is not
+// there, and fails where it is there twice.
+func count(t *testing.T, lines []string, metric, host string) string {
+	t.Helper()
+	found := ""
+	for _, line := range lines {
+		if strings.HasPrefix(line, metric+"{") && strings.Contains(line, hostKey+`="`+host+`"`) {
+			if found != "" {
+				t.Errorf("%s of %s is there twice", metric, host)
+			}
+			_, value, _ := strings.Cut(line, "} ")
+			found = strings.Fields(value)[0]
+		}
+	}
+	return found
+}
+
+var protocols = []string{"grpc", "http/protobuf"}
+
+func TestPush(t *testing.T) {
+	for _, protocol := range protocols {
+		for _, compression := range []string{"gzip", "none"} {
+			t.Run(protocol+" "+compression, func(t *testing.T) {
+				r := new(receiver)
+				p, log := newTestPusher(t, config.OTel{Compression: &compression, Headers: map[string]string{"x-token": "secret"}}, r.listen(t, protocol), protocol)
+				a, b := newTarget("a"), newTarget("b")
+				p.Record(a, reply(addrA))
+				p.Record(b, reply(addrB))
+				p.Record(b, reply(addrB))
+				p.push(t.Context())
+				lines := r.lines()
+				if got := count(t, lines, "ping.replies", "a") + count(t, lines, "ping.replies", "b") + count(t, lines, "ping.rtt", "b"); got != "122" {
+					t.Errorf("replies and RTTs %s, want 1, 2, 2", got)
+				}
+				p.push(t.Context()) // cumulative: the same again
+				if got := count(t, r.lines(), "ping.replies", "b"); got != "2" {
+					t.Errorf("replies %s in the second push, want 2", got)
+				}
+				if l := log.take(); len(l) > 0 {
+					t.Errorf("log: %q", l)
+				}
+				if slices.ContainsFunc(r.headers, func(s string) bool { return s != "secret" }) {
+					t.Errorf("headers %q", r.headers)
+				}
+			})
+		}
+	}
+}
+
+// TestOutage: one line when pushes begin to fail and one when they succeed
+// again; a push is given up at the first sign; and nothing is lost or counted
+// twice, whatever the temporality.
+func TestOutage(t *testing.T) {
+	for _, protocol := range protocols {
+		for _, temporality := range []string{"cumulative", "delta", "lowmemory"} {
+			for _, code := range []codes.Code{codes.Unavailable, codes.PermissionDenied} {
+				t.Run(strings.Join([]string{protocol, temporality, code.String()}, " "), func(t *testing.T) {
+					r := new(receiver)
+					p, log := newTestPusher(t, config.OTel{Temporality: &temporality}, r.listen(t, protocol), protocol)
+					a := newTarget("a")
+					p.Record(a, reply(addrA))
+					p.push(t.Context())
+					r.answer = func(int) (*colpb.ExportMetricsServiceResponse, error) { return nil, status.Error(code, "closed") }
+					r.lines()
+					for range 3 {
+						p.Record(a, reply(addrA))
+						asked := r.asked
+						p.push(t.Context())
+						if r.asked != asked+1 {
+							t.Errorf("asked %d times in an outage, want once", r.asked-asked)
+						}
+					}
+					if l := log.take(); len(l) != 1 || !strings.Contains(l[0], "level=WARN") || !strings.Contains(l[0], "closed") || !strings.Contains(l[0], p.settings.Endpoint) {
+						t.Errorf("when it begins: %q", l)
+					}
+					r.answer = nil
+					p.push(t.Context())
+					want := map[string]string{"cumulative": "4", "delta": "3", "lowmemory": "3"}[temporality]
+					lines := r.lines()
+					if got := count(t, lines, "ping.replies", "a"); got != want || count(t, lines, "ping.rtt", "a") != want {
+						t.Errorf("replies %s after the outage, want %s", got, want)
+					}
+					if l := log.take(); len(l) != 1 || !strings.Contains(l[0], "level=INFO") || !strings.Contains(l[0], "failed_pushes=3") || strings.Contains(l[0], "lost") {
+						t.Errorf("when it ends: %q", l)
+					}
+					p.push(t.Context())
+					if got, want := count(t, r.lines(), "ping.replies", "a"), map[bool]string{true: "4", false: "0"}[temporality == "cumulative"]; got != want {
+						t.Errorf("replies %s in the next push, want %s", got, want)
+					}
+				})
+			}
+		}
+	}
+}
+
+// TestTooLarge: a collector with a small limit gets smaller messages, in the
+// same push.
+func TestTooLarge(t *testing.T) {
+	for _, protocol := range protocols {
+		t.Run(protocol, func(t *testing.T) {
+			const most = 3000 // points
+			r := &receiver{answer: func(points int) (*colpb.ExportMetricsServiceResponse, error) {
+				if points > most {
+					return nil, status.Errorf(codes.ResourceExhausted, "received message larger than max")
+				}
+				return &colpb.ExportMetricsServiceResponse{}, nil
+			}}
+			p, log := newTestPusher(t, config.OTel{}, r.listen(t, protocol), protocol)
+			targets := manyTargets(1000)
+			for _, target := range targets {
+				p.Record(target, reply(addrA))
+			}
+			p.push(t.Context())
+			lines := r.lines()
+			for _, target := range targets {
+				if got := count(t, lines, "ping.replies", target.Host); got != "1" {
+					t.Fatalf("replies of %s: %q, want 1", target.Host, got)
+				}
+			}
+			for _, l := range log.take() {
+				if !strings.Contains(l, "smaller") {
+					t.Errorf("log: %s", l)
+				}
+			}
+			asked := r.asked
+			p.push(t.Context())
+			if len(r.got) != r.asked-asked {
+				t.Errorf("the size was not learned: %d of %d messages taken", len(r.got), r.asked-asked)
+			}
+		})
+	}
+}
+
+// TestPatience: a collector that has no room for now gets no smaller messages.
+func TestPatience(t *testing.T) {
+	full, err := status.New(codes.ResourceExhausted, "try later").WithDetails(&errdetails.RetryInfo{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := verdictOfStatus(full); got != outage {
+		t.Errorf("verdict %v, want outage", got)
+	}
+	for code, want := range map[int]verdict{413: tooLarge, 400: refused, 401: outage, 404: outage, 429: outage, 503: outage, 308: outage} {
+		if got := verdictOfHTTP(code); got != want {
+			t.Errorf("HTTP %d: verdict %v, want %v", code, got, want)
+		}
+	}
+}
+
+// TestRefused: a message that is refused keeps no other from being sent.
+func TestRefused(t *testing.T) {
+	for _, protocol := range protocols {
+		t.Run(protocol, func(t *testing.T) {
+			calls := 0
+			r := new(receiver)
+			r.answer = func(int) (*colpb.ExportMetricsServiceResponse, error) {
+				if calls++; calls == 2 { // the first holds pingtel's own figures
+					return nil, status.Error(codes.InvalidArgument, "not that")
+				}
+				return &colpb.ExportMetricsServiceResponse{}, nil
+			}
+			p, log := newTestPusher(t, config.OTel{}, r.listen(t, protocol), protocol)
+			p.encoder.limit = leastLimit
+			for _, target := range manyTargets(100) {
+				p.Record(target, reply(addrA))
+			}
+			p.push(t.Context())
+			if l := log.take(); len(l) != 1 || !strings.Contains(l[0], "not that") || len(r.got) < 3 {
+				t.Errorf("log %q, %d messages taken", l, len(r.got))
+			}
+			p.push(t.Context())
+			if l := log.take(); len(l) != 1 || !strings.Contains(l[0], "succeed again") {
+				t.Errorf("log %q", l)
+			}
+		})
+	}
+}
+
+// TestPartial: rejected points are told, and not sent again with delta.
+func TestPartial(t *testing.T) {
+	for _, protocol := range protocols {
+		t.Run(protocol, func(t *testing.T) {
+			temporality := "delta"
+			r := &receiver{answer: func(int) (*colpb.ExportMetricsServiceResponse, error) {
+				return &colpb.ExportMetricsServiceResponse{PartialSuccess: &colpb.ExportMetricsPartialSuccess{RejectedDataPoints: 7, ErrorMessage: "out of order"}}, nil
+			}}
+			p, log := newTestPusher(t, config.OTel{Temporality: &temporality}, r.listen(t, protocol), protocol)
+			a := newTarget("a")
+			p.Record(a, reply(addrA))
+			p.push(t.Context())
+			if l := log.take(); len(l) != 1 || !strings.Contains(l[0], "has rejected 7 points: out of order") {
+				t.Errorf("log %q", l)
+			}
+			r.answer = nil
+			r.lines()
+			p.push(t.Context())
+			if got := count(t, r.lines(), "ping.replies", "a"); got != "0" {
+				t.Errorf("replies %s, want 0: the collector has had them", got)
+			}
+			if l := log.take(); len(l) != 1 || !strings.Contains(l[0], "points_rejected=14") { // 7 of each of two messages
+				t.Errorf("log %q", l)
+			}
+		})
+	}
+}
+
+// TestClose pushes what has been recorded last, and says what is lost where
+// that fails.
+func TestClose(t *testing.T) {
+	r := new(receiver)
+	p, log := newTestPusher(t, config.OTel{}, r.listen(t, "grpc"), "grpc")
+	p.Record(newTarget("a"), reply(addrA))
+	if err := p.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if got := count(t, r.lines(), "ping.replies", "a"); got != "1" || len(log.take()) > 0 {
+		t.Errorf("replies %s, log %q", got, log.take())
+	}
+
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	endpoint := l.Addr().String()
+	if err := l.Close(); err != nil { // nobody listens there any more
+		t.Fatal(err)
+	}
+	p, log = newTestPusher(t, config.OTel{}, endpoint, "grpc")
+	p.Record(newTarget("a"), reply(addrA))
+	if err := p.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if got := log.take(); len(got) != 2 || !strings.Contains(got[0], "a push has failed") || !strings.Contains(got[1], "what it carried is lost") {
+		t.Errorf("log %q", got)
+	}
+}
+
+// TestReload takes over the interval and says what takes a restart.
+func TestReload(t *testing.T) {
+	p, log := newTestPusher(t, config.OTel{}, "localhost:4317", "grpc")
+	next := *p.settings
+	next.Interval = time.Minute
+	p.Reload(&next)
+	if l := log.take(); len(l) > 0 || p.interval.Load() != int64(time.Minute) {
+		t.Errorf("log %q, interval %v", l, p.interval.Load())
+	}
+	next.Endpoint, next.CAFile, next.Headers = "localhost:1", "x", map[string]string{"a": "b"}
+	p.Reload(&next)
+	if l := log.take(); len(l) != 1 || !strings.Contains(l[0], "restart pingtel to change otel.ca_file, otel.endpoint, otel.headers") {
+		t.Errorf("log %q", l)
+	}
+}
+
+// TestRecordDuringPush holds recording and pushing apart under the race
+// detector, and every RTT in exactly one delta.
+func TestRecordDuringPush(t *testing.T) {
+	temporality := "delta"
+	r := new(receiver)
+	p, _ := newTestPusher(t, config.OTel{Temporality: &temporality}, r.listen(t, "grpc"), "grpc")
+	targets := manyTargets(50)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range 200 {
+			for _, target := range targets {
+				p.Record(target, reply(addrA))
+			}
+		}
+	}()
+	total := 0
+	for ended := false; !ended; {
+		select {
+		case <-done:
+			ended = true
+		default:
+		}
+		p.push(t.Context())
+		r.mu.Lock()
+		for _, m := range r.got {
+			for _, metric := range m.ResourceMetrics[0].ScopeMetrics[0].Metrics {
+				for _, point := range metric.GetHistogram().GetDataPoints() {
+					total += int(point.Count)
+				}
+			}
+		}
+		r.got = nil
+		r.mu.Unlock()
+	}
+	if total != 200*len(targets) {
+		t.Errorf("%d RTTs arrived, want %d", total, 200*len(targets))
+	}
+}
