@@ -54,7 +54,7 @@ func TestExponentialHolds(t *testing.T) {
 			h.observe(rtt)
 		}
 		want := make(map[int32]uint64)
-		for _, rtt := range rtts[:len(rtts)] {
+		for _, rtt := range rtts {
 			if rtt > 0 {
 				want[slowBucket(rtt.Seconds(), h.scale)]++
 			}

@@ -159,6 +159,3 @@ func (t *table) sweep(now time.Time, patience time.Duration) uint64 {
 	}
 	return t.lost
 }
-
-// current reports whether s has the latest series of its target.
-func (e *entry) current(s *stream) bool { return e.streams[0] == s }
