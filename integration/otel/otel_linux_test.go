@@ -1,0 +1,446 @@
+package otel
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/pingtel/pingtel/integration/netsim"
+	"github.com/pingtel/pingtel/integration/peer"
+)
+
+func TestMain(m *testing.M) { os.Exit(peer.Main(m)) }
+
+// The hosts of the simulated network, and one that no resolver knows.
+const (
+	answers     = "198.18.1.1"
+	losesSome   = "198.18.1.2" // each fifth
+	losesAll    = "198.18.1.3"
+	unreachable = "198.18.1.4"
+	answers6    = "2001:db8::11"
+	unknown     = "nosuch.invalid"
+
+	delay = 5 * time.Millisecond
+)
+
+func network() []netsim.Rule {
+	rule := func(host string, answer netsim.Answer) netsim.Rule {
+		a := netip.MustParseAddr(host)
+		return netsim.Rule{Prefix: netip.PrefixFrom(a, a.BitLen()), Delay: delay, TTL: 60, Answer: answer}
+	}
+	return []netsim.Rule{
+		rule(answers, nil),
+		rule(losesSome, netsim.Every(5, netsim.Lost)),
+		rule(losesAll, netsim.Lost),
+		rule(unreachable, netsim.Fail(netip.MustParseAddr("198.18.0.254"), netsim.Error{Kind: netsim.DestinationUnreachable, Code: 1})),
+		rule(answers6, nil),
+	}
+}
+
+// write writes a file into a folder of the test's own.
+func write(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// pingtelFile writes a file for pingtel: series of five echoes, one a second.
+func pingtelFile(t *testing.T, otel string, hosts ...string) string {
+	t.Helper()
+	return write(t, "pingtel.toml", fmt.Sprintf(`[agent]
+interval = "1s"
+[defaults]
+count = 5
+ping_interval = "20ms"
+timeout = "200ms"
+[[targets]]
+hosts = ["%s"]
+dscp = "EF"
+tags = { site = "lab", "rack no" = "a,b=\"c\" ü" }
+[otel]
+%s
+`, strings.Join(hosts, `", "`), otel))
+}
+
+// tagText is what the tags of pingtelFile are in a collected key; the rest of
+// the attributes stands before and behind.
+const tagText = `ping.dscp=46,rack no=a,b="c" ü,server.address=%s,site=lab}`
+
+// collector is a running collector and the file that it writes to.
+type collector struct {
+	*peer.Process
+	file string
+}
+
+// startCollector starts a collector with one of the files of this folder,
+// edited to write to file and what else edits say.
+func startCollector(t *testing.T, conf, file string, edits ...string) *collector {
+	t.Helper()
+	text, err := os.ReadFile(conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	edits = append(edits, "/var/lib/otelcol/metrics.json", file)
+	path := write(t, "collector.yaml", strings.NewReplacer(edits...).Replace(string(text)))
+	c := &collector{peer.Start(t, exec.Command(peer.Collector(t), "--config", path)), file}
+	peer.Await(t, "the collector listens", func() bool { return listens("localhost:4317") && listens("localhost:4318") }, c.Process)
+	return c
+}
+
+func listens(address string) bool {
+	conn, err := net.DialTimeout("tcp", address, time.Second)
+	if err != nil {
+		return false
+	}
+	conn.Close() // it has served
+	return true
+}
+
+// stopPingtel ends pingtel, which must push a last time, within five seconds.
+func stopPingtel(t *testing.T, p *peer.Process) {
+	t.Helper()
+	if took, status := p.Stop(); status != 0 || took > 5*time.Second {
+		t.Errorf("pingtel ended after %v with status %d, want 0 within 5s", took, status)
+	}
+}
+
+// run measures the whole network over some rounds, and compares what the
+// collector has got with what the network has seen.
+func run(t *testing.T, n *netsim.Net, conf, otel string, edits ...string) {
+	t.Helper()
+	c := startCollector(t, conf, filepath.Join(t.TempDir(), "metrics.json"), edits...)
+	hosts := []string{answers, losesSome, losesAll, unreachable, answers6, unknown}
+	p := peer.Start(t, exec.Command(peer.Pingtel(), "otel", "--config", pingtelFile(t, otel, hosts...)))
+	peer.Await(t, "four rounds are in the file", func() bool {
+		got, _ := readCollected(t, c.file)
+		return got.sum("ping.requests", losesAll) >= 20
+	}, p, c.Process)
+	stopPingtel(t, p)
+	if s := p.Text(); strings.Contains(s, "level=ERROR") || strings.Contains(s, "push") {
+		t.Errorf("pingtel said:\n%s", s)
+	}
+	c.Stop() // and with it the file is whole
+	compare(t, n, c.file)
+}
+
+// compare holds the collector's file against what the network has seen.
+func compare(t *testing.T, n *netsim.Net, file string) {
+	t.Helper()
+	got, resource := readCollected(t, file)
+	arrived := map[string]float64{}
+	for _, r := range n.Arrived() {
+		arrived[r.Dst.String()]++
+	}
+	const cumulative = 2
+	want := func(metric, host, family, extra string, value float64, unit string) *series {
+		t.Helper()
+		address := ",network.peer.address=" + host
+		if host == unknown {
+			address = ""
+		}
+		key := metric + "{" + strings.TrimPrefix(extra+address+",network.type="+family+","+fmt.Sprintf(tagText, host), ",")
+		if host == unknown {
+			key = metric + "{" + strings.TrimPrefix(extra+","+fmt.Sprintf(tagText, host), ",")
+		}
+		s := got[key]
+		if s == nil {
+			t.Errorf("no %s", key)
+			return &series{}
+		}
+		if s.value != value || s.unit != unit {
+			t.Errorf("%s is %v %s, want %v %s", key, s.value, s.unit, value, unit)
+		}
+		return s
+	}
+	absent := func(metric, host string) {
+		t.Helper()
+		for key := range got {
+			if strings.HasPrefix(key, metric+"{") && strings.Contains(key, host) {
+				t.Errorf("%s is there", key)
+			}
+		}
+	}
+	for host, family := range map[string]string{answers: "ipv4", losesSome: "ipv4", losesAll: "ipv4", unreachable: "ipv4", answers6: "ipv6"} {
+		sent := arrived[host]
+		if sent < 20 || int(sent)%5 != 0 {
+			t.Errorf("%v requests have arrived at %s", sent, host)
+		}
+		replies := map[string]float64{answers: sent, answers6: sent, losesSome: sent - float64(int(sent)/5)}[host]
+		s := want("ping.requests", host, family, "", sent, "{request}")
+		if s.temporality != cumulative || !s.monotonic || s.points < 3 || s.start >= s.time {
+			t.Errorf("ping.requests of %s: %+v", host, s)
+		}
+		want("ping.replies", host, family, "", replies, "{reply}")
+		for _, metric := range []string{"ping.duplicates", "ping.reordered", "ping.corrupt"} {
+			want(metric, host, family, "", 0, "{reply}")
+		}
+		h := want("ping.rtt", host, family, "", replies, "s")
+		if replies > 0 {
+			// delay, and what a busy machine adds; a sum below it would be a false RTT
+			if mean := h.sum / replies; mean < delay.Seconds() || mean > 10*delay.Seconds() {
+				t.Errorf("mean RTT of %s is %v s, the network's delay %v", host, mean, delay)
+			}
+			want("ping.ttl", host, family, "", 60, "{hop}")
+			want("ping.hops", host, family, "", 5, "{hop}")
+			want("ping.up", host, family, "", 1, "{target}")
+			want("ping.loss", host, family, "", (sent-replies)/sent, "1")
+		} else {
+			want("ping.up", host, family, "", 0, "{target}")
+			want("ping.loss", host, family, "", 1, "1")
+			for _, metric := range []string{"ping.ttl", "ping.hops", "ping.jitter", "ping.ipdv"} {
+				absent(metric, host)
+			}
+		}
+		failure := map[string]string{losesSome: "timeout", losesAll: "timeout", unreachable: "destination_unreachable"}[host]
+		if failure == "" {
+			absent("ping.errors", host)
+		} else {
+			want("ping.errors", host, family, "error.type="+failure, sent-replies, "{error}")
+		}
+	}
+	if rounds := got.sum("ping.errors", "error.type=resolve"); rounds < 3 || rounds != got.sum("ping.errors", unknown) {
+		t.Errorf("%v errors of the name that does not resolve", rounds)
+	}
+	want("ping.up", unknown, "", "", 0, "{target}")
+	absent("ping.loss", unknown)
+	if s := got["ping.target.count{}"]; s == nil || s.value != 6 || s.monotonic || s.unit != "{target}" {
+		t.Errorf("ping.target.count: %+v", s)
+	}
+	for _, key := range []string{"ping.rounds.skipped{}", "ping.foreign{}", "ping.kernel.drops{}", "ping.export.failed{}"} {
+		if s := got[key]; s == nil || s.value != 0 || !s.monotonic {
+			t.Errorf("%s: %+v", key, s)
+		}
+	}
+	if resource["service.name"] != "pingtel" || resource["service.instance.id"] == "" || resource["service.version"] == "" || resource["host.name"] == "" {
+		t.Errorf("resource %v", resource)
+	}
+}
+
+// TestCollector measures the same network over each way to the collector.
+func TestCollector(t *testing.T) {
+	peer.Collector(t) // where there is a network to build it from
+	for _, protocol := range []string{"grpc", "http/protobuf"} {
+		for _, compression := range []string{"gzip", "none"} {
+			t.Run(protocol+" "+compression, func(t *testing.T) {
+				netsim.Run(t, network(), func(t *testing.T, n *netsim.Net) {
+					run(t, n, "collector.yaml", fmt.Sprintf("protocol = %q\ncompression = %q", protocol, compression))
+				})
+			})
+		}
+		t.Run(protocol+" mutual TLS", func(t *testing.T) {
+			netsim.Run(t, network(), func(t *testing.T, n *netsim.Net) {
+				pki := newPKI(t)
+				endpoint := map[string]string{"grpc": "localhost:4317", "http/protobuf": "https://localhost:4318"}[protocol]
+				run(t, n, "collector-tls.yaml", fmt.Sprintf("protocol = %q\nendpoint = %q\nca_file = %q\ncert_file = %q\nkey_file = %q",
+					protocol, endpoint, pki.file("ca.pem"), pki.file("client.pem"), pki.file("client-key.pem")),
+					"/etc/otelcol/server.pem", pki.file("server.pem"), "/etc/otelcol/server-key.pem", pki.file("server-key.pem"),
+					"/etc/otelcol/client-ca.pem", pki.file("ca.pem"))
+			})
+		})
+	}
+}
+
+// TestCollectorKilled kills the collector for half a minute: the measuring goes
+// on, and the sums are complete when it is back.
+func TestCollectorKilled(t *testing.T) {
+	peer.Collector(t)
+	netsim.Run(t, network(), func(t *testing.T, n *netsim.Net) {
+		const outage = 30 * time.Second
+		file := filepath.Join(t.TempDir(), "metrics.json")
+		c := startCollector(t, "collector.yaml", file)
+		hosts := []string{answers, losesSome, losesAll, unreachable, answers6, unknown}
+		p := peer.Start(t, exec.Command(peer.Pingtel(), "otel", "--config", pingtelFile(t, "interval = \"1s\"", hosts...)))
+		requests := func() float64 {
+			got, _ := readCollected(t, file)
+			return got.sum("ping.requests", losesAll)
+		}
+		peer.Await(t, "two rounds are in the file", func() bool { return requests() >= 10 }, p, c.Process)
+		c.Kill()
+		before := len(n.Arrived())
+		time.Sleep(outage) // not to synchronise: it is what happens
+		if during := len(n.Arrived()) - before; during < int(outage.Seconds())*5*5*9/10 {
+			t.Errorf("%d requests while the collector was away: the measuring suffered", during)
+		}
+		c = startCollector(t, "collector.yaml", file)
+		back := requests()
+		peer.Await(t, "pushes go on", func() bool { return requests() > back }, p, c.Process)
+		stopPingtel(t, p)
+		c.Stop()
+		compareOutage(t, n, file)
+		said := p.Text()
+		if strings.Count(said, "level=WARN msg=\"a push has failed") != 1 || strings.Count(said, "pushes succeed again") != 1 {
+			t.Errorf("pingtel said:\n%s", said)
+		}
+	})
+}
+
+// compareOutage is compare without what an outage changes: pushes have failed.
+func compareOutage(t *testing.T, n *netsim.Net, file string) {
+	t.Helper()
+	got, _ := readCollected(t, file)
+	for _, host := range []string{answers, losesSome, losesAll, unreachable, answers6} {
+		sent, address := 0., "network.peer.address="+host+","
+		for _, r := range n.Arrived() {
+			if r.Dst.String() == host {
+				sent++
+			}
+		}
+		if requests := got.sum("ping.requests", address); requests != sent {
+			t.Errorf("%s: %v requests, want %v", host, requests, sent)
+		}
+		replies := got.sum("ping.replies", address)
+		if rtts, all := got.sum("ping.rtt", address), replies+got.sum("ping.errors", address); rtts != replies || all != sent {
+			t.Errorf("%s: %v RTTs, %v replies, with errors %v of %v", host, rtts, replies, all, sent)
+		}
+	}
+	if got["ping.export.failed{}"].value < 5 {
+		t.Errorf("%v failed pushes counted", got["ping.export.failed{}"].value)
+	}
+}
+
+// TestReload removes and adds targets while pingtel runs: the counters of the
+// one that stays go on, and the series of the removed one end.
+func TestReload(t *testing.T) {
+	peer.Collector(t)
+	netsim.Run(t, network(), func(t *testing.T, n *netsim.Net) {
+		c := startCollector(t, "collector.yaml", filepath.Join(t.TempDir(), "metrics.json"))
+		file := pingtelFile(t, "", answers, losesAll)
+		p := peer.Start(t, exec.Command(peer.Pingtel(), "otel", "--config", file))
+		requests := func(host string) float64 {
+			got, _ := readCollected(t, c.file)
+			return got.sum("ping.requests", host)
+		}
+		peer.Await(t, "a round of each", func() bool { return requests(answers) >= 5 && requests(losesAll) >= 5 }, p)
+		next, err := os.ReadFile(pingtelFile(t, "", answers, answers6))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, next, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p.Signal(syscall.SIGHUP)
+		peer.Await(t, "the new target", func() bool { return requests(answers6) >= 5 }, p)
+		at := uint64(time.Now().UnixNano())
+		stays := requests(answers)
+		peer.Await(t, "more of the old one", func() bool { return requests(answers) >= stays+25 }, p)
+		stopPingtel(t, p)
+		c.Stop()
+		got, _ := readCollected(t, c.file)
+		sent := map[string]float64{}
+		for _, r := range n.Arrived() {
+			sent[r.Dst.String()]++
+		}
+		for _, host := range []string{answers, answers6} {
+			if r := got.sum("ping.requests", host); r != sent[host] || got.sum("ping.rtt", host) != r {
+				t.Errorf("%s: %v requests and %v RTTs, want %v", host, r, got.sum("ping.rtt", host), sent[host])
+			}
+		}
+		for key, s := range got {
+			if strings.Contains(key, losesAll) && s.time > at {
+				t.Errorf("%s goes on %v after its end", key, time.Duration(s.time-at))
+			}
+		}
+		if !strings.Contains(p.Text(), "targets=2 removed=1") {
+			t.Errorf("pingtel said:\n%s", p.Text())
+		}
+	})
+}
+
+// TestTelegrafPushes: the telegraf command pushes from the same echoes.
+func TestTelegrafPushes(t *testing.T) {
+	peer.Collector(t)
+	netsim.Run(t, network(), func(t *testing.T, n *netsim.Net) {
+		c := startCollector(t, "collector.yaml", filepath.Join(t.TempDir(), "metrics.json"))
+		cmd := exec.Command(peer.Pingtel(), "telegraf", "--config", pingtelFile(t, "enabled = true", answers))
+		stdin, err := cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := peer.Start(t, cmd)
+		peer.Await(t, "two rounds", func() bool {
+			got, _ := readCollected(t, c.file)
+			return got.sum("ping.requests") >= 10
+		}, p, c.Process)
+		if err := stdin.Close(); err != nil {
+			t.Error(err)
+		}
+		peer.Await(t, "the end", p.Ended)
+		c.Stop()
+		got, _ := readCollected(t, c.file)
+		sent, lines := 0, 0
+		for _, line := range strings.Split(p.Text(), "\n") {
+			if strings.HasPrefix(line, "ping,") {
+				lines += strings.Count(line, "packets_transmitted=5i")
+			}
+		}
+		sent = len(n.Arrived())
+		if got.sum("ping.requests") != float64(sent) || got.sum("ping.rtt") != float64(sent) || lines*5 != sent {
+			t.Errorf("%v requests and %v RTTs pushed, %d lines of 5, want all of %d", got.sum("ping.requests"), got.sum("ping.rtt"), lines, sent)
+		}
+	})
+}
+
+// pki is a folder with an authority, a server's certificate and a client's.
+type pki struct{ dir string }
+
+func (p pki) file(name string) string { return filepath.Join(p.dir, name) }
+
+func newPKI(t *testing.T) pki {
+	t.Helper()
+	p := pki{t.TempDir()}
+	ca := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"}, NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	key := p.certificate(t, "ca", ca, ca, nil)
+	for i, name := range []string{"server", "client"} {
+		p.certificate(t, name, &x509.Certificate{
+			SerialNumber: big.NewInt(int64(i + 2)), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"localhost"},
+			ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}, KeyUsage: x509.KeyUsageDigitalSignature,
+		}, ca, key)
+	}
+	return p
+}
+
+// certificate writes NAME.pem and NAME-key.pem, signed by parent, or by itself.
+func (p pki) certificate(t *testing.T, name string, c, parent *x509.Certificate, parentKey *ecdsa.PrivateKey) *ecdsa.PrivateKey {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if parentKey == nil {
+		parentKey = key
+	}
+	der, err := x509.CreateCertificate(rand.Reader, c, parent, key.Public(), parentKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalECPrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, block := range map[string]*pem.Block{name + ".pem": {Type: "CERTIFICATE", Bytes: der}, name + "-key.pem": {Type: "EC PRIVATE KEY", Bytes: private}} {
+		if err := os.WriteFile(p.file(file), pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return key
+}
