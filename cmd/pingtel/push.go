@@ -12,9 +12,9 @@ import (
 	"github.com/pingtel/pingtel/otel"
 )
 
-// lastPushTime is how long the last push of the telegraf command may take:
-// Telegraf waits five seconds for the whole end.
-const lastPushTime = 1500 * time.Millisecond
+// lastPushTime is how long the last push of the telegraf command may take.
+// Telegraf ends stdin, sends SIGTERM five seconds later, and kills after ten.
+const lastPushTime = 3 * time.Second
 
 // push is the pushing that the telegraf command does beside its own work, or
 // none where pusher is nil.

@@ -1,0 +1,202 @@
+package otel
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pingtel/pingtel/integration/netsim"
+	"github.com/pingtel/pingtel/integration/peer"
+)
+
+var (
+	many     = flag.Int("many", 20_000, "loopback targets of TestMany")
+	manyTime = flag.Duration("manytime", 25*time.Second, "how long TestMany runs; its figures want 2m and a quiet machine")
+)
+
+// TestMany pushes very many targets with five tags each to a collector with
+// its default limits: every series has to arrive. What it costs, and what it
+// does to the RTTs, is logged.
+func TestMany(t *testing.T) {
+	peer.Collector(t)
+	netsim.Run(t, nil, func(t *testing.T, _ *netsim.Net) {
+		c := startCollector(t, "collector.yaml", filepath.Join(t.TempDir(), "metrics.json"), "append: true", "append: false\n    rotation: {max_megabytes: 400, max_backups: 2}")
+		cmd := exec.Command(peer.Pingtel(), "telegraf", "--config", manyFile(t, *many))
+		stdin, err := cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := peer.Start(t, cmd)
+		time.Sleep(*manyTime) // not to synchronise: it is the time that is measured
+		usage := usageOf(t, p)
+		if err := stdin.Close(); err != nil {
+			t.Error(err)
+		}
+		peer.Await(t, "the end", p.Ended)
+		c.Stop()
+		if s := grep(p.Text(), "E! ", "smaller", "rejected", "refuse", "dropped", "skipped"); s != "" {
+			t.Errorf("pingtel said: %s", s)
+		}
+		if s := c.Text(); strings.Contains(s, "larger than max") {
+			t.Error("the collector refused a message")
+		}
+		hosts, pushes := arrivedHosts(t, c.file)
+		for metric, n := range hosts {
+			if n != *many {
+				t.Errorf("%s of %d targets has arrived, want %d", metric, n, *many)
+			}
+		}
+		if len(hosts) != 12 { // all but errors, and ipdv, which takes two replies
+			t.Errorf("%d metrics of targets: %v", len(hosts), hosts)
+		}
+		t.Logf("%s, %.0f B of memory a target; %s", usage, float64(usage.peak)/float64(*many), grep(p.Text(), "W! "))
+		logDisturbance(t, p.Text(), pushes)
+	})
+}
+
+// manyFile wants one echo request of each target in ten seconds.
+func manyFile(t *testing.T, targets int) string {
+	t.Helper()
+	var hosts []string
+	for i := range targets {
+		hosts = append(hosts, fmt.Sprintf("%q", fmt.Sprintf("127.%d.%d.%d", 2+i/62500, i/250%250, i%250+1)))
+	}
+	return write(t, "pingtel.toml", fmt.Sprintf(`[agent]
+interval = "10s"
+[defaults]
+count = 1
+tags = { country = "de", rack = "r17", role = "edge", site = "fra", team = "network" }
+[[targets]]
+hosts = [%s]
+[otel]
+enabled = true
+interval = "5s"
+`, strings.Join(hosts, ",")))
+}
+
+// arrivedHosts counts the hosts that each metric has, over all that the
+// collector has written, and tells when the pushes were made.
+func arrivedHosts(t *testing.T, file string) (map[string]int, []time.Time) {
+	t.Helper()
+	files, err := filepath.Glob(strings.TrimSuffix(file, ".json") + "*.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := collected{}
+	times := map[uint64]bool{}
+	for _, f := range files {
+		part, _ := readCollected(t, f)
+		for key, s := range part {
+			got[key] = s
+			if strings.HasPrefix(key, "ping.requests{") {
+				times[s.time] = true
+			}
+		}
+	}
+	hosts := map[string]int{}
+	for key := range got {
+		if metric, attributes, _ := strings.Cut(key, "{"); attributes != "}" {
+			hosts[metric]++
+		}
+	}
+	var pushes []time.Time
+	for at := range times {
+		pushes = append(pushes, time.Unix(0, int64(at)))
+	}
+	return hosts, pushes
+}
+
+// usage is what a process has used so far.
+type usage struct {
+	cpu  time.Duration
+	peak int64 // bytes
+}
+
+func (u usage) String() string { return fmt.Sprintf("%v of CPU, at most %d MiB", u.cpu, u.peak>>20) }
+
+func usageOf(t *testing.T, p *peer.Process) usage {
+	t.Helper()
+	dir := fmt.Sprintf("/proc/%d/", p.Cmd.Process.Pid)
+	status, err := os.ReadFile(dir + "status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stat, err := os.ReadFile(dir + "stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var u usage
+	for line := range strings.Lines(string(status)) {
+		if value, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kib, err := strconv.ParseInt(strings.Fields(value)[0], 10, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			u.peak = kib << 10
+		}
+	}
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+	for _, f := range fields[11:13] { // utime and stime, in hundredths of a second
+		ticks, err := strconv.ParseInt(f, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		u.cpu += time.Duration(ticks) * 10 * time.Millisecond
+	}
+	return u
+}
+
+// logDisturbance compares the RTTs during pushes with those between them.
+func logDisturbance(t *testing.T, lines string, pushes []time.Time) {
+	t.Helper()
+	const length = 500 * time.Millisecond // of a push, about
+	var during, between []float64
+	for line := range strings.Lines(lines) {
+		if !strings.HasPrefix(line, "ping,") {
+			continue
+		}
+		points, err := peer.ParsePoints([]byte(line))
+		if err != nil || len(points) != 1 {
+			t.Fatal(err, line)
+		}
+		rtt, ok := points[0].Fields["minimum_response_ms"].(float64)
+		if !ok {
+			t.Errorf("a false loss: %s", line)
+			continue
+		}
+		if slices.ContainsFunc(pushes, func(at time.Time) bool {
+			return points[0].At.After(at) && points[0].At.Before(at.Add(length))
+		}) {
+			during = append(during, rtt)
+		} else {
+			between = append(between, rtt)
+		}
+	}
+	slices.Sort(during)
+	slices.Sort(between)
+	if len(during) < 100 || len(between) < 100 {
+		t.Errorf("%d RTTs during %d pushes, %d between", len(during), len(pushes), len(between))
+		return
+	}
+	p99 := func(sorted []float64) float64 { return sorted[len(sorted)*99/100] }
+	t.Logf("RTT p99 %.4f ms of %d during %d pushes, %.4f ms of %d between: ratio %.2f",
+		p99(during), len(during), len(pushes), p99(between), len(between), p99(during)/p99(between))
+}
+
+// grep returns the lines that contain one of the words.
+func grep(s string, words ...string) string {
+	var b strings.Builder
+	for line := range strings.Lines(s) {
+		if slices.ContainsFunc(words, func(w string) bool { return strings.Contains(line, w) }) {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
