@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"runtime"
 	"testing"
 	"time"
 
@@ -192,4 +193,37 @@ func TestDelta(t *testing.T) {
 	take(2)
 	s.deliver(s.recorded, 88)
 	take(0)
+}
+
+// TestMemoryGivenBack forgets most targets: what they took must go with them.
+func TestMemoryGivenBack(t *testing.T) {
+	tab := newTable()
+	live := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := live()
+	targets := manyTargets(20_000)
+	for _, target := range targets {
+		tab.record(target, reply(addrA))
+	}
+	held := live() - before
+	for _, target := range targets[10:] {
+		tab.forget(target, time.Unix(1, 0))
+	}
+	refs := tab.refs(nil)
+	for i := range refs {
+		refs[i].recorded = refs[i].stream.recorded
+	}
+	tab.delivered(refs, time.Unix(1, 0))
+	tab.sweep(time.Unix(1, 0), time.Minute)
+	clear(targets[10:])
+	refs = nil
+	if left := live() - before; left > held/4 {
+		t.Errorf("%d of %d bytes are left of targets that are gone", left, held)
+	}
+	runtime.KeepAlive(tab)
+	runtime.KeepAlive(refs)
 }
