@@ -232,10 +232,14 @@ func sent(points []point) (n int64) {
 
 var everyHost = []string{answers, losesSome, losesAll, unreachable, answers6, unknown}
 
-// TestExecd lets Telegraf run pingtel in three of the signal modes.
+// TestExecd lets Telegraf run pingtel in all signal modes.
 func TestExecd(t *testing.T) {
 	peer.Telegraf(t) // which takes the real network
-	for signal, conf := range map[string]string{"none": "execd.conf", "STDIN": "execd-stdin.conf", "SIGUSR1": "execd-stdin.conf"} {
+	for _, signal := range []string{"none", "STDIN", "SIGHUP", "SIGUSR1", "SIGUSR2"} {
+		conf := "execd-stdin.conf"
+		if signal == "none" {
+			conf = "execd.conf"
+		}
 		t.Run(signal, func(t *testing.T) {
 			netsim.Run(t, network(), func(t *testing.T, n *netsim.Net) {
 				r := start(t, conf, pingtelFile(t, signal, everyHost...), "STDIN", signal)
