@@ -16,12 +16,14 @@ func TestCheckConfig(t *testing.T) {
 [defaults]
 count = 5
 ping_interval = "10ms"
-timeout = "200ms"
+timeout = "2s"
+warning = "10s,20%"
+critical = "20s,60%"
 
 [[targets]]
 hosts = ["198.18.1.3"]
-warning = "100ms,60%"
-critical = "150ms,80%"
+warning = "10s,60%"
+critical = "15s,80%"
 
 [[targets]]
 hosts = ["198.18.1.8"]
@@ -32,9 +34,9 @@ count = 1
 `)
 		status, stdout, stderr := runWith(t, "", "check", "--config", path)
 		want := "PING CRITICAL - 1 of 3 hosts ok, 1 critical, 1 warning: 198.18.1.8 CRITICAL loss 60% >= 60%; 198.18.1.3 WARNING loss 60% >= 60% |" +
-			" '198.18.1.3 rta'=Tms;100;150;0 '198.18.1.3 pl'=60%;60;80;0;100 '198.18.1.3 jitter'=Tms;;;0" +
-			" '198.18.1.8 rta'=Tms;100;500;0 '198.18.1.8 pl'=60%;20;60;0;100 '198.18.1.8 jitter'=Tms;;;0" +
-			" '198.18.1.1 rta'=Tms;100;500;0 '198.18.1.1 pl'=0%;20;60;0;100 '198.18.1.1 jitter'=U;;;0\n"
+			" '198.18.1.3 rta'=Tms;10000;15000;0 '198.18.1.3 pl'=60%;60;80;0;100 '198.18.1.3 jitter'=Tms;;;0" +
+			" '198.18.1.8 rta'=Tms;10000;20000;0 '198.18.1.8 pl'=60%;20;60;0;100 '198.18.1.8 jitter'=Tms;;;0" +
+			" '198.18.1.1 rta'=Tms;10000;20000;0 '198.18.1.1 pl'=0%;20;60;0;100 '198.18.1.1 jitter'=U;;;0\n"
 		if steady(stdout) != want || status != 2 || stderr != "" {
 			t.Errorf("status %d, stderr %q, stdout\n got %s\nwant %s", status, stderr, steady(stdout), want)
 		}

@@ -20,13 +20,15 @@ func simulated() []netsim.Rule {
 	rule := func(prefix string, answer netsim.Answer) netsim.Rule {
 		return netsim.Rule{Prefix: netip.MustParsePrefix(prefix), Answer: answer}
 	}
+	// The simulator shares the machine with whatever else runs: timeouts and
+	// thresholds of hosts that do answer leave it seconds.
 	return []netsim.Rule{
 		rule("198.18.1.1/32", nil),
 		rule("198.18.1.2/32", netsim.Lost),
 		rule("198.18.1.3/32", netsim.Only(netsim.Lost, 0, 2, 4)),
 		rule("198.18.1.4/32", netsim.Fail(router, netsim.Error{Kind: netsim.DestinationUnreachable, Code: 1})),
 		rule("198.18.1.5/32", netsim.Packets(netsim.Packet{}, netsim.Packet{After: time.Millisecond})),
-		rule("198.18.1.6/32", netsim.Only(netsim.Packets(netsim.Packet{After: 250 * time.Millisecond}), 0)),
+		rule("198.18.1.6/32", netsim.Only(netsim.Packets(netsim.Packet{After: 1500 * time.Millisecond}), 0)),
 		rule("198.18.1.8/32", netsim.Only(netsim.Lost, 0, 2, 4)),
 		rule("198.18.1.7/32", netsim.Packets(netsim.Packet{Edit: netsim.WrongCookie})),
 		rule("2001:db8::4/128", netsim.Fail(netip.MustParseAddr("2001:db8::ff"), netsim.Error{Kind: netsim.DestinationUnreachable, Code: 1})),
@@ -42,14 +44,14 @@ func TestPingFaults(t *testing.T) {
 		}{
 			{"silence", "-c 2 -t 0.1 --show-rtts 198.18.1.2", 1, []string{
 				"198.18.1.2: seq=1 timeout\n", "198.18.1.2: 0 of 2 answered, 100% loss\n", "\n  No replies received.\n"}},
-			{"loss", "-c 5 -t 0.1 -i 0.01 198.18.1.3", 0, []string{"198.18.1.3: 2 of 5 answered, 60% loss\n", "5 sent, 2 received, 3 lost\n"}},
+			{"loss", "-c 5 -t 2 -i 0.01 198.18.1.3", 0, []string{"198.18.1.3: 2 of 5 answered, 60% loss\n", "5 sent, 2 received, 3 lost\n"}},
 			{"unreachable", "-c 2 -i 0.01 --show-rtts 198.18.1.4", 1, []string{
 				"198.18.1.4: seq=2 error host unreachable, reported by 198.18.0.9\n",
 				"  No replies received. Reason: host unreachable, reported by 198.18.0.9\n",
 				"  error        2 x host unreachable, reported by 198.18.0.9\n"}},
 			{"unreachable, IPv6", "-c 1 2001:db8::4", 1, []string{"Reason: communication administratively prohibited, reported by 2001:db8::ff\n"}},
-			{"duplicates", "-c 2 -i 0.05 --show-rtts 198.18.1.5", 0, []string{"198.18.1.5: seq=1 duplicate from 198.18.1.5 ttl=", ", 1 duplicates\n"}},
-			{"late", "-c 2 -i 0.4 -t 0.2 --show-rtts 198.18.1.6", 0, []string{"198.18.1.6: seq=1 late from 198.18.1.6 ttl=", "2 sent, 1 received, 1 lost, 1 late\n"}},
+			{"duplicates", "-c 2 -i 1 --show-rtts 198.18.1.5", 0, []string{"198.18.1.5: seq=1 duplicate from 198.18.1.5 ttl=", ", 1 duplicates\n"}},
+			{"late", "-c 2 -i 2 -t 1 --show-rtts 198.18.1.6", 0, []string{"198.18.1.6: seq=1 late from 198.18.1.6 ttl=", "2 sent, 1 received, 1 lost, 1 late\n"}},
 			{"corrupt", "-c 1 -t 0.1 198.18.1.7", 1, []string{"No replies received.\n"}},
 		}
 		for _, tt := range tests {
@@ -70,7 +72,7 @@ func TestPingFaults(t *testing.T) {
 
 func TestPingTableOfFaults(t *testing.T) {
 	netsim.Run(t, simulated(), func(t *testing.T, _ *netsim.Net) {
-		status, stdout, _ := runWith(t, "198.18.1.4\n198.18.1.2", "ping", "-q", "-c", "1", "-t", "0.2", "-f", "-", "198.18.1.1")
+		status, stdout, _ := runWith(t, "198.18.1.4\n198.18.1.2", "ping", "-q", "-c", "1", "-t", "2", "-f", "-", "198.18.1.1")
 		want := `198.18.1.4  1  0  100%  -  -  -  -  -  -  -  host unreachable, reported by 198.18.0.9
 198.18.1.2  1  0  100%  -  -  -  -  -  -  -  no replies
 3 hosts: 1 answered, 2 did not; 1 of 3 echoes, 66.7% loss, E s
@@ -89,8 +91,8 @@ func TestCheckFaults(t *testing.T) {
 			status int
 			want   string
 		}{
-			{"-n 5 -t 0.2 -i 0.01 -c 0.1,60% 198.18.1.3", 2, "PING CRITICAL - 198.18.1.3: loss 60% >= 60%; rta T ms, loss 60%, jitter T ms | rta=Tms;100;100;0 pl=60%;20;60;0;100 jitter=Tms;;;0\n"},
-			{"-n 5 -t 0.2 -i 0.01 -c 0.1,61% 198.18.1.8", 1, "PING WARNING - 198.18.1.8: loss 60% >= 20%; rta T ms, loss 60%, jitter T ms | rta=Tms;100;100;0 pl=60%;20;61;0;100 jitter=Tms;;;0\n"},
+			{"-n 5 -t 2 -i 0.01 -w 2,20% -c 2,60% 198.18.1.3", 2, "PING CRITICAL - 198.18.1.3: loss 60% >= 60%; rta T ms, loss 60%, jitter T ms | rta=Tms;2000;2000;0 pl=60%;20;60;0;100 jitter=Tms;;;0\n"},
+			{"-n 5 -t 2 -i 0.01 -w 2,20% -c 2,61% 198.18.1.8", 1, "PING WARNING - 198.18.1.8: loss 60% >= 20%; rta T ms, loss 60%, jitter T ms | rta=Tms;2000;2000;0 pl=60%;20;61;0;100 jitter=Tms;;;0\n"},
 			{"-n 1 -i 0.01 198.18.1.4", 2, "PING CRITICAL - 198.18.1.4: loss 100% >= 60% (host unreachable, reported by 198.18.0.9); loss 100% | rta=U;100;500;0 pl=100%;20;60;0;100 jitter=U;;;0\n"},
 		}
 		for _, tt := range tests {
