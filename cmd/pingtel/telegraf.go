@@ -100,7 +100,7 @@ func (f *telegrafFlags) serve(cmd *cobra.Command, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	f.level.Set(c.Agent.LogLevel)
+	f.takeOver(c, log)
 	warn := func(err error) { log.Warn(oneLine(err)) }
 	pinger, err := openPinger(cmd.Context(), icmpcore.Config{Socket: c.Agent.Socket, MaxRate: c.Agent.MaxRate}, c.Marks(), warn)
 	if err != nil {
@@ -123,7 +123,7 @@ func (f *telegrafFlags) serve(cmd *cobra.Command, log *slog.Logger) error {
 		},
 		Stats: pinger.Stats,
 		Apply: func(c *config.Config) {
-			f.level.Set(c.Agent.LogLevel)
+			f.takeOver(c, log)
 			push.reload(next, log)
 			m.Reload(c)
 		},
@@ -135,6 +135,15 @@ func (f *telegrafFlags) serve(cmd *cobra.Command, log *slog.Logger) error {
 		},
 	}
 	return errors.Join(f.runSession(cmd.Context(), session), push.wait())
+}
+
+// takeOver sets the level of the log, and warns of points that cannot be told
+// apart.
+func (f *telegrafFlags) takeOver(c *config.Config, log *slog.Logger) {
+	f.level.Set(c.Agent.LogLevel)
+	if hosts := c.Alike(); len(hosts) > 0 {
+		log.Warn("several targets of a host have the same tags: give them a tag each, or one hides the other", "hosts", len(hosts), "first", hosts[0])
+	}
 }
 
 func (f *telegrafFlags) runSession(ctx context.Context, s plugin.Session) error {

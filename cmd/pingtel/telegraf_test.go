@@ -41,3 +41,17 @@ func TestTelegrafOnce(t *testing.T) {
 		}
 	}
 }
+
+func TestTelegrafWarnsOfTwins(t *testing.T) {
+	needSocket(t)
+	path := writeConfig(t, "[defaults]\ncount = 1\n[[targets]]\nhosts = [\"127.0.0.1\"]\n[[targets]]\nhosts = [\"127.0.0.1\"]\ndscp = \"EF\"\n")
+	status, stdout, stderr := runWith(t, "", "telegraf", "--config", path, "--once")
+	if status != 0 || strings.Count(stdout, "\n") != 2 {
+		t.Errorf("status %d, stdout\n%s", status, stdout)
+	}
+	compareLines(t, "stderr", stderr, []string{"W! several targets of a host have the same tags"})
+	_, stdout, _ = runWith(t, "", "config", "check", path)
+	if !strings.Contains(stdout, "warning") || !strings.Contains(stdout, "127.0.0.1 first") {
+		t.Errorf("config check says\n%s", stdout)
+	}
+}

@@ -123,6 +123,7 @@ func TestFaults(t *testing.T) {
 		{"no hosts", "[[targets]]\ncount = 1\n", []string{"f.toml:1: targets[0].hosts: is missing"}},
 		{"empty hosts", "[[targets]]\nhosts = []\n", []string{"f.toml:2: targets[0].hosts: is empty"}},
 		{"bad host", "[[targets]]\nhosts = [\"a b\", \"1.2.3.4:5\", \"0.0.0.0\"]\n", []string{`"a b": want a name`, `"1.2.3.4:5"`, `"0.0.0.0": want the address of a host`}},
+		{"no address", "[[targets]]\nhosts = [\"198.18.0.300\", \"198.18.1\"]\n", []string{`"198.18.0.300": want an IPv4 address`, `"198.18.1": want an IPv4 address`}},
 		{"large prefix", "[[targets]]\nhosts = [\"198.18.0.0/15\"]\n", []string{"stands for more than 65536 hosts"}},
 		{"host bits", "[[targets]]\nhosts = [\"198.18.0.1/24\"]\n", []string{"want 198.18.0.0/24"}},
 		{"family of an address", "[[targets]]\nhosts = [\"::1\"]\nfamily = \"ipv4\"\n", []string{"::1 is not of the family ipv4"}},

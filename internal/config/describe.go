@@ -40,6 +40,9 @@ func (c *Config) Describe(w io.Writer, lookup func(string) (string, bool)) error
 	}
 	row("socket", "%s", c.Agent.Socket)
 	row("telegraf", "signal %s, measurement %s, percentiles %v", c.Telegraf.Signal, c.Telegraf.Measurement, c.Telegraf.Percentiles)
+	if hosts := c.Alike(); len(hosts) > 0 {
+		row("warning", "%d hosts (%s first) have several targets with the same tags: in line protocol one hides the other; give them a tag each", len(hosts), hosts[0])
+	}
 	if otel != nil && (c.OTel.present || otel.anyVariable()) {
 		otel.describe(row)
 	}

@@ -119,6 +119,9 @@ func (r *reader) host(v any, most int) ([]string, error) {
 	if s == "" || len(s) > 253 || strings.ContainsAny(s, " \t\r\n\x00,;\"'") || strings.Contains(s, ":") {
 		return nil, fmt.Errorf("%q: want a name, an address or a prefix", s)
 	}
+	if strings.Trim(s, "0123456789.") == "" {
+		return nil, fmt.Errorf("%q: want an IPv4 address, four numbers up to 255", s)
+	}
 	return []string{s}, nil
 }
 
