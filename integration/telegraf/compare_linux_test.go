@@ -26,8 +26,8 @@ func TestBesideInputsPing(t *testing.T) {
   method = "native"
   count = 5
   ping_interval = 0.05
-  timeout = 0.2
-  deadline = 1
+  timeout = 1.5
+  deadline = 2
   interval = "3s"
   percentiles = [50, 95, 99]
 `, peer.Pingtel(), file, strings.Join(everyHost, `", "`)))
