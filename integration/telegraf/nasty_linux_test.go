@@ -131,9 +131,7 @@ func TestReload(t *testing.T) {
 					arrived++
 				}
 			}
-			if got := sent(of(points, host)); got != int64(arrived) {
-				t.Errorf("%s: %d requests told of, %d were sent", host, got, arrived)
-			}
+			r.checkSent(t, of(points, host), arrived)
 		}
 	})
 }
