@@ -23,6 +23,7 @@ type series struct {
 	sum         float64 // of a histogram
 	buckets     []uint64
 	start, time uint64
+	times       []uint64 // of all points, where it has no attributes
 }
 
 // collected is what the collector has written, by metric and attributes:
@@ -70,6 +71,9 @@ func (c collected) add(t *testing.T, m *metricspb.Metric) {
 			t.Errorf("%s falls from %v to %v", m.Name, s.value, value)
 		}
 		s.value, s.start, s.time = value, p.StartTimeUnixNano, p.TimeUnixNano
+		if len(p.Attributes) == 0 {
+			s.times = append(s.times, s.time)
+		}
 	}
 	for _, p := range m.GetHistogram().GetDataPoints() {
 		s := c.at(m, p.Attributes)
