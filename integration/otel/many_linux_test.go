@@ -3,11 +3,9 @@ package otel
 import (
 	"flag"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -35,7 +33,7 @@ func TestMany(t *testing.T) {
 		}
 		p := peer.Start(t, cmd)
 		time.Sleep(*manyTime) // not to synchronise: it is the time that is measured
-		usage := usageOf(t, p)
+		cpu, peak := peer.CPUTime(t, p.Pid()), peer.Status(t, p.Pid(), "VmHWM")
 		if err := stdin.Close(); err != nil {
 			t.Error(err)
 		}
@@ -57,7 +55,7 @@ func TestMany(t *testing.T) {
 		if len(hosts) != 11 { // all but errors, and ipdv, which takes two replies
 			t.Errorf("%d metrics of targets: %v", len(hosts), hosts)
 		}
-		t.Logf("%s, %.0f B of memory a target; %s", usage, float64(usage.peak)/float64(*many), said)
+		t.Logf("%v of CPU, at most %d kB of memory, %d B a target; %s", cpu, peak, peak<<10 / *many, said)
 		logDisturbance(t, p.Text(), pushes)
 	})
 }
@@ -110,46 +108,6 @@ func arrivedHosts(t *testing.T, file string) (map[string]int, []time.Time) {
 		}
 	}
 	return hosts, pushes
-}
-
-// usage is what a process has used so far.
-type usage struct {
-	cpu  time.Duration
-	peak int64 // bytes
-}
-
-func (u usage) String() string { return fmt.Sprintf("%v of CPU, at most %d MiB", u.cpu, u.peak>>20) }
-
-func usageOf(t *testing.T, p *peer.Process) usage {
-	t.Helper()
-	dir := fmt.Sprintf("/proc/%d/", p.Cmd.Process.Pid)
-	status, err := os.ReadFile(dir + "status")
-	if err != nil {
-		t.Fatal(err)
-	}
-	stat, err := os.ReadFile(dir + "stat")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var u usage
-	for line := range strings.Lines(string(status)) {
-		if value, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			kib, err := strconv.ParseInt(strings.Fields(value)[0], 10, 64)
-			if err != nil {
-				t.Fatal(err)
-			}
-			u.peak = kib << 10
-		}
-	}
-	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
-	for _, f := range fields[11:13] { // utime and stime, in hundredths of a second
-		ticks, err := strconv.ParseInt(f, 10, 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		u.cpu += time.Duration(ticks) * 10 * time.Millisecond
-	}
-	return u
 }
 
 // logDisturbance compares the RTTs during pushes with those between them.
