@@ -95,7 +95,14 @@ func start(t *testing.T, conf, pingtelFile string, edits ...string) *running {
 func startText(t *testing.T, text string) *running {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "metrics")
-	path := write(t, "telegraf.conf", fmt.Sprintf(`[agent]
+	return &running{peer.Start(t, exec.Command(peer.Telegraf(t), "--config", telegrafFile(t, file, text))), file}
+}
+
+// telegrafFile writes a file for Telegraf, which writes metrics to the file
+// given.
+func telegrafFile(t *testing.T, file, text string) string {
+	t.Helper()
+	return write(t, "telegraf.conf", fmt.Sprintf(`[agent]
   interval = "1s"
   flush_interval = "200ms"
   flush_jitter = "0s"
@@ -105,7 +112,6 @@ func startText(t *testing.T, text string) *running {
   data_format = "influx"
   influx_sort_fields = true
 %s`, file, text))
-	return &running{peer.Start(t, exec.Command(peer.Telegraf(t), "--config", path)), file}
 }
 
 type point = peer.Point
