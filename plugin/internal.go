@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"runtime"
 	"time"
 
 	"github.com/pingtel/pingtel/icmpcore"
@@ -12,7 +13,7 @@ import (
 const internalMeasurement = "pingtel_internal"
 
 // recordInternal writes the plugin's own line: counts since its start, but for
-// targets, series_running and queue_bytes, which are those of now.
+// targets, series_running, queue_bytes and goroutines, which are those of now.
 func (o *Output) recordInternal(now time.Time, p icmpcore.Stats, m monitor.Stats, q queueStats) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -48,6 +49,7 @@ func (e *encoder) appendInternal(b []byte, now time.Time, p icmpcore.Stats, m mo
 		{"queue_bytes", uint64(q.bytes)},
 		{"lines_written", q.written},
 		{"lines_dropped", q.dropped},
+		{"goroutines", uint64(runtime.NumGoroutine())},
 	} {
 		e.int(f.name, int64(f.value))
 	}
