@@ -52,13 +52,15 @@ type grpcClient struct {
 	endpoint string
 	conn     *grpc.ClientConn
 	headers  metadata.MD
+	asked    asked
 	options  []grpc.CallOption
 }
 
 func newGRPCClient(s *config.OTelSettings, agent string) (*grpcClient, error) {
+	c := &grpcClient{endpoint: s.Endpoint, headers: metadata.MD{}}
 	transport := insecure.NewCredentials()
 	if !s.Insecure {
-		t, err := newTLS(s)
+		t, err := newTLS(s, &c.asked)
 		if err != nil {
 			return nil, err
 		}
@@ -76,7 +78,7 @@ func newGRPCClient(s *config.OTelSettings, agent string) (*grpcClient, error) {
 	if err != nil {
 		return nil, fmt.Errorf("endpoint %s: %w", s.Endpoint, err)
 	}
-	c := &grpcClient{endpoint: s.Endpoint, conn: conn, headers: metadata.MD{}}
+	c.conn = conn
 	c.options = append(c.options, grpc.ForceCodecV2(codec{encoding.GetCodecV2(protocodec.Name)}))
 	for _, k := range slices.Sorted(maps.Keys(s.Headers)) {
 		c.headers.Append(k, s.Headers[k])
@@ -91,7 +93,7 @@ func (c *grpcClient) export(ctx context.Context, message []byte) error {
 	answer := new(colpb.ExportMetricsServiceResponse)
 	err := c.conn.Invoke(metadata.NewOutgoingContext(ctx, c.headers), exportMethod, encoded(message), answer, c.options...)
 	if err != nil {
-		return &pushError{endpoint: c.endpoint, verdict: verdictOfStatus(status.Convert(err)), err: err}
+		return &pushError{endpoint: c.endpoint, verdict: verdictOfStatus(status.Convert(err)), err: c.asked.explain(err)}
 	}
 	return partial(c.endpoint, answer)
 }

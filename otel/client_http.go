@@ -26,24 +26,26 @@ type httpClient struct {
 	endpoint string
 	header   http.Header
 	http     *http.Client
+	asked    asked
 	zip      *gzip.Writer  // nil without compression
 	packed   *bytes.Buffer // what zip has written
 }
 
 func newHTTPClient(s *config.OTelSettings, agent string) (*httpClient, error) {
+	c := &httpClient{endpoint: s.Endpoint, header: make(http.Header)}
 	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConns: 1}
 	if !s.Insecure {
-		t, err := newTLS(s)
+		t, err := newTLS(s, &c.asked)
 		if err != nil {
 			return nil, err
 		}
 		transport.TLSClientConfig = t
 	}
-	c := &httpClient{endpoint: s.Endpoint, header: make(http.Header), http: &http.Client{
+	c.http = &http.Client{
 		Transport: transport,
 		// headers can hold secrets of this endpoint, which are no other's business
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+	}
 	c.header.Set("User-Agent", agent)
 	for k, v := range s.Headers {
 		c.header.Set(k, v)
@@ -113,7 +115,7 @@ func (c *httpClient) pack(message []byte) ([]byte, error) {
 }
 
 func (c *httpClient) fail(v verdict, err error) error {
-	return &pushError{endpoint: c.endpoint, verdict: v, err: err}
+	return &pushError{endpoint: c.endpoint, verdict: v, err: c.asked.explain(err)}
 }
 
 // verdictOfHTTP judges by the OTLP specification: what it calls retryable, and

@@ -7,13 +7,26 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"sync/atomic"
 
 	"github.com/pingtel/pingtel/internal/config"
 )
 
+// asked notes that the collector wants a certificate that we do not have. In
+// TLS 1.3 all that comes of it is often a broken connection.
+type asked struct{ atomic.Bool }
+
+// explain adds to the error of a push what may be behind it.
+func (a *asked) explain(err error) error {
+	if a.Load() {
+		return fmt.Errorf("%w (the collector asks for a certificate of ours: see otel.cert_file and otel.key_file)", err)
+	}
+	return err
+}
+
 // newTLS returns the TLS settings that s asks for. Our own certificate is read
 // again for each connection: short-lived ones are replaced while we run.
-func newTLS(s *config.OTelSettings) (*tls.Config, error) {
+func newTLS(s *config.OTelSettings, wanted *asked) (*tls.Config, error) {
 	t := &tls.Config{MinVersion: tls.VersionTLS12}
 	if s.CAFile != "" {
 		pem, err := os.ReadFile(s.CAFile)
@@ -24,6 +37,10 @@ func newTLS(s *config.OTelSettings) (*tls.Config, error) {
 		if !t.RootCAs.AppendCertsFromPEM(pem) {
 			return nil, fmt.Errorf("otel.ca_file: %s holds no certificate", s.CAFile)
 		}
+	}
+	t.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		wanted.Store(true) // it may do without
+		return new(tls.Certificate), nil
 	}
 	if s.CertFile != "" {
 		t.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {

@@ -88,7 +88,7 @@ func TestStrangers(t *testing.T) {
 			"nobody there, HTTP":        {"endpoint = \"http://127.0.0.1:1\"\nprotocol = \"http/protobuf\"", "connection refused"},
 			"unknown authority":         {fmt.Sprintf("endpoint = \"localhost:4317\"\nca_file = %q", ours.file("ca.pem")), "certificate signed by unknown authority"},
 			"unknown authority, HTTP":   {fmt.Sprintf("endpoint = \"https://localhost:4318\"\nprotocol = \"http/protobuf\"\nca_file = %q", ours.file("ca.pem")), "certificate signed by unknown authority"},
-			"no certificate of ours":    {fmt.Sprintf("endpoint = \"localhost:4317\"\nca_file = %q", theirs.file("ca.pem")), "certificate required"},
+			"no certificate of ours":    {fmt.Sprintf("endpoint = \"localhost:4317\"\nca_file = %q", theirs.file("ca.pem")), "the collector asks for a certificate of ours"},
 			"TLS wanted, none spoken":   {"endpoint = \"localhost:4317\"\ninsecure = true", "push to localhost:4317"},
 			"accepts, and says nothing": {fmt.Sprintf("endpoint = %q\ntimeout = \"500ms\"", silent.Addr()), "DeadlineExceeded"},
 			"HTTP path of another":      {fmt.Sprintf("endpoint = \"https://localhost:4318/other\"\nprotocol = \"http/protobuf\"\nca_file = %q\ncert_file = %q\nkey_file = %q", theirs.file("ca.pem"), theirs.file("client.pem"), theirs.file("client-key.pem")), "404 Not Found"},
