@@ -95,7 +95,7 @@ type sampleOf struct{ rss, threads, descriptors, goroutines int }
 // two, and looks for growth and for losses outside the faults.
 func TestSoak(t *testing.T) {
 	if *soak == 0 {
-		t.Skip("integration: a long run: go test -run TestSoak -soak=15m -timeout=30m ./integration")
+		t.Skip("integration: a long run: go test ./integration -v -run TestSoak -soak=15m -timeout=30m")
 	}
 	peer.Collector(t)
 	rules := []netsim.Rule{{Prefix: netip.MustParsePrefix("198.18.0.0/15"), Delay: 5 * time.Millisecond}}

@@ -20,7 +20,7 @@ var sustained = flag.Duration("sustained", 0, "how long TestSustained runs; 0 le
 // what an echo took of CPU time, to be held against the limit program's.
 func TestSustained(t *testing.T) {
 	if *sustained == 0 {
-		t.Skip("integration: a long run: go test -run TestSustained -sustained=10m ./integration")
+		t.Skip("integration: a long run: go test ./integration -v -run TestSustained -sustained=10m")
 	}
 	const targets, perMilli = 100000, 10
 	p := open(t, icmpcore.Config{MaxRate: 60000})
