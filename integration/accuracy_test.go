@@ -40,7 +40,7 @@ var (
 // device, as tcpdump sees it.
 func TestAccuracy(t *testing.T) {
 	if *accuracy == 0 {
-		t.Skip("integration: a measurement: go test -run TestAccuracy -v -accuracy=500 [-accuracy-load] ./integration")
+		t.Skip("integration: a measurement: go test ./integration -v -run TestAccuracy -accuracy=500 [-accuracy-load]")
 	}
 	const tools = 4
 	var rules []netsim.Rule

@@ -172,8 +172,10 @@ func TestSoak(t *testing.T) {
 			if minute > 1 && minute%2 == 0 {
 				faults[(minute/2-1)%len(faults)]()
 			}
-			configure(minute)
-			p.Signal(syscall.SIGHUP)
+			if minute > 1 { // before it has started, SIGHUP would end it
+				configure(minute)
+				p.Signal(syscall.SIGHUP)
+			}
 			time.Sleep(time.Until(next))
 			got.mu.Lock()
 			s := sampleOf{peer.Status(t, p.Pid(), "VmRSS"), peer.Status(t, p.Pid(), "Threads"), descriptors(t, p.Pid()), int(got.internal.Int("goroutines"))}
