@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"runtime"
+	"runtime/metrics"
 	"time"
 
 	"github.com/pingtel/pingtel/icmpcore"
@@ -13,7 +14,8 @@ import (
 const internalMeasurement = "pingtel_internal"
 
 // recordInternal writes the plugin's own line: counts since its start, but for
-// targets, series_running, queue_bytes and goroutines, which are those of now.
+// targets, series_running, queue_bytes, goroutines and heap_live_bytes, which
+// are those of now.
 func (o *Output) recordInternal(now time.Time, p icmpcore.Stats, m monitor.Stats, q queueStats) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -50,9 +52,17 @@ func (e *encoder) appendInternal(b []byte, now time.Time, p icmpcore.Stats, m mo
 		{"lines_written", q.written},
 		{"lines_dropped", q.dropped},
 		{"goroutines", uint64(runtime.NumGoroutine())},
+		{"heap_live_bytes", liveHeap()},
 	} {
 		e.int(f.name, int64(f.value))
 	}
 	e.lines.EndLine(now)
 	return e.lines.Bytes()
+}
+
+// liveHeap is what the last collection of garbage found in use.
+func liveHeap() uint64 {
+	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
 }
