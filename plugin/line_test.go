@@ -347,7 +347,7 @@ func FuzzLine(f *testing.F) {
 	f.Add("p,", "\xff", "url", "\x00", "")
 	f.Fuzz(func(t *testing.T, measurement, host, key, value, text string) {
 		if name(measurement) == "" || strings.HasPrefix(name(measurement), "#") {
-			t.Skip("the file's check refuses it")
+			return // the file's check refuses it
 		}
 		var e encoder
 		e.setFormat(config.Telegraf{Measurement: measurement, Percentiles: []float64{50}})
