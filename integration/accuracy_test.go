@@ -105,7 +105,8 @@ func report(t *testing.T, name string, rtts, wire []time.Duration) {
 func capture(t *testing.T) func() map[netip.Addr][]time.Duration {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "capture")
-	cmd := exec.Command("tcpdump", "-i", netsim.Interface, "-n", "-tt", "--nano", "-B", "65536", "-w", file, "icmp")
+	cmd := exec.Command("tcpdump", "-i", netsim.Interface, "-n", "-tt", "--nano", "-B", "65536",
+		"--immediate-mode", "-w", file, "icmp") // at once: a block that is not yet full would be lost at the end
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
