@@ -81,7 +81,7 @@ func BenchmarkPush(b *testing.B) {
 			}
 			b.ReportMetric(float64(pack.plain)/float64(b.N)/50_000, "B/target")
 			b.ReportMetric(float64(pack.packed)/float64(b.N)/50_000, "B/target-sent")
-			if p.health.failed > 0 {
+			if p.Failed() > 0 {
 				b.Error("pushes failed")
 			}
 		})

@@ -2,6 +2,7 @@ package otel
 
 import (
 	"log/slog"
+	"sync/atomic"
 	"time"
 )
 
@@ -9,8 +10,8 @@ import (
 // over.
 type health struct {
 	log      *slog.Logger
-	failed   uint64 // pushes, since the start
-	rejected int64  // points that the collector has refused for good, since the start
+	failed   atomic.Uint64 // pushes, since the start
+	rejected int64         // points that the collector has refused for good, since the start
 
 	since        time.Time // of the first push that failed; zero while all is well
 	failedBefore uint64    // the counts at that time
@@ -26,10 +27,10 @@ func (h *health) note(now time.Time, err error, lost uint64) {
 	switch {
 	case err != nil && h.since.IsZero():
 		h.log.Warn("a push has failed: measuring goes on, counts are kept for the next push", "error", err)
-		h.since, h.failedBefore, h.lostThen = now, h.failed, h.lost
-		h.failed++
+		h.since, h.failedBefore, h.lostThen = now, h.failed.Load(), h.lost
+		h.failed.Add(1)
 	case err != nil:
-		h.failed++
+		h.failed.Add(1)
 		h.log.Debug("a push has failed again", "error", err)
 	case !h.since.IsZero():
 		h.log.Info("pushes succeed again", h.losses(now, lost)...)
@@ -40,7 +41,7 @@ func (h *health) note(now time.Time, err error, lost uint64) {
 // losses are what a time of failed pushes has cost: its gauges, which the next
 // series has overwritten, and counts only where something could not be kept.
 func (h *health) losses(now time.Time, lost uint64) []any {
-	a := []any{"failed_pushes", h.failed - h.failedBefore, "after", now.Sub(h.since).Round(time.Second)}
+	a := []any{"failed_pushes", h.failed.Load() - h.failedBefore, "after", now.Sub(h.since).Round(time.Second)}
 	if n := h.rejected - h.rejectedThen; n > 0 {
 		a = append(a, "points_rejected", n)
 	}

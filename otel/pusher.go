@@ -43,8 +43,8 @@ type Config struct {
 }
 
 // Pusher is a [monitor.Sink] that counts results and pushes the counts to a
-// collector. Make one with [New]; Record and Forget are safe for use beside
-// Run.
+// collector. Make one with [New]; Record, Forget, Reload and Failed are
+// safe for use beside Run.
 type Pusher struct {
 	settings *config.OTelSettings
 	log      *slog.Logger
@@ -87,6 +87,10 @@ func (p *Pusher) Record(t *monitor.Target, r *icmpcore.PingResult) { p.table.rec
 // Forget ends the series of a target. What no push has carried yet of them the
 // next one does.
 func (p *Pusher) Forget(t *monitor.Target) { p.table.forget(t, time.Now()) }
+
+// Failed returns how many pushes have failed since the start, wholly or in
+// part.
+func (p *Pusher) Failed() uint64 { return p.health.failed.Load() }
 
 // Reload takes over the interval of next, from the next push on. All else of
 // it takes a restart, which is said where there is need for one.
@@ -153,7 +157,7 @@ func (p *Pusher) push(ctx context.Context) {
 func (p *Pusher) pushSelf(ctx context.Context, now time.Time) error {
 	engine, schedule := p.self()
 	p.encoder.begin(now)
-	p.encoder.addSelf(engine, schedule, p.health.failed, p.started)
+	p.encoder.addSelf(engine, schedule, p.health.failed.Load(), p.started)
 	return p.export(ctx)
 }
 

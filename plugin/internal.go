@@ -13,22 +13,25 @@ import (
 // is itself.
 const internalMeasurement = "pingtel_internal"
 
+// count is a field of that line.
+type count struct {
+	name  string
+	value uint64
+}
+
 // recordInternal writes the plugin's own line: counts since its start, but for
 // targets, series_running, queue_bytes, goroutines and heap_live_bytes, which
 // are those of now.
-func (o *Output) recordInternal(now time.Time, p icmpcore.Stats, m monitor.Stats, q queueStats) {
+func (o *Output) recordInternal(now time.Time, p icmpcore.Stats, m monitor.Stats, q queueStats, more []count) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.queue.put(o.encoder.appendInternal(nil, now, p, m, q))
+	o.queue.put(o.encoder.appendInternal(nil, now, p, m, q, more))
 }
 
-func (e *encoder) appendInternal(b []byte, now time.Time, p icmpcore.Stats, m monitor.Stats, q queueStats) []byte {
+func (e *encoder) appendInternal(b []byte, now time.Time, p icmpcore.Stats, m monitor.Stats, q queueStats, more []count) []byte {
 	e.lines.SetBuffer(b)
 	e.lines.StartLine(internalMeasurement)
-	for _, f := range []struct {
-		name  string
-		value uint64
-	}{
+	for _, f := range append([]count{
 		{"sent", p.Sent},
 		{"received", p.Received},
 		{"timeouts", p.Timeouts},
@@ -53,7 +56,7 @@ func (e *encoder) appendInternal(b []byte, now time.Time, p icmpcore.Stats, m mo
 		{"lines_dropped", q.dropped},
 		{"goroutines", uint64(runtime.NumGoroutine())},
 		{"heap_live_bytes", liveHeap()},
-	} {
+	}, more...) {
 		e.int(f.name, int64(f.value))
 	}
 	e.lines.EndLine(now)

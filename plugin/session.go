@@ -59,6 +59,10 @@ type Session struct {
 	// Stats returns the counts of the prober, for the plugin's own line.
 	Stats func() icmpcore.Stats
 
+	// PushesFailed returns how many pushes to a collector have failed, for the
+	// same line. It is nil where there are none.
+	PushesFailed func() uint64
+
 	// Close ends all series that still run and returns when they are recorded.
 	Close func() error
 }
@@ -71,7 +75,8 @@ type session struct {
 	rounds  sync.WaitGroup // on demand
 	slots   chan struct{}  // one for each round that runs
 	dropped uint64         // lines, when that was last said
-	missed  uint64         // rounds left out since that was last said
+	missed  uint64         // rounds left out
+	said    uint64         // rounds left out, when that was last said
 }
 
 // Serve holds the conversation with Telegraf: series by the schedule, or a
@@ -221,11 +226,20 @@ func (s *session) reload() bool {
 // own line.
 func (s *session) report() {
 	now := s.sayDropped()
-	if s.missed > 0 {
-		s.Log.Warn("rounds were asked for faster than they end: some were left out", "rounds", s.missed)
-		s.missed = 0
+	if missed := s.missed - s.said; missed > 0 {
+		s.Log.Warn("rounds were asked for faster than they end: some were left out", "rounds", missed, "in_all", s.missed)
+		s.said = s.missed
 	}
-	s.Output.recordInternal(time.Now(), s.Stats(), s.Monitor.Stats(), now)
+	s.Output.recordInternal(time.Now(), s.Stats(), s.Monitor.Stats(), now, s.more())
+}
+
+// more returns what the session itself adds to the plugin's own line.
+func (s *session) more() []count {
+	own := []count{{"rounds_missed", s.missed}}
+	if s.PushesFailed != nil {
+		own = append(own, count{"pushes_failed", s.PushesFailed()})
+	}
+	return own
 }
 
 // sayDropped says how many lines were dropped since the last time.

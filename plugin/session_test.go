@@ -250,6 +250,30 @@ func TestServeAskedTooOften(t *testing.T) {
 	})
 }
 
+// A round for which there is no place is left out, counted, and told once.
+func TestRoundLeftOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, fileOf("STDIN"))
+		r.make()
+		s := &session{Session: r.session, config: r.session.Config, slots: make(chan struct{})} // no place at all
+		s.PushesFailed = func() uint64 { return 3 }
+		for range 2 {
+			s.round(t.Context())
+		}
+		s.report()
+		s.report()
+		if err := s.finish(); err != nil {
+			t.Error(err)
+		}
+		if log := r.log.String(); strings.Count(log, "some were left out rounds=2 in_all=2") != 1 {
+			t.Errorf("log %q", log)
+		}
+		if out := r.out.String(); strings.Count(out, "rounds_missed=2i,pushes_failed=3i ") < 2 {
+			t.Errorf("output %q", out)
+		}
+	})
+}
+
 // A round asked for right before stdin ends is run: "echo | pingtel telegraf".
 func TestServeAskedAtTheEnd(t *testing.T) {
 	for range 20 { // whichever the scheduler lets the session see first

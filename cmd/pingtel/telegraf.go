@@ -134,6 +134,9 @@ func (f *telegrafFlags) serve(cmd *cobra.Command, log *slog.Logger) error {
 			return err
 		},
 	}
+	if push.pusher != nil {
+		session.PushesFailed = push.pusher.Failed
+	}
 	return errors.Join(f.runSession(cmd.Context(), session), push.wait())
 }
 

@@ -3,7 +3,9 @@ package privilege
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -18,6 +20,13 @@ func TestDropped(t *testing.T) {
 			args := append([]string{"ping", "-c", "0", "-i", "10ms", "--show-rtts", "--socket", "raw"}, flags...)
 			return exec.Command(bin, append(args, "127.0.0.1")...)
 		}
+		config := filepath.Join(filepath.Dir(bin), "pingtel.toml")
+		text := "[agent]\ninterval = \"2s\"\n[otel]\ninsecure = true\n[[targets]]\nhosts = [\"127.0.0.1\", \"::1\"]\n"
+		if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		telegraf := func() *exec.Cmd { return exec.Command(bin, "telegraf", "--config", config) }
+		otel := func() *exec.Cmd { return exec.Command(bin, "otel", "--stdout", "--config", config) }
 		netRaw := fmt.Sprintf("%x", 1<<unix.CAP_NET_RAW)
 		tests := []struct {
 			name    string
@@ -31,6 +40,10 @@ func TestDropped(t *testing.T) {
 			{"file capability with a mark", as(forever("-m", "7"), nobody), netRaw, false},
 			{"user 0 of a container", contained(t, forever()), "", false},
 			{"ambient capability", as(forever(), nobody, unix.CAP_NET_RAW), "", false},
+			{"telegraf by user 0", telegraf(), "", true},
+			{"telegraf by file capability", as(telegraf(), nobody), "", false},
+			{"otel by user 0", otel(), "", true},
+			{"otel by ambient capability", as(otel(), nobody, unix.CAP_NET_RAW), "", false},
 		}
 		for _, tt := range tests {
 			t.Run(tt.name, func(t *testing.T) {

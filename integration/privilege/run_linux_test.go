@@ -117,6 +117,9 @@ func privileges(t *testing.T, cmd *exec.Cmd) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if _, err := cmd.StdinPipe(); err != nil { // kept open: the plugin ends when it closes
+		t.Fatal(err)
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
