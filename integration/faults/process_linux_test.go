@@ -130,6 +130,35 @@ func TestStopped(t *testing.T) {
 	})
 }
 
+// TestReloadNeedsRight reloads with what takes a right that the process has
+// given up, then with a file in order: the first changes nothing and is said,
+// the second is taken over.
+func TestReloadNeedsRight(t *testing.T) {
+	t.Parallel()
+	netsim.Run(t, network(), func(t *testing.T, _ *netsim.Net) {
+		s := peer.StartService(t, file(host4), nil)
+		s.More(t, 1, host4)
+		for _, tt := range []struct{ config, says string }{
+			{fileWith(`socket = "datagram"`, "", host4, other4), "restart pingtel to change agent.socket (auto to datagram)"},
+			{fileWith("", "mark = 7", host4, other4), "restart pingtel to change mark (none to some: the capability it takes has been given up)"},
+		} {
+			from := len(s.Text())
+			s.Reload(t, tt.config)
+			s.Says(t, from, tt.says)
+			s.More(t, 2, host4)
+		}
+		if n := len(s.Of(t, other4)); n > 0 {
+			t.Errorf("%d series of a host of the refused files", n)
+		}
+		s.Reload(t, file(host4, other4))
+		s.More(t, 2, host4, other4)
+		s.End(t)
+		checkSound(t, s.Of(t, host4))
+		checkSound(t, s.Of(t, other4))
+		checkSteady(t, s.Of(t, host4))
+	})
+}
+
 // TestStdoutClosed closes the reading end of stdout: the process cannot do its
 // work any more, says so and ends.
 func TestStdoutClosed(t *testing.T) {
