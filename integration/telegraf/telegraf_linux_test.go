@@ -324,17 +324,22 @@ func TestExecdRestarts(t *testing.T) {
 	})
 }
 
-// TestTelegrafKilled kills Telegraf: pingtel ends by itself.
+// TestTelegrafKilled kills Telegraf twice and starts it again: pingtel ends by
+// itself, and what all have written is true.
 func TestTelegrafKilled(t *testing.T) {
 	peer.Telegraf(t)
 	netsim.Run(t, network(), func(t *testing.T, _ *netsim.Net) {
-		r := start(t, "execd.conf", pingtelFile(t, "none", answers))
-		r.awaitPoints(t, 1, answers)
-		if len(children(t)) != 1 {
-			t.Fatal("pingtel does not run")
+		file := pingtelFile(t, "none", answers, losesSome)
+		for range 3 {
+			r := start(t, "execd.conf", file)
+			r.awaitPoints(t, 2, answers, losesSome)
+			if len(children(t)) != 1 {
+				t.Fatal("pingtel does not run")
+			}
+			r.Kill()
+			peer.Await(t, "pingtel ends", func() bool { return len(children(t)) == 0 })
+			checkPoints(t, r.points(t))
 		}
-		r.Kill()
-		peer.Await(t, "pingtel ends", func() bool { return len(children(t)) == 0 })
 	})
 }
 
