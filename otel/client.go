@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 
 	colpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
-	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/pingtel/pingtel/internal/config"
 )
@@ -43,6 +40,8 @@ const (
 	// partly: it has taken the message but for some points, which must not be
 	// sent again.
 	partly
+	// broken: nothing can be sent any more, whatever comes.
+	broken
 )
 
 // pushError is a message that the collector has not taken.
@@ -91,24 +90,3 @@ func partial(endpoint string, r *colpb.ExportMetricsServiceResponse) error {
 	}
 	return &partialError{endpoint: endpoint, points: p.GetRejectedDataPoints(), reason: p.GetErrorMessage()}
 }
-
-// printer is a client that prints messages as OTLP in JSON, one a line.
-type printer struct{ w io.Writer }
-
-func (p printer) export(_ context.Context, message []byte) error {
-	var m colpb.ExportMetricsServiceRequest
-	err := proto.Unmarshal(message, &m)
-	var b []byte
-	if err == nil {
-		b, err = protojson.MarshalOptions{UseEnumNumbers: true}.Marshal(&m)
-	}
-	if err == nil {
-		_, err = p.w.Write(append(b, '\n'))
-	}
-	if err != nil {
-		return &pushError{endpoint: "stdout", err: err}
-	}
-	return nil
-}
-
-func (printer) close() error { return nil }

@@ -148,6 +148,7 @@ func (e *encoder) add(t *config.Target, s *stream, current bool) bool {
 	}
 	size, points := e.size, e.points
 	e.describe(t, s)
+	s.start = min(s.start, int64(e.now)) // once the wall clock was set back, nothing may end before it began
 	e.addTotals(uint64(s.start), s.take(e.delta))
 	if current {
 		e.addLatest(&s.latest)
@@ -216,9 +217,9 @@ func (e *encoder) addLatest(l *latest) {
 	e.addInt(upMetric, 0, l.end, up, e.numbers)
 }
 
-// addSelf adds the figures of pingtel itself, counted since start. failed is
-// the number of pushes that failed.
-func (e *encoder) addSelf(p icmpcore.Stats, m monitor.Stats, failed uint64, start time.Time) {
+// addSelf adds the figures of pingtel itself, counted since start, Unix ns.
+// failed is the number of pushes that failed.
+func (e *encoder) addSelf(p icmpcore.Stats, m monitor.Stats, failed uint64, start int64) {
 	for i, n := range [selfMetrics]uint64{
 		targetsMetric: uint64(m.Targets),
 		skippedMetric: m.Skipped + m.Missed,
@@ -226,7 +227,7 @@ func (e *encoder) addSelf(p icmpcore.Stats, m monitor.Stats, failed uint64, star
 		dropsMetric:   p.KernelDrops,
 		failedMetric:  failed,
 	} {
-		e.addInt(targetMetrics+i, uint64(start.UnixNano()), e.now, n, nil)
+		e.addInt(targetMetrics+i, uint64(start), e.now, n, nil)
 	}
 }
 

@@ -167,6 +167,28 @@ func TestEncodeAbsent(t *testing.T) {
 	}
 }
 
+// TestClockSetBack sets the wall clock back behind the start: no counter ends
+// before it begins, and its start stays where it came to be.
+func TestClockSetBack(t *testing.T) {
+	target := &config.Target{Host: "h", Probe: &config.Probe{}}
+	s := newStream(addrA, time.Unix(0, 1000), newExplicit(newBounds([]float64{1})))
+	s.record(reply(addrA))
+	e := testEncoder("cumulative", "explicit")
+	for _, now := range []int64{500, 700} {
+		e.begin(time.Unix(0, now))
+		e.add(target, s, false)
+		lines := decode(t, e.message())
+		for _, line := range lines {
+			if want := fmt.Sprintf("[500 %d]", now); !strings.HasSuffix(line, want) {
+				t.Errorf("%s, want %s", line, want)
+			}
+		}
+		if len(lines) != 6 {
+			t.Errorf("%d points, want 6", len(lines))
+		}
+	}
+}
+
 // TestTemporality checks what each setting makes of counters, histograms,
 // gauges and what pingtel tells of itself.
 func TestTemporality(t *testing.T) {
@@ -180,7 +202,7 @@ func TestTemporality(t *testing.T) {
 			}
 			s.record(&icmpcore.PingResult{Sent: 1, Received: 1, RTTs: []time.Duration{5}, Errors: nil})
 			e.add(&config.Target{Host: "h", Probe: &config.Probe{}}, s, true)
-			e.addSelf(icmpcore.Stats{Foreign: 3, KernelDrops: 4}, monitor.Stats{Targets: 5, Skipped: 6, Missed: 7}, 8, time.Unix(1, 0))
+			e.addSelf(icmpcore.Stats{Foreign: 3, KernelDrops: 4}, monitor.Stats{Targets: 5, Skipped: 6, Missed: 7}, 8, 1e9)
 			var m colpb.ExportMetricsServiceRequest
 			if err := proto.Unmarshal(e.message(), &m); err != nil {
 				t.Fatal(err)

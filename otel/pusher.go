@@ -52,9 +52,10 @@ type Pusher struct {
 	table    table
 	client   client
 	encoder  *encoder
-	started  time.Time
+	started  int64 // Unix ns
 	refs     []ref // of the push under way; used again
 	health   health
+	broken   error // why nothing can be sent any more
 
 	interval atomic.Int64 // ns from one push to the next
 }
@@ -63,7 +64,7 @@ type Pusher struct {
 // what of the settings cannot be used.
 func New(c Config) (*Pusher, error) {
 	s := c.Settings
-	p := &Pusher{settings: s, log: c.Log, self: c.Self, started: time.Now(), health: health{log: c.Log}}
+	p := &Pusher{settings: s, log: c.Log, self: c.Self, started: time.Now().UnixNano(), health: health{log: c.Log}}
 	p.interval.Store(int64(s.Interval))
 	p.table.targets = make(map[*monitor.Target]*entry)
 	p.table.newHistogram = func() histogram { return newExponential() }
@@ -73,7 +74,7 @@ func New(c Config) (*Pusher, error) {
 	}
 	p.encoder = newEncoder(newResource(s.Resource, c.Version, c.Log), c.Version, s.Temporality, s.Histogram, messageLimit)
 	if c.Stdout != nil {
-		p.client = printer{c.Stdout}
+		p.client = newPrinter(c.Stdout)
 		return p, nil
 	}
 	var err error
@@ -103,18 +104,22 @@ func (p *Pusher) Reload(next *config.OTelSettings) {
 	}
 }
 
-// Run pushes once in every interval until ctx is done. Close has to follow.
-func (p *Pusher) Run(ctx context.Context) {
+// Run pushes once in every interval until ctx is done, and returns nil, or
+// until stdout cannot be written any more, and returns that error. Close has to
+// follow.
+func (p *Pusher) Run(ctx context.Context) error {
 	next := time.Now().Add(min(p.settings.Interval, firstPush))
 	timer := time.NewTimer(time.Until(next))
 	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return
+			return nil
 		case <-timer.C:
 		}
-		p.push(ctx)
+		if p.push(ctx); p.broken != nil {
+			return p.broken
+		}
 		interval := time.Duration(p.interval.Load())
 		for now := time.Now(); !next.After(now); { // a push that took too long leaves out its successors
 			next = next.Add(interval)
@@ -124,9 +129,15 @@ func (p *Pusher) Run(ctx context.Context) {
 }
 
 // Close pushes a last time, until ctx is done, and ends the connection. It must
-// not run beside Run.
+// not run beside Run. The error is that of Run, if there was one, or of the
+// connection's end.
 func (p *Pusher) Close(ctx context.Context) error {
-	p.push(ctx)
+	if p.broken == nil {
+		p.push(ctx)
+	}
+	if p.broken != nil {
+		return errors.Join(p.broken, p.client.close())
+	}
 	p.health.end()
 	return p.client.close()
 }
@@ -138,12 +149,16 @@ func (p *Pusher) push(ctx context.Context) {
 	defer cancel()
 	now := time.Now()
 	err := p.pushSelf(ctx, now)
-	if err == nil || verdictOf(err) != outage {
+	if v := verdictOf(err); err == nil || v != outage && v != broken {
 		p.refs = p.table.refs(p.refs[:0])
 		if later := p.pushStreams(ctx, now, p.refs); err == nil {
 			err = later
 		}
 		clear(p.refs) // or it would keep removed targets
+	}
+	if err != nil && verdictOf(err) == broken {
+		p.broken = err
+		return
 	}
 	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
 		return // the end: Close pushes again
@@ -157,6 +172,7 @@ func (p *Pusher) push(ctx context.Context) {
 func (p *Pusher) pushSelf(ctx context.Context, now time.Time) error {
 	engine, schedule := p.self()
 	p.encoder.begin(now)
+	p.started = min(p.started, now.UnixNano()) // as of streams
 	p.encoder.addSelf(engine, schedule, p.health.failed.Load(), p.started)
 	return p.export(ctx)
 }
@@ -193,6 +209,8 @@ func (p *Pusher) pushStreams(ctx context.Context, now time.Time, refs []ref) err
 			p.encoder.limit /= 2
 			p.log.Info("the collector refuses large messages: sending smaller ones", "bytes", p.encoder.limit, "error", err)
 			continue
+		case verdictOf(err) == broken:
+			return err
 		case verdictOf(err) == outage:
 			note(err)
 			return first

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -418,6 +419,25 @@ func TestClose(t *testing.T) {
 	}
 	if got := log.take(); len(got) != 2 || !strings.Contains(got[0], "a push has failed") || !strings.Contains(got[1], "what it carried is lost") {
 		t.Errorf("log %q", got)
+	}
+}
+
+// TestOwnClockSetBack sets the wall clock back behind pingtel's own start.
+func TestOwnClockSetBack(t *testing.T) {
+	r := new(receiver)
+	p, _ := newTestPusher(t, config.OTel{}, r.listen(t, "grpc"), "grpc")
+	now := time.Now().Add(-time.Hour)
+	for i := range 2 {
+		if err := p.pushSelf(t.Context(), now.Add(time.Duration(i)*time.Second)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, m := range r.got {
+		for _, line := range requestLines(m) {
+			if want := fmt.Sprintf("[%d %d]", now.UnixNano(), now.UnixNano()+int64(i)*1e9); !strings.HasSuffix(line, want) {
+				t.Errorf("%s, want %s", line, want)
+			}
+		}
 	}
 }
 

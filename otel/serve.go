@@ -48,13 +48,19 @@ type Session struct {
 
 // Serve measures and pushes by the schedule until ctx is done, and keeps the
 // service manager informed, if there is one. Then it lets running series
-// finish, pushes a last time, for five seconds in all, and returns nil.
+// finish, pushes a last time, for five seconds in all, and returns nil. It ends
+// with an error where stdout, if it prints there, cannot be written.
 func Serve(ctx context.Context, s Session) error {
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	var parts sync.WaitGroup
 	parts.Go(func() { s.Monitor.Run(running) })
-	parts.Go(func() { s.Pusher.Run(running) })
+	broken := make(chan struct{})
+	parts.Go(func() {
+		if s.Pusher.Run(running) != nil { // finish returns it
+			close(broken)
+		}
+	})
 	parts.Go(func() {
 		alive := func() bool { return s.Monitor.Behind(time.Now()) < stalledTime }
 		s.warn(sdnotify.Watch(running, alive))
@@ -63,6 +69,8 @@ func Serve(ctx context.Context, s Session) error {
 	for ended := false; !ended; {
 		select {
 		case <-ctx.Done():
+			ended = true
+		case <-broken:
 			ended = true
 		case sig := <-s.Signals:
 			if sig == syscall.SIGHUP {

@@ -64,6 +64,9 @@ func (f *otelFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	if err := c.CheckSockets(pinger.Socket); err != nil {
+		return errors.Join(err, pinger.Close())
+	}
 	var stdout io.Writer
 	if f.stdout {
 		stdout = cmd.OutOrStdout()
@@ -81,7 +84,9 @@ func (f *otelFlags) run(cmd *cobra.Command) error {
 	return otel.Serve(cmd.Context(), otel.Session{
 		Config: c, Monitor: m, Pusher: pusher, Log: log, Signals: signals,
 		Load: func() (c *config.Config, err error) {
-			c, next, err = load()
+			if c, next, err = load(); err == nil {
+				err = c.CheckSockets(pinger.Socket)
+			}
 			return c, err
 		},
 		Apply: func(c *config.Config) {

@@ -106,6 +106,9 @@ func (f *telegrafFlags) serve(cmd *cobra.Command, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	if err := c.CheckSockets(pinger.Socket); err != nil {
+		return errors.Join(err, pinger.Close())
+	}
 	out := plugin.NewOutput(cmd.OutOrStdout(), c.Telegraf, 0, log)
 	push, err := startPush(settings, log, pinger)
 	if err != nil {
@@ -118,7 +121,9 @@ func (f *telegrafFlags) serve(cmd *cobra.Command, log *slog.Logger) error {
 		Config: c, Monitor: m, Output: out, Log: log,
 		Stdin: cmd.InOrStdin(), Signals: signals, Scheduled: f.pollInterval > 0,
 		Load: func() (c *config.Config, err error) {
-			c, next, err = load()
+			if c, next, err = load(); err == nil {
+				err = c.CheckSockets(pinger.Socket)
+			}
 			return c, err
 		},
 		Stats: pinger.Stats,

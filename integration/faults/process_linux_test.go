@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -172,6 +173,47 @@ func TestStdoutClosed(t *testing.T) {
 			!strings.Contains(text, "broken pipe") || strings.Count(text, "E! ") != 1 {
 			t.Errorf("ended with %d, said %q", status, text)
 		}
+	})
+}
+
+// TestPrinting closes the reading end of what "otel --stdout" prints to, and
+// lets it be full while the process is told to end.
+func TestPrinting(t *testing.T) {
+	t.Parallel()
+	netsim.Run(t, network(), func(t *testing.T, _ *netsim.Net) {
+		start := func(prefix string) (*peer.Process, *os.File) {
+			config := filepath.Join(t.TempDir(), "pingtel.toml")
+			if err := os.WriteFile(config, []byte(file(prefix)+"[otel]\ntimeout = \"1s\"\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			r, w, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { r.Close() }) // fails where the test has closed it
+			cmd := exec.Command(peer.Pingtel(), "otel", "--stdout", "--config", config)
+			cmd.Stdout = w
+			p := peer.Start(t, cmd)
+			w.Close() // the process has its own
+			return p, r
+		}
+		t.Run("closed", func(t *testing.T) {
+			p, r := start(host4)
+			r.Close()
+			peer.Await(t, "the end", p.Ended)
+			if status, text := p.Cmd.ProcessState.ExitCode(), p.Text(); status != 2 || strings.Count(text, "\n") != 1 ||
+				!strings.Contains(text, "push to stdout: write ") || !strings.Contains(text, "broken pipe") {
+				t.Errorf("ended with %d, said %q", status, text)
+			}
+		})
+		t.Run("full", func(t *testing.T) {
+			p, _ := start("127.1.0.0/24") // more at once than a pipe holds
+			peer.Await(t, "it says so", func() bool { return strings.Contains(p.Text(), "push to stdout: it is not read") }, p)
+			took, status := p.Stop()
+			if status != 0 || took > 6*time.Second || !strings.Contains(p.Text(), "what it carried is lost") {
+				t.Errorf("ended with %d after %v, said %q", status, took, p.Text())
+			}
+		})
 	})
 }
 

@@ -4,12 +4,26 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/pingtel/pingtel/icmpcore"
 )
 
 // Marks reports whether packets to some target bear a firewall mark, for
 // which the process needs a capability as long as it runs.
 func (c *Config) Marks() bool {
 	return slices.ContainsFunc(c.Targets, func(t Target) bool { return t.Options.Mark != 0 })
+}
+
+// CheckSockets reports what of c the sockets cannot do that a process has: kind
+// tells which it has for a family.
+func (c *Config) CheckSockets(kind func(icmpcore.Family) icmpcore.SocketKind) error {
+	for _, t := range c.Targets {
+		if s := t.Options.Source; s.IsValid() && !s.Is4() && kind(icmpcore.FamilyIPv6) == icmpcore.SocketDatagram {
+			return fmt.Errorf("%s: source %s of %s takes a raw socket, and this process has a datagram socket: give it cap_net_raw and start it again",
+				c.File, s, t.Host)
+		}
+	}
+	return nil
 }
 
 // RestartError means that a file asks for what a running process cannot take

@@ -2,7 +2,10 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"testing"
+
+	"github.com/pingtel/pingtel/icmpcore"
 )
 
 func TestCheckReload(t *testing.T) {
@@ -49,5 +52,33 @@ func TestCheckReload(t *testing.T) {
 				t.Errorf("CheckReload = %q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// Linux lets an IPv6 datagram socket not choose its source.
+func TestCheckSockets(t *testing.T) {
+	parse := func(source string) *Config {
+		t.Helper()
+		c, err := Parse("f.toml", "[[targets]]\nhosts = [\"a.example\"]\n"+source, func(string) (string, bool) { return "", false })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	for _, tt := range []struct {
+		source string
+		kind   icmpcore.SocketKind
+		want   string
+	}{
+		{"", icmpcore.SocketDatagram, ""},
+		{"source = \"198.18.0.1\"", icmpcore.SocketDatagram, ""},
+		{"source = \"2001:db8::1\"", icmpcore.SocketRaw, ""},
+		{"source = \"2001:db8::1\"", icmpcore.SocketDatagram, "f.toml: source 2001:db8::1 of a.example takes a raw socket, " +
+			"and this process has a datagram socket: give it cap_net_raw and start it again"},
+	} {
+		err := parse(tt.source).CheckSockets(func(icmpcore.Family) icmpcore.SocketKind { return tt.kind })
+		if got := fmt.Sprint(err); got != tt.want && (err != nil || tt.want != "") {
+			t.Errorf("%s, %s socket: %v, want %q", tt.source, tt.kind, err, tt.want)
+		}
 	}
 }
