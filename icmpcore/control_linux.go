@@ -107,14 +107,46 @@ func (s *sock) appendReplies(evs []event, n int) []event {
 	for i := range n {
 		data, ctl, name := s.in.message(i)
 		c := parseControl(ctl)
-		if c.drops != 0 && c.drops != s.drops {
-			evs = append(evs, event{kind: eventDrops, number: c.drops - s.drops})
-			s.drops = c.drops
+		if c.drops != 0 {
+			evs = s.appendDrops(evs, c.drops)
 		}
 		evs = append(evs, s.packet(data, c, name))
 	}
+	if n > 0 && s.kind == SocketDatagram {
+		evs = s.appendDrops(evs, s.memDrops())
+	}
 	return evs
 }
+
+// appendDrops tells of packets that the kernel has dropped since it last did.
+// drops is its count of all.
+func (s *sock) appendDrops(evs []event, drops uint32) []event {
+	if drops == s.drops {
+		return evs
+	}
+	evs = append(evs, event{kind: eventDrops, number: drops - s.drops})
+	s.drops = drops
+	return evs
+}
+
+// memDrops returns the kernel's count of packets dropped for want of room. A
+// datagram socket does not send it along with packets (SO_RXQ_OVFL).
+func (s *sock) memDrops() uint32 {
+	var info [skMeminfoVars]uint32
+	size := uint32(unsafe.Sizeof(info))
+	_, _, errno := unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(s.fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
+		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+	if errno != 0 || size < uint32(unsafe.Sizeof(info)) {
+		return s.drops // Linux before 4.12
+	}
+	return info[skMeminfoDrops]
+}
+
+// Of linux/sock_diag.h: how many counts there are, and the place of this one.
+const (
+	skMeminfoVars  = 9
+	skMeminfoDrops = 8
+)
 
 // packet makes an event of a packet: a reply, or an ICMP error, which only a
 // raw socket gets this way.

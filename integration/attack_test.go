@@ -6,10 +6,14 @@ import (
 	"context"
 	"encoding/binary"
 	"net/netip"
+	"path/filepath"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/pingtel/pingtel/icmpcore"
 	"github.com/pingtel/pingtel/integration/netsim"
@@ -43,7 +47,7 @@ func TestFlood(t *testing.T) {
 	}, func(t *testing.T, n *netsim.Net, p *icmpcore.Pinger, f icmpcore.Family) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var flood sync.WaitGroup
-		injected := 0
+		injected, begun := 0, time.Now()
 		flood.Go(func() {
 			injected = n.Flood(ctx, 100_000, 1_000_000, func(i int, b []byte) []byte {
 				to := i * 7 % targets
@@ -67,11 +71,61 @@ func TestFlood(t *testing.T) {
 		cancel()
 		flood.Wait()
 		s := p.Stats()
-		t.Logf("%d forged packets, %d seen and refused, %d dropped by the kernel", injected, s.Foreign, s.KernelDrops)
+		t.Logf("%d forged packets, %.0f a second, %d seen and refused, %d dropped by the kernel",
+			injected, float64(injected)/time.Since(begun).Seconds(), s.Foreign, s.KernelDrops)
 		if s.Foreign < 10000 {
 			t.Errorf("only %d forged packets got as far as the engine", s.Foreign)
 		}
 	})
+}
+
+// TestKernelDrops sends more than a small receive buffer holds: what the kernel
+// drops is counted, on every kind of socket, and costs replies, not truth.
+func TestKernelDrops(t *testing.T) {
+	const echoes, delay = 3, 20 * ms
+	eachSocket(t, func(f icmpcore.Family) []netsim.Rule {
+		return []netsim.Rule{{Prefix: prefix(host(f, 0)), Delay: delay, Answer: netsim.Forged(500, netsim.WrongCookie)}}
+	}, func(t *testing.T, _ *netsim.Net, p *icmpcore.Pinger, f icmpcore.Family) {
+		shrinkBuffers(t)
+		r := ping(t, p, host(f, 0), icmpcore.Options{Count: echoes, Interval: 10 * ms, Timeout: 500 * ms})
+		s := p.Stats()
+		if s.KernelDrops == 0 {
+			t.Error("no packet counted as dropped")
+		}
+		if r.Sent != echoes || r.Received > 0 && r.Min < delay || r.Duplicates+r.Late+r.Corrupt+len(r.Errors) > 0 {
+			t.Errorf("sent %d received %d min %v duplicates %d late %d corrupt %d errors %v",
+				r.Sent, r.Received, r.Min, r.Duplicates, r.Late, r.Corrupt, r.Errors)
+		}
+		t.Logf("%d dropped, %d foreign, %d of %d replies", s.KernelDrops, s.Foreign, r.Received, r.Sent)
+	})
+}
+
+// shrinkBuffers gives the ICMP sockets of this process the smallest receive
+// buffer there is.
+func shrinkBuffers(t *testing.T) {
+	t.Helper()
+	links, err := filepath.Glob("/proc/self/fd/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shrunk := 0
+	for _, link := range links {
+		fd, err := strconv.Atoi(filepath.Base(link))
+		if err != nil {
+			t.Fatal(err)
+		}
+		protocol, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL)
+		if err != nil || protocol != unix.IPPROTO_ICMP && protocol != unix.IPPROTO_ICMPV6 {
+			continue // another file
+		}
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 1); err != nil {
+			t.Fatal(err)
+		}
+		shrunk++
+	}
+	if shrunk == 0 {
+		t.Fatal("no ICMP socket is open")
+	}
 }
 
 // forged appends the i-th forged packet, about the request whose id and seq
