@@ -53,6 +53,9 @@ func openConn(kind SocketKind) (conn, error) {
 		c.polled = append(c.polled, unix.PollFd{Fd: int32(s.fd), Events: unix.POLLIN})
 	}
 	if len(c.order) > 0 {
+		if c.source > TimestampsUser {
+			awaitStamps()
+		}
 		return c, nil
 	}
 	err = errors.Join(c.errs[:]...)

@@ -107,6 +107,24 @@ func TestKernelAtLeast(t *testing.T) {
 	}
 }
 
+// The kernel begins to stamp some time after it was asked to: the first echo of
+// a new Pinger must not come before that.
+func TestFirstEchoIsStamped(t *testing.T) {
+	for range 50 {
+		p, err := Open(Config{})
+		if err != nil {
+			t.Skip("no ICMP socket: ", err)
+		}
+		r, err := p.Ping(t.Context(), "127.0.0.1", Options{Count: 1})
+		if err != nil || r.Timestamps != TimestampsKernel {
+			t.Errorf("timestamps %v, %v", r.Timestamps, err)
+		}
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // TestNumbersOfStamps makes the kernel number stamps itself, as before Linux
 // 6.13, and has it refuse requests in between: no stamp goes to another echo.
 func TestNumbersOfStamps(t *testing.T) {

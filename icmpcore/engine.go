@@ -28,6 +28,7 @@ type engine struct {
 	batch   int     // requests for one send
 	nextSeq uint16  // where the next series' sequence numbers begin
 	flying  int     // echoes in flight
+	hasty   int     // series whose echoes are too close for beats
 	arrived int64   // when something last came in, monotonic ns
 	now     int64   // when what has come in was last looked at
 	flushed int64   // when results were last handed over
@@ -68,8 +69,9 @@ const (
 	// since a wake-up costs several times what an echo does: of 5,000 echoes a
 	// second each took 48 µs of CPU without beats, 15 with beats of four
 	// milliseconds and 14 with eight. The kernel's stamps keep the figures as
-	// they are; requests and timeouts come so much later at most. The rate's
-	// pace has its own wake-ups.
+	// they are; requests and timeouts come so much later at most, so that there
+	// are none while a series runs whose interval is shorter than two. The
+	// rate's pace has its own wake-ups.
 	crowd = 64
 	beat  = int64(1 << 23)
 
@@ -169,6 +171,9 @@ func (e *engine) start(i int32) {
 	// Neighbours in time get different sequence numbers, as far as they go.
 	e.nextSeq += uint16(min(len(s.echoes), 1024))
 	e.index.insert(i)
+	if s.prof.hasty {
+		e.hasty++
+	}
 	e.queue(i, s)
 }
 
@@ -279,6 +284,9 @@ func (e *engine) finish(i int32, err error) {
 	e.live[i].running = false
 	e.wheel.clear(i)
 	e.index.remove(i)
+	if s.prof.hasty {
+		e.hasty--
+	}
 	if err != nil {
 		e.lane(familyOf(s.addr)).forget(i)
 	}
@@ -316,7 +324,7 @@ func (e *engine) stats() Stats {
 // sleep waits until there is something to do.
 func (e *engine) sleep() {
 	now := e.clock.now()
-	crowded := e.index.count >= crowd && e.conn.stamps() >= TimestampsKernelRX
+	crowded := e.index.count >= crowd && e.hasty == 0 && e.conn.stamps() >= TimestampsKernelRX
 	until, some := e.wheel.next()
 	if crowded {
 		until = (until + beat - 1) &^ (beat - 1)

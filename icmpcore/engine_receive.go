@@ -129,10 +129,11 @@ func (s *series) from(ev *event) bool {
 	if s.group {
 		return true
 	}
-	if s.zone != 0 {
-		return ev.zone == s.zone && ev.from == s.addr.WithZone("")
+	if s.zone == 0 {
+		return ev.from == s.addr
 	}
-	return ev.from == s.addr
+	// The kernel tells the zone of link-local addresses alone.
+	return ev.from == s.addr.WithZone("") && (ev.zone == s.zone || !s.addr.IsLinkLocalUnicast())
 }
 
 // match gives a true reply to its echo.

@@ -3,6 +3,7 @@ package icmpcore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -210,20 +211,39 @@ func checkSeries(t *testing.T, r, want PingResult) {
 // TestPacing looks at when the requests of a series leave: by the interval,
 // whether replies come or not, to within the wheel's tick.
 func TestPacing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newFake(t, func(sent) []answer { return nil })
-		p := openFake(t, c, Config{})
-		start := time.Now()
-		if _, err := p.Ping(t.Context(), "198.18.0.1", Options{Count: 50, Interval: 20 * ms, Timeout: 300 * ms}); err != nil {
-			t.Fatal(err)
-		}
-		for i, r := range c.requests() {
-			late := r.at.Sub(start) - time.Duration(i)*20*ms
-			if late < 0 || late > 1<<tickBits {
-				t.Errorf("request %d left %v late", i, late)
-			}
-		}
-	})
+	for _, tt := range []struct {
+		series   int
+		interval time.Duration
+		late     time.Duration // at most
+	}{
+		{1, 20 * ms, 1 << tickBits},
+		{2 * crowd, 2 * ms, 2 << tickBits},
+		{2 * crowd, 15 * ms, 2 << tickBits},
+		{2 * crowd, 20 * ms, time.Duration(beat) + 2<<tickBits}, // in beats
+	} {
+		t.Run(fmt.Sprintf("%d series, %v", tt.series, tt.interval), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newFake(t, func(sent) []answer { return nil })
+				p := openFake(t, c, Config{MaxRate: -1})
+				start := time.Now()
+				for i := range tt.series {
+					addr := netip.AddrFrom4([4]byte{198, 18, 0, byte(i)})
+					if err := p.Go(Target{Addr: addr}, Options{Count: 50, Interval: tt.interval, Timeout: 300 * ms}, func(PingResult) {}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				time.Sleep(2 * time.Second)
+				for _, r := range c.requests() {
+					if late := r.at.Sub(start) - time.Duration(r.number)*tt.interval; late < 0 || late > tt.late {
+						t.Errorf("request %d to %v left %v late", r.number, r.addr, late)
+					}
+				}
+				if n := len(c.requests()); n != 50*tt.series {
+					t.Errorf("%d requests, want %d", n, 50*tt.series)
+				}
+			})
+		})
+	}
 }
 
 // TestRate lets many series start at once: no millisecond sees more than three

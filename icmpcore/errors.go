@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"runtime"
+	"strings"
 	"syscall"
 )
 
@@ -48,15 +50,29 @@ type PermissionError struct {
 }
 
 func (e *PermissionError) Error() string {
-	raw := fmt.Sprintf("sudo setcap cap_net_raw+ep %s", e.Executable)
-	datagram := fmt.Sprintf("sudo sysctl -w net.ipv4.ping_group_range='%d %d'", e.GID, e.GID)
+	if runtime.GOOS != "linux" {
+		return fmt.Sprintf("no permission for an ICMP socket (%v): run it as root, on Windows as an administrator", e.Err)
+	}
+	raw := fmt.Sprintf("`sudo setcap cap_net_raw+ep %s`", shellWord(e.Executable))
+	datagram := fmt.Sprintf("`sudo sysctl -w net.ipv4.ping_group_range='%d %d'`", e.GID, e.GID)
 	switch e.Socket {
 	case SocketRaw:
-		return fmt.Sprintf("no permission for a raw ICMP socket (%v): run '%s'", e.Err, raw)
+		return fmt.Sprintf("no permission for a raw ICMP socket (%v): run %s", e.Err, raw)
 	case SocketDatagram:
-		return fmt.Sprintf("no permission for a datagram ICMP socket (%v): run '%s'", e.Err, datagram)
+		return fmt.Sprintf("no permission for a datagram ICMP socket (%v): run %s", e.Err, datagram)
 	}
-	return fmt.Sprintf("no permission for an ICMP socket (%v): run either '%s' or '%s'", e.Err, raw, datagram)
+	return fmt.Sprintf("no permission for an ICMP socket (%v): run either %s or %s", e.Err, raw, datagram)
+}
+
+// shellWord quotes a path where a shell would take it apart.
+func shellWord(path string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+@:,", r)
+	}
+	if path != "" && strings.IndexFunc(path, func(r rune) bool { return !plain(r) }) < 0 {
+		return path
+	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }
 
 // Unwrap returns Err.

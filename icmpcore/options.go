@@ -120,6 +120,9 @@ func (o Options) Validate() error {
 	if o.Timeout < minTimeout || o.Timeout > maxTimeout {
 		fault("timeout", o.Timeout, "1ms to 1h")
 	}
+	if n := o.Timeout / max(o.Interval, minInterval); n >= maxRing && (o.Count == Forever || o.Count > maxRing) {
+		fault("timeout", o.Timeout, fmt.Sprintf("less than %d intervals: so many echoes in flight can be told apart", maxRing))
+	}
 	if o.Size < minSize || o.Size > maxSize {
 		fault("size", o.Size, "8 to 65507 bytes of payload")
 	}
@@ -203,13 +206,11 @@ const (
 	TimestampsKernelRX
 	// TimestampsKernel: the kernel stamped both.
 	TimestampsKernel
-	// TimestampsHardware: the network card stamped both.
-	TimestampsHardware
 )
 
-var timestampsNames = [...]string{"none", "user", "kernel-rx", "kernel", "hardware"}
+var timestampsNames = [...]string{"none", "user", "kernel-rx", "kernel"}
 
-// String returns "none", "user", "kernel-rx", "kernel" or "hardware".
+// String returns "none", "user", "kernel-rx" or "kernel".
 func (t Timestamps) String() string { return enumName(timestampsNames[:], int(t)) }
 
 // enumName returns the name of value i, or one that shows it has none.

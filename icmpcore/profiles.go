@@ -91,7 +91,7 @@ func broadcastAddrs() []netip.Addr {
 			continue
 		}
 		ip, mask := n.IP.To4(), n.Mask
-		if ones, bits := mask.Size(); ip == nil || bits != 32 || ones > 30 || ip.IsLoopback() {
+		if ones, bits := mask.Size(); ip == nil || bits != 32 || ones > 30 {
 			continue
 		}
 		for i := range ip {

@@ -35,6 +35,8 @@ type PingResult struct {
 	OSGuess   string // what usually starts at that initial TTL
 	ReplyDSCP int    // DSCP of the first reply, 0 to 63, -1 where the system does not say
 
+	// What comes after the last echo is decided is in [Stats] alone: a series
+	// of one echo that is answered has no duplicates.
 	Duplicates int // further replies to an echo that has its reply
 	Late       int // replies that came after their timeout
 	Reordered  int // replies to an earlier request than one already replied to (RFC 4737)

@@ -142,6 +142,19 @@ func TestErrorsWrap(t *testing.T) {
 	}
 }
 
+func TestShellWord(t *testing.T) {
+	for path, want := range map[string]string{
+		"/usr/bin/pingtel":     "/usr/bin/pingtel",
+		"/home/a b/pingtel":    "'/home/a b/pingtel'",
+		"/tmp/it's/$x/pingtel": `'/tmp/it'\''s/$x/pingtel'`,
+		"":                     "''",
+	} {
+		if got := shellWord(path); got != want {
+			t.Errorf("%q: %s, want %s", path, got, want)
+		}
+	}
+}
+
 func TestResultString(t *testing.T) {
 	r := exampleResult()
 	if got, want := r.String(), "gw.example (198.18.0.1): 5 sent, 4 received, 20% loss, rtt min/mean/max/jitter 4.4ms/4.875ms/6.2ms/884.59µs"; got != want {

@@ -14,6 +14,7 @@ type profile struct {
 	sum     uint32  // of payload, unfolded
 	control []byte  // control messages for the family, made by the conn; may be nil
 	ring    int     // echoes kept for each series
+	hasty   bool    // echoes come closer than beats allow
 	made    time.Time
 }
 
@@ -22,6 +23,7 @@ func newProfile(o Options) *profile {
 	p := &profile{opts: o, payload: pattern(o.Size), made: time.Now()}
 	p.sum = sum16(p.payload)
 	p.ring = ringSize(o)
+	p.hasty = o.Count != 1 && int64(o.Interval) < 2*beat
 	return p
 }
 

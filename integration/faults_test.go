@@ -332,18 +332,25 @@ func TestClosed(t *testing.T) {
 	})
 }
 
-// TestLinkLocal pings a scoped address.
+// TestLinkLocal pings scoped addresses, some of which need no scope.
 func TestLinkLocal(t *testing.T) {
 	for _, s := range sockets {
 		if s.family == icmpcore.FamilyIPv4 {
 			continue
 		}
 		t.Run(s.kind.String(), func(t *testing.T) {
-			netsim.Run(t, []netsim.Rule{{Prefix: netip.MustParsePrefix("fe80::2/128")}}, func(t *testing.T, _ *netsim.Net) {
+			rules := []netsim.Rule{{Prefix: netip.MustParsePrefix("fe80::2/128")}, {Prefix: prefix(host(s.family, 0))}}
+			netsim.Run(t, rules, func(t *testing.T, _ *netsim.Net) {
 				p := open(t, icmpcore.Config{Socket: s.kind})
-				r := ping(t, p, netip.MustParseAddr("fe80::2%"+netsim.Interface), icmpcore.Options{Count: 2})
-				if r.Received != 2 {
-					t.Errorf("received %d of 2: %+v", r.Received, p.Stats())
+				for _, a := range []string{"fe80::2", host(s.family, 0).String(), "::1"} {
+					zone := netsim.Interface
+					if a == "::1" {
+						zone = "lo"
+					}
+					r := ping(t, p, netip.MustParseAddr(a+"%"+zone), icmpcore.Options{Count: 2})
+					if r.Received != 2 {
+						t.Errorf("%s: received %d of 2: %+v", a, r.Received, p.Stats())
+					}
 				}
 				_, err := p.Ping(t.Context(), "fe80::2%nowhere", icmpcore.Options{})
 				var wrong *icmpcore.OptionError

@@ -138,7 +138,7 @@ func TestCure(t *testing.T) {
 		allowGroups(t, 1, 0)
 		ping := func() *exec.Cmd { return as(exec.Command(bin, "ping", "-c", "1", "127.0.0.1"), nobody) }
 		_, stderr, status := outcome(t, ping())
-		if status != 2 || !strings.Contains(stderr, "cap_net_raw+ep "+bin+"'") {
+		if status != 2 || !strings.Contains(stderr, "cap_net_raw+ep "+bin+"`") {
 			t.Fatalf("status %d, stderr %q; want 2 and setcap of %s", status, stderr, bin)
 		}
 		setcap(t, bin)

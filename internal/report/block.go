@@ -141,7 +141,6 @@ type cause struct {
 	kind    icmpcore.ErrorKind
 	message string
 	code    int
-	mtu     int
 	from    netip.Addr
 }
 
@@ -151,7 +150,7 @@ func appendErrors(b []byte, r *icmpcore.PingResult) []byte {
 	counts := make(map[cause]int)
 	var order []cause
 	for _, e := range r.Errors {
-		c := cause{e.Kind, e.Message, e.Code, e.MTU, e.From}
+		c := cause{e.Kind, e.Message, e.Code, e.From}
 		if counts[c] == 0 {
 			order = append(order, c)
 		}
@@ -161,10 +160,6 @@ func appendErrors(b []byte, r *icmpcore.PingResult) []byte {
 		b = appendName(b, "error")
 		b = append(strconv.AppendInt(b, int64(counts[c]), 10), " x "...)
 		b = append(b, Clean(c.message)...)
-		if c.mtu > 0 {
-			b = append(b, ", mtu "...)
-			b = strconv.AppendInt(b, int64(c.mtu), 10)
-		}
 		if c.from.IsValid() {
 			b = append(b, ", reported by "...)
 			b = append(b, Clean(c.from.String())...)

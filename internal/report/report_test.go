@@ -38,7 +38,7 @@ func mixed() *icmpcore.PingResult {
 	router := netip.MustParseAddr("192.0.2.254")
 	r.Errors = []icmpcore.EchoError{
 		{Seq: 3, Kind: icmpcore.ErrorDestinationUnreachable, Code: 1, Message: "host unreachable", From: router},
-		{Seq: 5, Kind: icmpcore.ErrorPacketTooBig, Code: 4, MTU: 1400, Message: "fragmentation needed and DF set", From: router},
+		{Seq: 5, Kind: icmpcore.ErrorPacketTooBig, Code: 4, MTU: 1400, Message: "fragmentation needed and DF set, MTU 1400", From: router},
 		{Seq: 9, Kind: icmpcore.ErrorDestinationUnreachable, Code: 1, Message: "host unreachable", From: router},
 	}
 	return r
@@ -88,7 +88,7 @@ func TestBlock(t *testing.T) {
   reply dscp   46 (EF)
   timestamps   kernel, raw socket
   error        2 x host unreachable, reported by 192.0.2.254
-  error        1 x fragmentation needed and DF set, mtu 1400, reported by 192.0.2.254
+  error        1 x fragmentation needed and DF set, MTU 1400, reported by 192.0.2.254
 `},
 		{"silence", dead(), `192.0.2.9: 0 of 4 answered, 100% loss
   packets      4 sent, 0 received, 4 lost
