@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -126,6 +127,9 @@ func (f *checkFlags) finish(cmd *cobra.Command, args []string) (nagios.Threshold
 		if cmd.Flags().Changed(name) && level.RTT > f.opts.Timeout {
 			f.faults.add(fmt.Errorf("--%s RTT %v is never reached: want it at or below --timeout, %v", name, level.RTT, f.opts.Timeout))
 		}
+	}
+	if (f.warnJitter > 0 || f.critJitter > 0) && f.count == 1 {
+		f.faults.add(errors.New("--warn-jitter and --crit-jitter: one echo has no jitter: want --count 2 or more"))
 	}
 	if takes := time.Duration(f.count-1)*f.opts.Interval + f.opts.Timeout; takes > f.total {
 		f.faults.add(fmt.Errorf("--timeout-total %v is too short: %d echoes take up to %v", f.total, f.count, takes))

@@ -124,7 +124,10 @@ func (j *checkJob) judge(ctx context.Context, s *sweep.Sweep) ([]nagios.Verdict,
 	mu.Lock()
 	defer mu.Unlock()
 	if len(hosts) == 0 {
-		return nil, errors.New("no host was checked: the file names none in time")
+		if ctx.Err() != nil {
+			return nil, errors.New("no host was read in time")
+		}
+		return nil, errors.New("the file names no host: want one a line")
 	}
 	verdicts := make([]nagios.Verdict, len(hosts))
 	for i, c := range hosts {

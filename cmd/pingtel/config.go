@@ -13,10 +13,8 @@ func newConfigCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config",
 		Short: "Work with configuration files",
-		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			return fmt.Errorf("no command given: want 'pingtel config check FILE'")
-		},
+		Args:  cobra.ArbitraryArgs,
+		RunE:  refuseNoCommand,
 	}
 	cmd.AddCommand(&cobra.Command{
 		Use:   "check FILE",
@@ -29,7 +27,12 @@ default. The values of headers are not shown.
 
 Without [otel] enabled = true, a fault in an OTEL_* variable is only a warning.`,
 		Example: "  pingtel config check /etc/pingtel/pingtel.toml",
-		Args:    cobra.ExactArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return fmt.Errorf("%d files given: want 'pingtel config check FILE'", len(args))
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := config.Load(args[0], os.LookupEnv)
 			if err != nil {

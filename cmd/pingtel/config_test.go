@@ -25,8 +25,8 @@ func TestConfigCheck(t *testing.T) {
 		{"faults of [otel]", []string{"config", "check", push}, 2, nil, []string{"pingtel.toml:4: otel.ca_file: ", `pingtel.toml:5: otel.endpoint: "localhost": want`}},
 		{"faults, a line each", []string{"config", "check", broken}, 2, nil, []string{"broken.toml:3: agent.foo: unknown key", `broken.toml:4: agent.socket: "tcp": want one of auto`}},
 		{"no such file", []string{"config", "check", "/nonexistent.toml"}, 2, nil, []string{"/nonexistent.toml: no such file"}},
-		{"no file", []string{"config", "check"}, 2, nil, []string{"accepts 1 arg"}},
-		{"no command", []string{"config"}, 2, nil, []string{"want 'pingtel config check FILE'"}},
+		{"no file", []string{"config", "check"}, 2, nil, []string{"0 files given: want 'pingtel config check FILE'"}},
+		{"no command", []string{"config"}, 2, nil, []string{"no command given: want one of check"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -36,7 +36,7 @@ shows what is in force.
 Messages go to stderr. SIGHUP reads the file again; SIGTERM ends with a last push.`,
 		Example: `  pingtel otel --config /etc/pingtel/pingtel.toml
   pingtel otel --config pingtel.toml --stdout`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return flags.run(cmd) },
 	}
 	f := cmd.Flags()

@@ -47,7 +47,7 @@ Exit status: 0 every host answered, 1 some host did not, 2 nothing could be done
 	f.BoolVar(&flags.showRTTs, "show-rtts", false, "a line for each echo as it happens (in text, not with -q)")
 	f.BoolVarP(&flags.json, "json", "j", false, "one JSON object for each host, nothing else")
 	f.BoolVar(&flags.precise, "precise", false, "insist on kernel timestamps: warn where there are none")
-	f.BoolVarP(&flags.quiet, "quiet", "q", false, "summary only; of many hosts, only those in trouble")
+	f.BoolVarP(&flags.quiet, "quiet", "q", false, "summary only; of many hosts, only those in trouble (in text)")
 	return cmd
 }
 

@@ -62,7 +62,8 @@ func (p *probeFlags) register(cmd *cobra.Command) {
 		"dscp", "code point, 0 to 63 or a name: EF, AF41, CS1 (default: the system's)")
 	f.BoolVarP(&p.ipv4, "ipv4", "4", false, "IPv4 only")
 	f.BoolVarP(&p.ipv6, "ipv6", "6", false, "IPv6 only")
-	f.StringVarP(&p.opts.Interface, "interface", "I", "", "network interface to send from")
+	f.VarP(&flagValue[string]{&p.opts.Interface, parseInterface, func(name string) string { return name }, "interface", "name", &p.faults},
+		"interface", "I", "network interface to send from")
 	f.VarP(&flagValue[netip.Addr]{&p.opts.Source, parseSource, formatSource, "source", "address", &p.faults},
 		"source", "S", "local address to send from")
 	f.VarP(&flagValue[uint32]{&p.opts.Mark, parseMark, hideZero[uint32], "mark", "number", &p.faults},
@@ -103,16 +104,47 @@ func (p *probeFlags) finish(args []string) error {
 	if p.config.MaxRate == 0 {
 		p.config.MaxRate = -1 // no limit; the library's zero is its default
 	}
-	if name := p.opts.Interface; name != "" {
-		if _, err := net.InterfaceByName(name); err != nil {
-			p.faults.add(fmt.Errorf("--interface %q: want a network interface of this machine: %w", name, err))
-		}
+	for _, host := range args {
+		p.faults.add(p.checkHost(host))
 	}
 	if len(args) == 0 && p.file == "" {
 		p.faults.add(errors.New("no host given: want HOST... or --file"))
 	}
 	p.faults.add(p.opts.Validate())
 	return p.faults.err()
+}
+
+// checkHost reports what of a host that is an address cannot be pinged, by
+// the flags given.
+func (p *probeFlags) checkHost(host string) error {
+	if host == "" {
+		return errors.New(`host "": want a name or an address`)
+	}
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		return nil // a name
+	}
+	family := icmpcore.FamilyIPv6
+	if addr = addr.Unmap(); addr.Is4() {
+		family = icmpcore.FamilyIPv4
+	}
+	switch source := p.opts.Source; {
+	case addr.IsUnspecified():
+		return fmt.Errorf("host %s: want the address of a host", host)
+	case p.opts.Family != icmpcore.FamilyAuto && p.opts.Family != family:
+		return fmt.Errorf("host %s: want an %s address, or no -4 or -6", host, p.opts.Family)
+	case source.IsValid() && source.Is4() != addr.Is4():
+		return fmt.Errorf("host %s: --source %s is of the other family: want an %s address", host, source, family)
+	}
+	if zone := addr.Zone(); zone != "" {
+		if _, err := strconv.ParseUint(zone, 10, 32); err == nil {
+			return nil // an index
+		}
+		if _, err := net.InterfaceByName(zone); err != nil {
+			return fmt.Errorf("host %s: zone %q: want the name or index of a network interface", host, zone)
+		}
+	}
+	return nil
 }
 
 // hosts returns what calls its argument for each host, and the file to close

@@ -58,22 +58,55 @@ OpenTelemetry.`,
 	return root
 }
 
-// refuseNoCommand says which commands there are.
-func refuseNoCommand(root *cobra.Command, args []string) error {
-	var names []string
+// refuseUnknownTopics makes cobra's own commands, help and completion, fail
+// where they would print their usage and succeed.
+func refuseUnknownTopics(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "help":
+			c.Args = func(_ *cobra.Command, args []string) error {
+				found, rest, err := root.Find(args)
+				if err == nil && len(rest) > 0 {
+					err = refuseNoCommand(found, rest)
+				}
+				return err
+			}
+		case "completion":
+			c.Args, c.RunE = cobra.ArbitraryArgs, refuseNoCommand
+		}
+	}
+}
+
+// refuseNoCommand says which commands there are below one.
+func refuseNoCommand(parent *cobra.Command, args []string) error {
+	var names []string
+	for _, c := range parent.Commands() {
 		if c.IsAvailableCommand() {
 			names = append(names, c.Name())
 		}
 	}
 	want := "want one of " + strings.Join(names, ", ")
-	if len(args) == 0 {
-		return errors.New("no command given: " + want + " ('pingtel --help' tells more)")
+	if len(names) == 0 {
+		want = "'" + parent.CommandPath() + "' has none"
 	}
-	if near := root.SuggestionsFor(args[0]); len(near) > 0 {
+	if len(args) == 0 {
+		return fmt.Errorf("no command given: %s ('%s --help' tells more)", want, parent.CommandPath())
+	}
+	parent.SuggestionsMinimumDistance = parent.Root().SuggestionsMinimumDistance
+	if near := parent.SuggestionsFor(args[0]); len(near) > 0 {
 		want = "did you mean " + near[0] + "?"
 	}
 	return fmt.Errorf("unknown command %q: %s", args[0], want)
+}
+
+// noArgs refuses arguments of a command that takes none.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("'%s' takes no argument: want it without %q", cmd.CommandPath(), args[0])
+	}
+	return nil
 }
 
 // run is the program: it returns the exit status. Data goes to stdout, all
@@ -84,6 +117,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
+	refuseUnknownTopics(root) // by now: completion keeps the stdout of its making
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return 0

@@ -94,7 +94,7 @@ func TestPingQuietShowsTrouble(t *testing.T) {
 	if want := "2 hosts: 2 answered; 2 of 2 echoes, 0% loss, E s\n"; steady(stdout) != want || status != 0 {
 		t.Errorf("status %d, stdout %q, want %q", status, stdout, want)
 	}
-	status, stdout, _ = runWith(t, "", "ping", "-q", "-c", "1", "-4", "127.0.0.1", "::1")
+	status, stdout, _ = runWith(t, "::1\n", "ping", "-q", "-c", "1", "-4", "127.0.0.1", "-f", "-")
 	want := `host  sent  recv  loss  min ms  avg ms  max ms  p95 ms jitter ms  ttl hops
 ::1  -  -  -  -  -  -  -  -  -  -  resolve ::1 to ipv4: no address of that family
 2 hosts: 1 answered, 1 could not be pinged; 1 of 1 echoes, 0% loss, E s
@@ -110,7 +110,7 @@ const jsonKeys = "sent received loss min max mean median jitter rtt_list ttl hop
 
 func TestPingJSON(t *testing.T) {
 	needSocket(t)
-	status, stdout, stderr := runWith(t, "127.0.0.2 # two\n\n127.0.0.3", "ping", "-j", "-q", "-c", "2", "-i", "0.01", "-f", "-", "127.0.0.1", "-4", "::1")
+	status, stdout, stderr := runWith(t, "127.0.0.2 # two\n\n127.0.0.3\n::1", "ping", "-j", "-q", "-c", "2", "-i", "0.01", "-f", "-", "127.0.0.1", "-4")
 	if status != statusNoAnswer || stderr != "" {
 		t.Errorf("status %d, stderr %q", status, stderr)
 	}
@@ -253,7 +253,20 @@ func TestWrongInput(t *testing.T) {
 		{"ping -I nosuch0 h", `--interface "nosuch0"`},
 		{"ping -f /nonexistent", "/nonexistent|no such file"},
 		{"ping -f " + path, "names no host"},
-		{"version x", "unknown command|x"},
+		{"version x", "'pingtel version' takes no argument|x"},
+		{"help nosuch", "unknown command \"nosuch\"|want one of"},
+		{"help config chek", "unknown command \"chek\"|did you mean check?"},
+		{"config chek", "unknown command \"chek\"|did you mean check?"},
+		{"config", "no command given|check"},
+		{"config check", "0 files given|pingtel config check FILE"},
+		{"completion nosuch", "unknown command \"nosuch\"|bash, "},
+		{"ping 0.0.0.0", "host 0.0.0.0: want the address of a host"},
+		{"ping -6 127.0.0.1 ::1 127.0.0.2", "host 127.0.0.1: want an ipv6 address|host 127.0.0.2"},
+		{"ping -S ::1 127.0.0.1", "host 127.0.0.1: --source ::1 is of the other family: want an ipv4 address"},
+		{"ping fe80::1%nosuch0", `host fe80::1%nosuch0: zone "nosuch0": want the name or index of a network interface`},
+		{"ping -c 0 -t 1h -i 1ms h", "timeout 1h0m0s: want less than 32768 intervals"},
+		{"check 0.0.0.0", "host 0.0.0.0"},
+		{"check --warn-jitter 1ms -n 1 h", "want --count 2 or more"},
 		{"check", "no host given"},
 		{"check -w 20% -c 20 h", "--critical RTT 20s is never reached"},
 		{"check -w 20ms,x% h", `--warning "20ms,x%"|100ms,20%`},
@@ -262,7 +275,12 @@ func TestWrongInput(t *testing.T) {
 		{"check -n 100 h", "--timeout-total 10s is too short|10.9s"},
 		{"check -n 0 h", `--count "0"|from 1 to`},
 		{"check --warn-jitter x h", `--warn-jitter "x"|500ms`},
-		{"check -f " + path, "no host"},
+		{"check -f " + path, "the file names no host: want one a line"},
+	}
+	for _, args := range []string{"ping|", "ping|-I||127.0.0.1"} {
+		if status, stdout, stderr := runWith(t, "", strings.Split(args, "|")...); status != statusUnable || stdout != "" || !strings.Contains(stderr, `"": want`) {
+			t.Errorf("%s: status %d, stdout %q, stderr %q", args, status, stdout, stderr)
+		}
 	}
 	for _, tt := range tests {
 		t.Run(tt.args, func(t *testing.T) {
@@ -323,7 +341,7 @@ func TestCheck(t *testing.T) {
 	if status != 0 || stdout != "" {
 		t.Errorf("quiet and well: status %d, stdout %q", status, stdout)
 	}
-	status, stdout, _ = runWith(t, "", "check", "-q", "-n", "1", "-4", "127.0.0.1", "::1")
+	status, stdout, _ = runWith(t, "127.0.0.1\n::1\n", "check", "-q", "-n", "1", "-4", "-f", "-")
 	if want := "PING UNKNOWN - 1 of 2 hosts ok, 1 unknown: ::1 UNKNOWN resolve ::1 to ipv4: no address of that family |"; status != 3 || !strings.HasPrefix(stdout, want) {
 		t.Errorf("quiet and not well: status %d, stdout %q, want %q", status, stdout, want)
 	}

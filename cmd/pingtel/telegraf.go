@@ -38,7 +38,7 @@ names one. Ends when stdin does, or on SIGTERM. SIGHUP reads the file again,
 unless it is the signal.`,
 		Example: `  pingtel telegraf --config /etc/pingtel/pingtel.toml
   pingtel telegraf --config pingtel.toml --once`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return flags.run(cmd) },
 	}
 	f := cmd.Flags()

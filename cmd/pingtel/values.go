@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -117,6 +118,13 @@ func parseMark(text string) (uint32, error) {
 		return 0, errors.New("want a firewall mark from 0 to 4294967295, or 0x0 to 0xffffffff")
 	}
 	return uint32(n), nil
+}
+
+func parseInterface(name string) (string, error) {
+	if _, err := net.InterfaceByName(name); err != nil {
+		return "", fmt.Errorf("want a network interface of this machine: %w", err)
+	}
+	return name, nil
 }
 
 func parseSource(text string) (netip.Addr, error) {
