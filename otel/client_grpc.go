@@ -93,7 +93,7 @@ func (c *grpcClient) export(ctx context.Context, message []byte) error {
 	answer := new(colpb.ExportMetricsServiceResponse)
 	err := c.conn.Invoke(metadata.NewOutgoingContext(ctx, c.headers), exportMethod, encoded(message), answer, c.options...)
 	if err != nil {
-		return &pushError{endpoint: c.endpoint, verdict: verdictOfStatus(status.Convert(err)), err: c.asked.explain(err)}
+		return &pushError{endpoint: c.endpoint, verdict: verdictOfStatus(status.Convert(err)), err: c.asked.explain(bounded{err})}
 	}
 	return partial(c.endpoint, answer)
 }
