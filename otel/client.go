@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	colpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
 
@@ -55,6 +56,24 @@ func (e *pushError) Error() string { return fmt.Sprintf("push to %s: %v", e.endp
 
 func (e *pushError) Unwrap() error { return e.err }
 
+// maxText is how many bytes are told of what a collector or a proxy has to say.
+// It goes into logs, and gRPC would hand on megabytes of it.
+const maxText = 500
+
+// bounded is an error that tells no more than maxText bytes.
+type bounded struct{ error }
+
+func (e bounded) Error() string { return cut(e.error.Error()) }
+
+func (e bounded) Unwrap() error { return e.error }
+
+func cut(s string) string {
+	if len(s) <= maxText {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxText], "") + "…"
+}
+
 // verdictOf returns what err, from a client, means.
 func verdictOf(err error) verdict {
 	var push *pushError
@@ -88,5 +107,5 @@ func partial(endpoint string, r *colpb.ExportMetricsServiceResponse) error {
 	if p.GetRejectedDataPoints() == 0 {
 		return nil
 	}
-	return &partialError{endpoint: endpoint, points: p.GetRejectedDataPoints(), reason: p.GetErrorMessage()}
+	return &partialError{endpoint: endpoint, points: p.GetRejectedDataPoints(), reason: cut(p.GetErrorMessage())}
 }

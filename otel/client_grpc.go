@@ -73,7 +73,8 @@ func newGRPCClient(s *config.OTelSettings, agent string) (*grpcClient, error) {
 		grpc.WithUserAgent(agent),
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: pause, MinConnectTimeout: connectTimeout}),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: time.Minute, Timeout: deadTime}),
-		grpc.WithDisableRetry(), // the next push carries all that this one did not
+		grpc.WithDisableRetry(),         // the next push carries all that this one did not
+		grpc.WithDisableServiceConfig(), // which whoever answers for the name could send
 	)
 	if err != nil {
 		return nil, fmt.Errorf("endpoint %s: %w", s.Endpoint, err)
@@ -93,7 +94,7 @@ func (c *grpcClient) export(ctx context.Context, message []byte) error {
 	answer := new(colpb.ExportMetricsServiceResponse)
 	err := c.conn.Invoke(metadata.NewOutgoingContext(ctx, c.headers), exportMethod, encoded(message), answer, c.options...)
 	if err != nil {
-		return &pushError{endpoint: c.endpoint, verdict: verdictOfStatus(status.Convert(err)), err: c.asked.explain(err)}
+		return &pushError{endpoint: c.endpoint, verdict: verdictOfStatus(status.Convert(err)), err: c.asked.explain(bounded{err})}
 	}
 	return partial(c.endpoint, answer)
 }

@@ -115,7 +115,7 @@ func (c *httpClient) pack(message []byte) ([]byte, error) {
 }
 
 func (c *httpClient) fail(v verdict, err error) error {
-	return &pushError{endpoint: c.endpoint, verdict: v, err: c.asked.explain(err)}
+	return &pushError{endpoint: c.endpoint, verdict: v, err: c.asked.explain(bounded{err})}
 }
 
 // verdictOfHTTP judges by the OTLP specification: what it calls retryable, and
@@ -142,11 +142,7 @@ func refusal(res *http.Response, answer []byte) error {
 	case strings.HasPrefix(res.Header.Get("Content-Type"), "text/plain"):
 		text = string(answer)
 	}
-	const most = 200
-	if text = strings.TrimSpace(text); len(text) > most {
-		text = text[:most] + "…"
-	}
-	if text == "" {
+	if text = strings.TrimSpace(text); text == "" {
 		return fmt.Errorf("HTTP status %s", res.Status)
 	}
 	return fmt.Errorf("HTTP status %s: %s", res.Status, text)

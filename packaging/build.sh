@@ -7,7 +7,7 @@
 #
 # VERSION is that of the packages, such as 0.1.0. The binary takes its own from
 # the tag and commit that it is built from. GOARCH chooses the architecture. The
-# same commit gives the same bytes.
+# same commit and Go version give the same bytes, on any machine.
 set -euo pipefail
 
 nfpm=github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.0

@@ -1,5 +1,6 @@
 // Package packaging holds what the packages are made from, and tests of what
 // they promise: that a build can be repeated to the byte, that the binary needs
-// no library of the system, and that every dependency has its reason written
-// down. build.sh makes the packages.
+// no library of the system, that every dependency has its reason written down,
+// and that what lies in deploy fits the command, its configuration and the
+// image. build.sh makes the packages.
 package packaging

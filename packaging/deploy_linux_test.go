@@ -1,0 +1,269 @@
+package packaging
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/pingtel/pingtel/internal/config"
+)
+
+// workload is what the manifests use of a Deployment or a DaemonSet, by the
+// names that Kubernetes gives it: any other key is a fault.
+type workload struct {
+	APIVersion string `yaml:"apiVersion"`
+	Kind       string
+	Metadata   metadata
+	Spec       struct {
+		Replicas int
+		Strategy struct{ Type string }
+		Selector struct {
+			MatchLabels map[string]string `yaml:"matchLabels"`
+		}
+		Template struct {
+			Metadata metadata
+			Spec     pod
+		}
+	}
+}
+
+type metadata struct {
+	Name   string
+	Labels map[string]string
+}
+
+type pod struct {
+	AutomountServiceAccountToken *bool  `yaml:"automountServiceAccountToken"`
+	HostNetwork                  bool   `yaml:"hostNetwork"`
+	DNSPolicy                    string `yaml:"dnsPolicy"`
+	SecurityContext              struct {
+		security       `yaml:",inline"`
+		RunAsNonRoot   bool                  `yaml:"runAsNonRoot"`
+		SeccompProfile struct{ Type string } `yaml:"seccompProfile"`
+		Sysctls        []struct{ Name, Value string }
+	} `yaml:"securityContext"`
+	Containers []container
+	Volumes    []struct {
+		Name      string
+		ConfigMap struct{ Name string } `yaml:"configMap"`
+	}
+}
+
+type security struct {
+	RunAsUser  *int `yaml:"runAsUser"`
+	RunAsGroup *int `yaml:"runAsGroup"`
+}
+
+type container struct {
+	Name  string
+	Image string
+	Args  []string
+	Env   []struct {
+		Name      string
+		ValueFrom struct {
+			FieldRef struct {
+				FieldPath string `yaml:"fieldPath"`
+			} `yaml:"fieldRef"`
+			SecretKeyRef struct {
+				Name, Key string
+				Optional  bool
+			} `yaml:"secretKeyRef"`
+		} `yaml:"valueFrom"`
+	}
+	SecurityContext struct {
+		security                 `yaml:",inline"`
+		AllowPrivilegeEscalation *bool `yaml:"allowPrivilegeEscalation"`
+		ReadOnlyRootFilesystem   bool  `yaml:"readOnlyRootFilesystem"`
+		Capabilities             struct{ Drop, Add []string }
+	} `yaml:"securityContext"`
+	Resources    struct{ Requests, Limits map[string]string }
+	VolumeMounts []struct {
+		Name      string
+		MountPath string `yaml:"mountPath"`
+		ReadOnly  bool   `yaml:"readOnly"`
+	} `yaml:"volumeMounts"`
+}
+
+// kustomization is what kubectl apply -k reads of a folder.
+type kustomization struct {
+	APIVersion         string `yaml:"apiVersion"`
+	Kind               string
+	Resources          []string
+	ConfigMapGenerator []struct {
+		Name  string
+		Files []string
+	} `yaml:"configMapGenerator"`
+}
+
+// TestManifests holds the Kubernetes manifests against what they name: files,
+// the command's flags, its configuration, and the image that is built here.
+func TestManifests(t *testing.T) {
+	bin := build(t, "..")
+	image := readDockerfile(t)
+	for _, dir := range []string{"../deploy/kubernetes", "../deploy/kubernetes/raw"} {
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			k := decode[kustomization](t, filepath.Join(dir, "kustomization.yaml"))
+			if len(k.Resources) != 1 || len(k.ConfigMapGenerator) != 1 {
+				t.Fatalf("%d resources and %d maps, want one of each", len(k.Resources), len(k.ConfigMapGenerator))
+			}
+			used := append([]string{"kustomization.yaml"}, k.Resources...)
+			used = append(used, k.ConfigMapGenerator[0].Files...)
+			slices.Sort(used)
+			if d := cmp.Diff(files(t, dir), used); d != "" {
+				t.Errorf("files that kustomization.yaml uses (+), and those of the folder (-):\n%s", d)
+			}
+			w := decode[workload](t, filepath.Join(dir, k.Resources[0]))
+			checkLabels(t, w)
+			c := w.Spec.Template.Spec.Containers[0]
+			if got := w.Spec.Template.Spec.Volumes[0].ConfigMap.Name; got != k.ConfigMapGenerator[0].Name {
+				t.Errorf("volume of the map %q, want %q", got, k.ConfigMapGenerator[0].Name)
+			}
+			if d := cmp.Diff(image.command, c.Args); d != "" {
+				t.Errorf("arguments (-those of the image +those of the manifest):\n%s", d)
+			}
+			output(t, ".", bin, append(c.Args, "--help")...) // fails on a flag that is not there
+			file := k.ConfigMapGenerator[0].Files[0]
+			if mounted := path.Join(c.VolumeMounts[0].MountPath, file); !slices.Contains(c.Args, mounted) {
+				t.Errorf("arguments %q do not name %s, where the configuration is", c.Args, mounted)
+			}
+			checkUser(t, w.Spec.Template.Spec, image.user)
+			checkConfig(t, filepath.Join(dir, file), c)
+		})
+	}
+}
+
+func checkLabels(t *testing.T, w workload) {
+	t.Helper()
+	if w.APIVersion != "apps/v1" || w.Kind != "Deployment" && w.Kind != "DaemonSet" {
+		t.Errorf("%s %s, want a Deployment or DaemonSet of apps/v1", w.APIVersion, w.Kind)
+	}
+	if d := cmp.Diff(w.Spec.Selector.MatchLabels, w.Spec.Template.Metadata.Labels); d != "" {
+		t.Errorf("the selector (-) does not match the pod's labels (+):\n%s", d)
+	}
+	p := w.Spec.Template.Spec
+	if len(p.Containers) != 1 || len(p.Volumes) != 1 || len(p.Containers[0].VolumeMounts) != 1 || p.Volumes[0].Name != p.Containers[0].VolumeMounts[0].Name {
+		t.Fatal("want one container that mounts the one volume")
+	}
+}
+
+// checkUser looks at the right to a socket: the sysctl for the image's own
+// user, or the one capability for user 0.
+func checkUser(t *testing.T, p pod, user string) {
+	t.Helper()
+	if p.HostNetwork {
+		c := p.Containers[0].SecurityContext
+		if c.RunAsUser == nil || *c.RunAsUser != 0 || !slices.Equal(c.Capabilities.Add, []string{"NET_RAW"}) || len(p.SecurityContext.Sysctls) > 0 {
+			t.Errorf("%+v, sysctls %v: want user 0 with NET_RAW, and no sysctl with hostNetwork", c, p.SecurityContext.Sysctls)
+		}
+		return
+	}
+	s := p.SecurityContext
+	if s.RunAsUser == nil || s.RunAsGroup == nil || fmt.Sprintf("%d:%d", *s.RunAsUser, *s.RunAsGroup) != user {
+		t.Errorf("the pod's user is not that of the image, %s", user)
+	}
+	want := strings.ReplaceAll(user, ":", " ")
+	if len(s.Sysctls) != 1 || s.Sysctls[0].Name != "net.ipv4.ping_group_range" || s.Sysctls[0].Value != want {
+		t.Errorf("sysctls %v, want net.ipv4.ping_group_range %q", s.Sysctls, want)
+	}
+}
+
+// variable is one that a configuration file names.
+var variable = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
+
+// checkConfig reads the file as the pod does, and once more with the lines
+// that are left to be uncommented, and what the endpoint needs where the nodes
+// have IPv6 addresses.
+func checkConfig(t *testing.T, name string, c container) {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	optional := regexp.MustCompile(`(?m)^# (\w+ = )`).ReplaceAllString(string(b), "$1")
+	if optional == string(b) {
+		t.Errorf("%s: no line to uncomment", name)
+	}
+	six := strings.ReplaceAll(optional, `"${HOST_IP}:`, `"[${HOST_IP}]:`)
+	named := make(map[string]bool)
+	for _, m := range variable.FindAllStringSubmatch(optional, -1) {
+		named[m[1]] = true
+	}
+	for _, v := range c.Env {
+		if !named[v.Name] {
+			t.Errorf("%s does not use the variable %s", name, v.Name)
+		}
+	}
+	for _, try := range []struct{ text, host string }{{string(b), "192.0.2.1"}, {optional, "192.0.2.1"}, {six, "2001:db8::1"}} {
+		lookup := func(key string) (string, bool) {
+			for _, v := range c.Env {
+				switch {
+				case v.Name != key:
+				case v.ValueFrom.FieldRef.FieldPath == "status.hostIP":
+					return try.host, true
+				case v.ValueFrom.SecretKeyRef.Key != "" && try.text != string(b): // it is optional
+					return "secret", true
+				}
+			}
+			return "", false
+		}
+		parsed, err := config.Parse(name, try.text, lookup)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := parsed.OTel.Settings(10*time.Second, lookup)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, want, _ := net.SplitHostPort(config.DefaultOTelEndpointGRPC)
+		if _, port, err := net.SplitHostPort(s.Endpoint); err != nil || port != want || !s.Insecure {
+			t.Errorf("%s: endpoint %s, insecure %t: want a collector's usual port %s, which has no TLS", name, s.Endpoint, s.Insecure, want)
+		}
+	}
+}
+
+// decode reads a file of one YAML document, strictly.
+func decode[T any](t *testing.T, name string) T {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := yaml.NewDecoder(bytes.NewReader(b))
+	d.KnownFields(true)
+	var v, second T
+	if err := d.Decode(&v); err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	if err := d.Decode(&second); err != io.EOF {
+		t.Fatalf("%s: a second document: %v", name, err)
+	}
+	return v
+}
+
+// files returns the names of the files of a folder, sorted.
+func files(t *testing.T, dir string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		if !e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	return names
+}
