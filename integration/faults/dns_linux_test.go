@@ -17,7 +17,8 @@ import (
 
 // answer is what the resolver says of a name.
 type answer struct {
-	addr   netip.Addr       // IPv4; there are no other addresses
+	addr   netip.Addr       // IPv4
+	addr6  netip.Addr       // IPv6, if it has one
 	code   dnsmessage.RCode // of a failure
 	silent bool             // nothing is said
 	after  time.Duration
@@ -104,6 +105,12 @@ func response(m *dnsmessage.Message, a answer) []byte {
 		reply.Answers = []dnsmessage.Resource{{
 			Header: dnsmessage.ResourceHeader{Name: q.Name, Class: dnsmessage.ClassINET, TTL: 1},
 			Body:   &dnsmessage.AResource{A: a.addr.As4()},
+		}}
+	}
+	if a.addr6.IsValid() && q.Type == dnsmessage.TypeAAAA {
+		reply.Answers = []dnsmessage.Resource{{
+			Header: dnsmessage.ResourceHeader{Name: q.Name, Class: dnsmessage.ClassINET, TTL: 1},
+			Body:   &dnsmessage.AAAAResource{AAAA: a.addr6.As16()},
 		}}
 	}
 	b, err := reply.Pack()

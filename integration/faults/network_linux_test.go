@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
@@ -78,41 +79,54 @@ func TestRoute(t *testing.T) {
 // on from the new one, those that ask for the old one wait for it.
 func TestAddress(t *testing.T) {
 	t.Parallel()
-	netsim.Run(t, network(), func(t *testing.T, n *netsim.Net) {
-		next := netip.MustParseAddr("198.18.0.9")
-		const bound = "198.18.2.2"
-		s := peer.StartService(t, file(host4)+`[[targets]]
-hosts = ["`+bound+`"]
-source = "198.18.0.1"
-`, nil)
-		s.More(t, 2, host4, bound)
-		none, moved := fault{from: time.Now()}, fault{from: time.Now()}
-		if err := n.RemoveAddr(n.Addr4); err != nil {
-			t.Fatal(err)
-		}
-		s.More(t, 3, host4)
-		if err := n.AddAddr(next); err != nil {
-			t.Fatal(err)
-		}
-		none.to = time.Now()
-		s.More(t, 3, host4)
-		arrived := n.Arrived()
-		if last := arrived[len(arrived)-1]; last.Src != next {
-			t.Errorf("the last request came from %s, want %s", last.Src, next)
-		}
-		if err := n.AddAddr(n.Addr4); err != nil {
-			t.Fatal(err)
-		}
-		moved.to = time.Now()
-		s.More(t, 2, host4, bound)
-		s.End(t)
-		outside, within, partly := none.split(s.Of(t, host4))
-		checkSound(t, outside)
-		checkRefused(t, within, "network is unreachable")
-		checkPartly(t, partly)
-		outside, within, partly = moved.split(s.Of(t, bound))
-		checkSound(t, outside)
-		checkRefused(t, within, "")
-		checkPartly(t, partly)
-	})
+	for _, tt := range []struct {
+		name, to, bound string
+		next            netip.Addr
+		own             func(n *netsim.Net) netip.Addr
+		refused         string // what the system says where it has no address; empty: it may have others
+	}{
+		{"ipv4", host4, "198.18.2.2", netip.MustParseAddr("198.18.0.9"), func(n *netsim.Net) netip.Addr { return n.Addr4 }, "network is unreachable"},
+		{"ipv6", host6, "2001:db8::22", netip.MustParseAddr("2001:db8::9"), func(n *netsim.Net) netip.Addr { return n.Addr6 }, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			netsim.Run(t, network(), func(t *testing.T, n *netsim.Net) {
+				own := tt.own(n)
+				s := peer.StartService(t, file(tt.to)+fmt.Sprintf("[[targets]]\nhosts = [%q]\nsource = %q\n", tt.bound, own), nil)
+				s.More(t, 2, tt.to, tt.bound)
+				none, moved := fault{from: time.Now()}, fault{from: time.Now()}
+				if err := n.RemoveAddr(own); err != nil {
+					t.Fatal(err)
+				}
+				s.More(t, 3, tt.to)
+				if err := n.AddAddr(tt.next); err != nil {
+					t.Fatal(err)
+				}
+				none.to = time.Now()
+				s.More(t, 3, tt.to)
+				arrived := n.Arrived()
+				if last := arrived[len(arrived)-1]; tt.refused != "" && last.Src != tt.next || last.Src == own {
+					t.Errorf("the last request came from %s, want %s", last.Src, tt.next)
+				}
+				if err := n.AddAddr(own); err != nil {
+					t.Fatal(err)
+				}
+				moved.to = time.Now()
+				s.More(t, 2, tt.to, tt.bound)
+				s.End(t)
+				outside, within, partly := none.split(s.Of(t, tt.to))
+				checkSound(t, outside)
+				if tt.refused != "" {
+					checkRefused(t, within, tt.refused)
+					checkPartly(t, partly)
+				} else {
+					checkSound(t, within)
+				}
+				outside, within, partly = moved.split(s.Of(t, tt.bound))
+				checkSound(t, outside)
+				checkRefused(t, within, "")
+				checkPartly(t, partly)
+			})
+		})
+	}
 }

@@ -145,3 +145,37 @@ func TestResolverLies(t *testing.T) {
 		}
 	})
 }
+
+// TestFamilies resolves a name with addresses of both families: IPv4 is taken,
+// as long as there is a way for it, else IPv6, and IPv4 again when it is back.
+func TestFamilies(t *testing.T) {
+	t.Parallel()
+	netsim.Run(t, network(), func(t *testing.T, n *netsim.Net) {
+		both := addrOf("198.18.3.1")
+		both.addr6 = netip.MustParseAddr("2001:db8::31")
+		startResolver(t, func(string) answer { return both })
+		s := peer.StartService(t, file(known), resolving(t))
+		probed := func(want netip.Addr) func() bool {
+			return func() bool {
+				points := s.Of(t, known)
+				return len(points) > 0 && points[len(points)-1].Tags["address"] == want.String()
+			}
+		}
+		peer.Await(t, "IPv4", probed(both.addr), s.Process)
+		if err := n.RemoveAddr(n.Addr4); err != nil {
+			t.Fatal(err)
+		}
+		peer.Await(t, "IPv6", probed(both.addr6), s.Process)
+		if err := n.AddAddr(n.Addr4); err != nil {
+			t.Fatal(err)
+		}
+		peer.Await(t, "IPv4 again", probed(both.addr), s.Process)
+		s.More(t, 1, known)
+		s.End(t)
+		for _, p := range s.Of(t, known) {
+			if p.Tags["address"] == both.addr6.String() {
+				checkSound(t, []peer.Point{p})
+			}
+		}
+	})
+}
