@@ -8,6 +8,8 @@ import (
 	"encoding/pem"
 	"errors"
 	"math/big"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -431,4 +433,42 @@ func writePair(t *testing.T) (ca, cert, key string) {
 		return path
 	}
 	return write("ca.pem", "CERTIFICATE", der), write("cert.pem", "CERTIFICATE", der), write("key.pem", "PRIVATE KEY", keyDER)
+}
+
+// FuzzSettings gives the variables any text: what comes out can be used.
+func FuzzSettings(f *testing.F) {
+	f.Add("localhost:4317", "grpc", "a=b,c=%20d", "service.name=x,k=v", "1000")
+	f.Add("https://[fe80::1%25lo]:4318/x?y", "http/protobuf", "=,==,a", "k=%zz", "-1")
+	f.Add("http://user:pass@host", "", "", "", "")
+	f.Fuzz(func(t *testing.T, endpoint, protocol, headers, resource, interval string) {
+		given := variables{
+			"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL": protocol, "OTEL_EXPORTER_OTLP_HEADERS": headers,
+			"OTEL_RESOURCE_ATTRIBUTES": resource, "OTEL_METRIC_EXPORT_INTERVAL": interval,
+		}
+		s, err := new(OTel).Settings(10*time.Second, given.lookup)
+		if (s == nil) == (err == nil) {
+			t.Fatalf("%v, %v", s, err)
+		}
+		if err != nil {
+			if err.Error() == "" {
+				t.Error("a fault without a text")
+			}
+			return
+		}
+		if s.Protocol == "grpc" {
+			if _, _, err := net.SplitHostPort(s.Endpoint); err != nil {
+				t.Errorf("%q cannot be dialled: %v", s.Endpoint, err)
+			}
+		} else if u, err := url.Parse(s.Endpoint); err != nil || u.Host == "" || (u.Scheme == "http") != s.Insecure {
+			t.Errorf("%q is no URL: %v", s.Endpoint, err)
+		}
+		for k, v := range s.Headers {
+			if k == "" || strings.ContainsAny(k+v, "\r\n\x00") {
+				t.Errorf("header %q: %q", k, v)
+			}
+		}
+		if s.Interval < minInterval || s.Interval > maxInterval || s.Resource["service.name"] == "" {
+			t.Errorf("%+v", s)
+		}
+	})
 }
