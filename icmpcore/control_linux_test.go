@@ -101,6 +101,31 @@ func FuzzPacket(f *testing.F) {
 	})
 }
 
+// FuzzDatagram feeds what a datagram socket gets: replies, and errors with the
+// request that they are about, from the error queue.
+func FuzzDatagram(f *testing.F) {
+	refused := appendControl(nil, unix.IPPROTO_IP, unix.IP_RECVERR, errorData(2, 3, 1, 0, 0, testAddr4))
+	f.Add([]byte{8, 0, 0, 0, 0x12, 0x34, 0, 7, 1, 2, 3, 4, 5, 6, 7, 8}, refused, false)
+	f.Add([]byte{128, 0, 0, 0, 0x12, 0x34, 0, 7}, refused, true)
+	f.Add([]byte{129}, []byte(nil), true)
+	f.Fuzz(func(t *testing.T, data, ctl []byte, six bool) {
+		s := &sock{family: FamilyIPv4, kind: SocketDatagram}
+		if six {
+			s.family = FamilyIPv6
+		}
+		c := parseControl(append(make([]byte, 0, len(ctl)+8), ctl...)) // aligned, as the kernel's buffer is
+		name := &unix.RawSockaddrInet6{Family: unix.AF_INET6}
+		if ev := s.packet(data, c, name); ev.kind != eventReply || !bytes.Equal(ev.message, data) {
+			t.Errorf("packet %+v of %x", ev, data)
+		}
+		ev := s.queuedError(data, c.err, name)
+		quoted, ok := parseEcho(data, requestType(s.family))
+		if ok != (ev.kind == eventError) || ok && (ev.err.request.seq != quoted.seq || ev.family != s.family) {
+			t.Errorf("error %+v of %x", ev, data)
+		}
+	})
+}
+
 func TestKernelAtLeast(t *testing.T) {
 	if !kernelAtLeast(2, 6) || kernelAtLeast(99, 0) {
 		t.Error("kernelAtLeast does not read this kernel's release")
