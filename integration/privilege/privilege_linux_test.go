@@ -20,11 +20,7 @@ func TestDropped(t *testing.T) {
 			args := append([]string{"ping", "-c", "0", "-i", "10ms", "--show-rtts", "--socket", "raw"}, flags...)
 			return exec.Command(bin, append(args, "127.0.0.1")...)
 		}
-		config := filepath.Join(filepath.Dir(bin), "pingtel.toml")
-		text := "[agent]\ninterval = \"2s\"\n[otel]\ninsecure = true\n[[targets]]\nhosts = [\"127.0.0.1\", \"::1\"]\n"
-		if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		config := configFile(t, bin)
 		telegraf := func() *exec.Cmd { return exec.Command(bin, "telegraf", "--config", config) }
 		otel := func() *exec.Cmd { return exec.Command(bin, "otel", "--stdout", "--config", config) }
 		netRaw := fmt.Sprintf("%x", 1<<unix.CAP_NET_RAW)
@@ -107,6 +103,51 @@ func TestSockets(t *testing.T) {
 					}
 					if res.Socket != tt.socket || res.Received != 2 {
 						t.Errorf("%d replies over a %s socket, want 2 over %s", res.Received, res.Socket, tt.socket)
+					}
+				}
+			})
+		}
+	})
+}
+
+// configFile writes a file beside the binary, for all to read.
+func configFile(t *testing.T, bin string) string {
+	t.Helper()
+	file := filepath.Join(filepath.Dir(bin), "pingtel.toml")
+	text := "[agent]\ninterval = \"2s\"\n[otel]\ninsecure = true\n[[targets]]\nhosts = [\"127.0.0.1\", \"::1\"]\n"
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// TestCommands runs the other commands as an ordinary user, by the file's
+// capability and by the group range.
+func TestCommands(t *testing.T) {
+	inside(t, func(t *testing.T, bin string) {
+		capable := build(t)
+		setcap(t, capable)
+		config := configFile(t, bin)
+		for _, tt := range []struct {
+			name, bin string
+			low, high int // groups that may open datagram sockets
+		}{
+			{"file capability", capable, 1, 0},
+			{"group range", bin, nobody, nobody},
+		} {
+			t.Run(tt.name, func(t *testing.T) {
+				allowGroups(t, tt.low, tt.high)
+				for _, cmd := range []struct {
+					args []string
+					want string
+				}{
+					{[]string{"check", "127.0.0.1", "::1"}, "PING OK - 2 of 2 hosts ok"},
+					{[]string{"check", "--config", config}, "PING OK - 2 of 2 hosts ok"},
+					{[]string{"telegraf", "--once", "--config", config}, "packets_received=5i,result_code=0i"},
+				} {
+					stdout, stderr, status := outcome(t, as(exec.Command(tt.bin, cmd.args...), nobody))
+					if status != 0 || stderr != "" || !strings.Contains(stdout, cmd.want) {
+						t.Errorf("%s: status %d, stderr %q, stdout %q, want %q", cmd.args, status, stderr, stdout, cmd.want)
 					}
 				}
 			})
