@@ -3,6 +3,7 @@
 package icmpcore
 
 import (
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -37,6 +38,40 @@ func BenchmarkSweep(b *testing.B) {
 	if lost > 0 {
 		b.Errorf("%d of %d lost", lost, b.N)
 	}
+}
+
+// BenchmarkPacing sends one echo to each of b.N loopback targets at 50,000 a
+// second and reports the fullest millisecond, in shares of fifty.
+func BenchmarkPacing(b *testing.B) {
+	const rate = 50000
+	p, err := Open(Config{MaxRate: rate})
+	if err != nil {
+		b.Skip(err)
+	}
+	defer p.Close()
+	var all sync.WaitGroup
+	all.Add(b.N)
+	starts := make([]time.Time, 0, b.N)
+	for i := range b.N {
+		err := p.Go(loopbackTarget(i%1000000), Options{Size: 8}, func(r PingResult) {
+			starts = append(starts, r.Start)
+			all.Done()
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	all.Wait()
+	slices.SortFunc(starts, time.Time.Compare)
+	most, first := 0, 0
+	for i, at := range starts {
+		for at.Sub(starts[first]) >= time.Millisecond {
+			first++
+		}
+		most = max(most, i-first+1)
+	}
+	b.ReportMetric(float64(most)/(rate/1000), "shares/ms")
+	b.ReportMetric(float64(b.N-1)/starts[len(starts)-1].Sub(starts[0]).Seconds(), "echoes/s")
 }
 
 // cpuTime returns the CPU time of this process so far.

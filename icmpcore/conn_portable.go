@@ -108,14 +108,26 @@ func newID(local net.Addr) uint16 {
 	return binary.BigEndian.Uint16(id[:])
 }
 
-// setUp asks for the TTL of replies, where the system can tell it.
+// portableBuffer is the receive buffer asked for. Systems give less than they
+// are asked for, or refuse: then a burst costs replies.
+const portableBuffer = 4 << 20
+
+// setUp asks for room for bursts, and for the TTL of replies, where the system
+// can tell it.
 func (s *portableSock) setUp() (err error) {
+	enlarge := func(under net.PacketConn) {
+		if b, ok := under.(interface{ SetReadBuffer(int) error }); ok {
+			_ = b.SetReadBuffer(portableBuffer)
+		}
+	}
 	if s.family == FamilyIPv4 {
 		p := s.IPv4PacketConn()
+		enlarge(p.PacketConn)
 		_ = p.SetControlMessage(ipv4.FlagTTL, true) // else the TTL is absent
 		s.system, err = p.TTL()
 	} else {
 		p := s.IPv6PacketConn()
+		enlarge(p.PacketConn)
 		_ = p.SetControlMessage(ipv6.FlagHopLimit|ipv6.FlagTrafficClass, true) // else they are absent
 		s.system, err = p.HopLimit()
 	}

@@ -368,7 +368,8 @@ func TestPortable(t *testing.T) {
 		t.Run(fmt.Sprintf("%s %s", s.kind, s.family), func(t *testing.T) {
 			down, err := host(s.family, 1), error(nil)
 			rules := []netsim.Rule{{Prefix: prefix(host(s.family, 0)), Delay: 3 * ms, TTL: 120}, {Prefix: prefix(down),
-				Answer: netsim.Fail(router(s.family), netsim.Error{Kind: netsim.DestinationUnreachable, Code: 1})}}
+				Answer: netsim.Fail(router(s.family), netsim.Error{Kind: netsim.DestinationUnreachable, Code: 1})},
+				{Prefix: prefix(host(s.family, 2)), Delay: 3 * ms, Answer: netsim.Forged(1000, netsim.WrongCookie)}}
 			netsim.Run(t, rules, func(t *testing.T, n *netsim.Net) {
 				p := open(t, icmpcore.Config{Socket: s.kind, Portable: true})
 				o := icmpcore.Options{Count: 5, Interval: 10 * ms, TTL: 50, DSCP: 46, Timeout: 500 * ms}
@@ -380,6 +381,10 @@ func TestPortable(t *testing.T) {
 					if a.TTL != 50 || a.TOS != 46<<2 {
 						t.Errorf("left with TTL %d TOS %d", a.TTL, a.TOS)
 					}
+				}
+				r = ping(t, p, host(s.family, 2), o)
+				if r.Received != 5 || r.Min < 3*ms || r.Duplicates+r.Late+r.Corrupt+len(r.Errors) > 0 {
+					t.Errorf("with forged replies: %+v", r)
 				}
 				r = ping(t, p, down, o)
 				var unreachable *icmpcore.DestinationUnreachable
