@@ -25,6 +25,8 @@ type fakePinger struct {
 
 	mu      sync.Mutex // guards the fields below
 	closed  bool
+	sent    uint64 // series that were begun
+	stuck   bool   // none of them is sent
 	held    []func()
 	lookups int // running now
 	most    int // that ran at once
@@ -39,6 +41,9 @@ func (p *fakePinger) Go(t icmpcore.Target, _ icmpcore.Options, done func(icmpcor
 	switch {
 	case p.closed:
 		return net.ErrClosed
+	case p.stuck:
+		p.held = append(p.held, func() { done(icmpcore.PingResult{Host: t.Host, Addr: t.Addr}) })
+		return nil
 	case t.Addr.Is6():
 		return errors.New("no socket")
 	case p.hold.IsValid() && p.hold.Contains(t.Addr):
@@ -71,6 +76,24 @@ func (p *fakePinger) Resolve(ctx context.Context, host string, f icmpcore.Family
 		return icmpcore.Target{}, errors.New("no address")
 	}
 	return icmpcore.Target{Host: host, Addr: netip.MustParseAddr("192.0.2.80")}, nil
+}
+
+func (p *fakePinger) Stats() icmpcore.Stats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return icmpcore.Stats{Sent: p.sent}
+}
+
+// send lets all that were begun be sent, and answered.
+func (p *fakePinger) send() {
+	p.mu.Lock()
+	held := p.held
+	p.held = nil
+	p.sent += uint64(len(held))
+	p.mu.Unlock()
+	for _, end := range held {
+		end()
+	}
 }
 
 func (p *fakePinger) count(n int) {
@@ -232,4 +255,46 @@ func TestSourceThatFails(t *testing.T) {
 			t.Errorf("results %q, want %q: those before the fault", got.sorted(), want)
 		}
 	})
+}
+
+// A source is read no further than series can be sent.
+func TestSourceWaitsForTheSends(t *testing.T) {
+	for _, cancelled := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			const hosts, bound = 200_000, 1<<16 + 1<<10
+			p := &fakePinger{stuck: true}
+			s := sweep.New(p)
+			how := s.Probe(icmpcore.Options{}, func(icmpcore.PingResult) {})
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			ended := make(chan error)
+			go func() {
+				ended <- s.Run(ctx, func(yield func([]byte, *sweep.Probe) error) error {
+					for range hosts {
+						if err := yield([]byte("192.0.2.1"), how); err != nil {
+							return err
+						}
+					}
+					return nil
+				})
+			}()
+			time.Sleep(time.Minute)
+			if n := s.Started(); n < 1<<16 || n > bound {
+				t.Errorf("%d hosts begun, want %d at most", n, bound)
+			}
+			if cancelled {
+				cancel()
+			}
+			for !cancelled && s.Finished() < hosts {
+				p.send()
+				time.Sleep(time.Second)
+			}
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+			if n := s.Finished(); !cancelled && n != hosts {
+				t.Errorf("%d of %d hosts have their result", n, hosts)
+			}
+		})
+	}
 }
