@@ -57,7 +57,7 @@ func describe(f Family, typ, code, mtu int) (kind ErrorKind, message string, ok 
 		case ipv4.ICMPTypeTimeExceeded:
 			return ErrorTimeExceeded, codeText("time exceeded", exceeded4[:], code), true
 		case ipv4.ICMPTypeParameterProblem:
-			return ErrorParameterProblem, "parameter problem: " + codeText("parameter problem", parameter4[:], code), true
+			return ErrorParameterProblem, parameterText(parameter4[:], code), true
 		}
 		return "", "", false
 	}
@@ -69,7 +69,7 @@ func describe(f Family, typ, code, mtu int) (kind ErrorKind, message string, ok 
 	case ipv6.ICMPTypeTimeExceeded:
 		return ErrorTimeExceeded, codeText("time exceeded", exceeded6[:], code), true
 	case ipv6.ICMPTypeParameterProblem:
-		return ErrorParameterProblem, "parameter problem: " + codeText("parameter problem", parameter6[:], code), true
+		return ErrorParameterProblem, parameterText(parameter6[:], code), true
 	}
 	return "", "", false
 }
@@ -79,6 +79,13 @@ func codeText(kind string, texts []string, code int) string {
 		return texts[code]
 	}
 	return fmt.Sprintf("%s, code %d", kind, code)
+}
+
+func parameterText(texts []string, code int) string {
+	if code < len(texts) {
+		return "parameter problem: " + texts[code]
+	}
+	return codeText("parameter problem", nil, code)
 }
 
 func withMTU(text string, mtu int) string {

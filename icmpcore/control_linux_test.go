@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"net/netip"
+	"runtime"
 	"testing"
 	"unsafe"
 
@@ -189,4 +190,29 @@ func TestNumbersOfStamps(t *testing.T) {
 	if refused != 150 {
 		t.Errorf("%d requests refused, want 150", refused)
 	}
+}
+
+// TestEchoAllocatesNothing compares series that differ in their length alone.
+func TestEchoAllocatesNothing(t *testing.T) {
+	p, err := Open(Config{MaxRate: -1})
+	if err != nil {
+		t.Skip("no ICMP socket: ", err)
+	}
+	defer p.Close()
+	allocations := func(count int) int {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		r, err := p.Ping(t.Context(), "127.0.0.1", Options{Count: count, Interval: ms})
+		runtime.ReadMemStats(&after)
+		if err != nil || r.Received != count {
+			t.Fatalf("%d of %d, %v", r.Received, count, err)
+		}
+		return int(after.Mallocs - before.Mallocs)
+	}
+	allocations(10) // what is made once
+	short, long := allocations(10), allocations(500)
+	if long > short+50 { // the ring of a longer series grows with it, and so does its list of RTTs; timers of the runtime
+		t.Errorf("%d allocations for 500 echoes, %d for 10", long, short)
+	}
+	t.Logf("%d allocations for 500 echoes, %d for 10", long, short)
 }

@@ -42,9 +42,9 @@
 // socket have: the kernel checks its packets' checksums and drops what is wrong
 // (as it does for IPv6 on both kinds), so that such a reply is lost there and
 // corrupt on a raw IPv4 socket; it is not told of IPv4's "fragment reassembly
-// time exceeded"; and over IPv6 it cannot choose [Options.Source], which is
-// then an error, and is not told when a firewall of its own host refuses a
-// request, which is then lost.
+// time exceeded" and of unreachable codes above 15; and over IPv6 it cannot
+// choose [Options.Source], which is then an error, and is not told when a
+// firewall of its own host refuses a request, which is then lost.
 //
 // # Clocks
 //

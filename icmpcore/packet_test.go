@@ -145,6 +145,7 @@ func TestDescribe(t *testing.T) {
 		{FamilyIPv4, 3, 16, ErrorDestinationUnreachable, "destination unreachable, code 16"},
 		{FamilyIPv4, 11, 0, ErrorTimeExceeded, "time to live exceeded in transit"},
 		{FamilyIPv4, 12, 0, ErrorParameterProblem, "parameter problem: pointer indicates the error"},
+		{FamilyIPv4, 12, 3, ErrorParameterProblem, "parameter problem, code 3"},
 		{FamilyIPv6, 1, 0, ErrorDestinationUnreachable, "no route to destination"},
 		{FamilyIPv6, 1, 7, ErrorDestinationUnreachable, "error in source routing header"},
 		{FamilyIPv6, 1, 200, ErrorDestinationUnreachable, "destination unreachable, code 200"},

@@ -166,14 +166,16 @@ func TestErrors(t *testing.T) {
 				want: icmpcore.PingResult{Errors: make([]icmpcore.EchoError, 10)}})
 		}
 	}
-	for _, code := range []uint8{0, 1, 2, 3, 5, 6, 7} {
+	for _, code := range []uint8{0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15} {
 		add("unreachable", netsim.Error{Kind: netsim.DestinationUnreachable, Code: code}, icmpcore.ErrorDestinationUnreachable, 0)
 	}
 	for _, code := range []uint8{0, 1} {
 		add("exceeded", netsim.Error{Kind: netsim.TimeExceeded, Code: code}, icmpcore.ErrorTimeExceeded, 0)
 	}
 	add("too big", netsim.Error{Kind: netsim.PacketTooBig, Info: 1400}, icmpcore.ErrorPacketTooBig, 1400)
-	add("parameter", netsim.Error{Kind: netsim.ParameterProblem}, icmpcore.ErrorParameterProblem, 0)
+	for code := range uint8(11) {
+		add("parameter", netsim.Error{Kind: netsim.ParameterProblem, Code: code}, icmpcore.ErrorParameterProblem, 0)
+	}
 	// Quotes of what we never sent are nobody's errors.
 	for name, e := range map[string]netsim.Edit{"other destination": netsim.OtherDst, "other id": netsim.OtherID, "other seq": netsim.OtherSeq} {
 		behaviours = append(behaviours, behaviour{name: "error, " + name, want: icmpcore.PingResult{},

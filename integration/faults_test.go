@@ -104,14 +104,15 @@ func TestInterfaceDown(t *testing.T) {
 	})
 }
 
-// TestFirewall lets a firewall refuse one target: EPERM belongs to that one.
+// TestFirewall lets a firewall refuse one target by its address and one by the
+// mark of its packets: EPERM belongs to these.
 func TestFirewall(t *testing.T) {
 	nft, err := exec.LookPath("nft")
 	if err != nil {
 		t.Skip("integration: nft not installed: apt-get install nftables")
 	}
 	rules := func(f icmpcore.Family) []netsim.Rule {
-		return []netsim.Rule{{Prefix: prefix(host(f, 0))}, {Prefix: prefix(host(f, 1))}}
+		return []netsim.Rule{{Prefix: prefix(host(f, 0))}, {Prefix: prefix(host(f, 1))}, {Prefix: prefix(host(f, 2))}}
 	}
 	eachSocket(t, rules, func(t *testing.T, _ *netsim.Net, p *icmpcore.Pinger, f icmpcore.Family) {
 		match := "ip daddr"
@@ -123,16 +124,23 @@ func TestFirewall(t *testing.T) {
 		if out, err := exec.Command(nft, script).CombinedOutput(); err != nil {
 			t.Fatalf("nft: %v: %s", err, out)
 		}
-		results := make(chan icmpcore.PingResult, 2)
-		for i := range 2 {
-			err := p.Go(icmpcore.Target{Addr: host(f, i)}, icmpcore.Options{Count: 5, Interval: 5 * ms}, func(r icmpcore.PingResult) { results <- r })
-			if err != nil {
+		script = "add rule inet t o meta mark 7 drop"
+		if out, err := exec.Command(nft, script).CombinedOutput(); err != nil {
+			t.Fatalf("nft: %v: %s", err, out)
+		}
+		results := make(chan icmpcore.PingResult, 3)
+		for i := range 3 {
+			o := icmpcore.Options{Count: 5, Interval: 5 * ms}
+			if i == 2 {
+				o.Mark = 7
+			}
+			if err := p.Go(icmpcore.Target{Addr: host(f, i)}, o, func(r icmpcore.PingResult) { results <- r }); err != nil {
 				t.Fatal(err)
 			}
 		}
-		for range 2 {
+		for range 3 {
 			switch r := <-results; r.Addr {
-			case host(f, 0):
+			case host(f, 0), host(f, 2):
 				silent := p.Socket(f) == icmpcore.SocketDatagram && f == icmpcore.FamilyIPv6 // ping_v6_sendmsg drops the refusal
 				if !errors.Is(r.Err, os.ErrPermission) && !silent || r.Sent != 5 || r.Received != 0 {
 					t.Errorf("refused host: sent %d, %v, want EPERM", r.Sent, r.Err)
