@@ -217,8 +217,8 @@ func TestPacing(t *testing.T) {
 		late     time.Duration // at most
 	}{
 		{1, 20 * ms, 1 << tickBits},
-		{2 * crowd, 2 * ms, 2 << tickBits},
-		{2 * crowd, 15 * ms, 2 << tickBits},
+		{2 * crowd, 2 * ms, napTime + 2<<tickBits},
+		{2 * crowd, 15 * ms, napTime + 2<<tickBits},
 		{2 * crowd, 20 * ms, time.Duration(beat) + 2<<tickBits}, // in beats
 	} {
 		t.Run(fmt.Sprintf("%d series, %v", tt.series, tt.interval), func(t *testing.T) {
