@@ -106,6 +106,11 @@ func (s *sink) of(host string) []icmpcore.PingResult {
 func parse(t *testing.T, interval string, hosts ...string) *config.Config {
 	t.Helper()
 	text := "[agent]\nmax_rate = 0\ninterval = \"" + interval + "\"\n[[targets]]\nhosts = [\"" + strings.Join(hosts, `", "`) + "\"]\n"
+	return parseText(t, text)
+}
+
+func parseText(t *testing.T, text string) *config.Config {
+	t.Helper()
 	c, err := config.Parse("test", text, func(string) (string, bool) { return "", false })
 	if err != nil {
 		t.Fatal(err)
