@@ -169,7 +169,7 @@ func (c *Config) Plan() Plan {
 	echoes := 0
 	for _, t := range c.Targets {
 		echoes += t.Options.Count
-		p.Longest = max(p.Longest, seriesTime(t.Options))
+		p.Longest = max(p.Longest, c.Agent.seriesTime(t.Options))
 	}
 	p.Rate = float64(echoes) / c.Agent.Interval.Seconds()
 	if c.Agent.MaxRate > 0 {
@@ -178,7 +178,12 @@ func (c *Config) Plan() Plan {
 	return p
 }
 
-// seriesTime is how long a series takes where its last echo is lost.
-func seriesTime(o icmpcore.Options) time.Duration {
-	return time.Duration(o.Count-1)*o.Interval + o.Timeout
+// seriesTime is how long a series takes where its last echo is lost. A low
+// MaxRate keeps its requests further apart than they are meant to be.
+func (a *Agent) seriesTime(o icmpcore.Options) time.Duration {
+	apart := o.Interval
+	if a.MaxRate > 0 {
+		apart = max(apart, time.Second/time.Duration(a.MaxRate))
+	}
+	return time.Duration(o.Count-1)*apart + o.Timeout
 }

@@ -153,10 +153,10 @@ func prefixHosts(s string, most int) ([]string, error) {
 func (r *reader) checkPlan(c *Config) {
 	reported := make(map[*Probe]bool)
 	for _, t := range c.Targets {
-		if d := seriesTime(t.Options); d > c.Agent.Interval && !reported[t.Probe] {
+		if d := c.Agent.seriesTime(t.Options); d > c.Agent.Interval && !reported[t.Probe] {
 			reported[t.Probe] = true
 			r.faults = append(r.faults, Fault{File: r.file, Line: r.line("agent.interval"), Key: "agent.interval",
-				Problem: fmt.Sprintf("%v is shorter than a series to %s, which takes %v ((count - 1) × ping_interval + timeout): want a longer interval or a shorter series",
+				Problem: fmt.Sprintf("%v is shorter than a series to %s, which takes %v ((count - 1) × ping_interval, or 1/max_rate where that is longer, + timeout): want a longer interval or a shorter series",
 					c.Agent.Interval, t.Host, d)})
 		}
 	}
