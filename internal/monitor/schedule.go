@@ -18,11 +18,12 @@ type schedule struct {
 }
 
 const (
-	// firstRound is how long the first round takes at most where few targets
-	// are to be probed, so that the first figures come soon; firstRate bounds
-	// the echo requests per second of it.
-	firstRound = 2 * time.Second
-	firstRate  = 1000.0
+	// firstRound is how long the first round takes at most where no more than
+	// firstEchoes are to be sent in it, so that the first figures of a short
+	// file come soon. Those of a longer one come soon anyway, and all of them at
+	// once would be a burst.
+	firstRound  = 2 * time.Second
+	firstEchoes = 200
 
 	// stride is the least time between two looks at the schedule: targets that
 	// are due within it begin together, and their echoes go out together from
@@ -60,8 +61,10 @@ func (m *Monitor) startSchedule(now time.Time) {
 		echoes += t.Options.Count
 		t.cycle = -1
 	}
-	first := max(firstRound.Seconds(), float64(echoes)/firstRate)
-	m.schedule = schedule{base: now, squeeze: min(1, first/m.interval.Seconds()), running: true}
+	m.schedule = schedule{base: now, squeeze: 1, running: true}
+	if echoes <= firstEchoes {
+		m.schedule.squeeze = min(1, firstRound.Seconds()/m.interval.Seconds())
+	}
 }
 
 // due returns when target i is due in a cycle. m.mu is held.
