@@ -100,7 +100,8 @@ func Serve(ctx context.Context, with Session) error {
 }
 
 // Once runs one round and returns when it is written: nil, or an error where
-// stdout cannot be written. When ctx is done it ends with what there is.
+// stdout or a result cannot be written. When ctx is done it ends with what there
+// is.
 func Once(ctx context.Context, with Session) error {
 	s := &session{Session: with, config: with.Config}
 	running, stop := context.WithCancel(ctx)
@@ -115,7 +116,7 @@ func Once(ctx context.Context, with Session) error {
 	if err := s.Monitor.Round(running); err != nil && !errors.Is(err, context.Canceled) {
 		return errors.Join(err, s.finish())
 	}
-	return s.finish()
+	return errors.Join(s.finish(), s.Output.complete())
 }
 
 // converse serves until the end, and returns why where that is an error.

@@ -136,6 +136,8 @@ func TestFaults(t *testing.T) {
 			[]string{"f.toml:2: agent.interval: 5s is shorter than a series to 127.0.0.1, which takes 6s"}},
 		{"rate too high", "[agent]\nmax_rate = 10\n[[targets]]\nhosts = [\"198.18.0.0/24\"]\n", []string{"f.toml:2: agent.max_rate: 254 targets need 127 echo requests per second, 10 are allowed"}},
 		{"percentiles", minimal + "[telegraf]\npercentiles = [99, 50]\n", []string{"50 behind 99: want ascending numbers"}},
+		{"a comment for a measurement", minimal + "[telegraf]\nmeasurement = \"#ping\"\n", []string{`f.toml:4: telegraf.measurement: "#ping": its lines would be comments`}},
+		{"no measurement", minimal + "[telegraf]\nmeasurement = ' \\\\'\n", []string{`f.toml:4: telegraf.measurement: " \\\\" is empty`}},
 		{"signal", minimal + "[telegraf]\nsignal = \"SIGTERM\"\n", []string{`"SIGTERM": want one of none, STDIN`}},
 		{"thresholds", minimal + "warning = \"fast\"\n", []string{`f.toml:3: targets[0].warning: "fast"`}},
 		{"a list where a table belongs", "agent = [1]\n" + minimal, []string{"f.toml:1: agent: is a list: want a table, [agent]"}},

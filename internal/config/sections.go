@@ -170,11 +170,23 @@ func (r *reader) address(v any) (netip.Addr, error) {
 func (r *reader) readTelegraf(t *table, to *Telegraf) {
 	*to = Telegraf{Signal: DefaultTelegrafSignal, Measurement: DefaultMeasurement, Percentiles: []float64{50, 95, 99}}
 	read(t, "signal", r.oneOf("none", "STDIN", "SIGHUP", "SIGUSR1", "SIGUSR2"), &to.Signal)
-	if read(t, "measurement", r.text, &to.Measurement) && strings.TrimSpace(to.Measurement) == "" {
-		t.fault("measurement", "is empty: want a name")
-	}
+	read(t, "measurement", r.measurement, &to.Measurement)
 	read(t, "percentiles", numbers(0, 100), &to.Percentiles)
 	t.refuseUnknown()
+}
+
+// measurement converts a name that a line of line protocol can begin with.
+func (r *reader) measurement(v any) (string, error) {
+	s, err := r.text(v)
+	switch {
+	case err != nil:
+		return "", err
+	case strings.TrimSpace(strings.TrimRight(s, `\`)) == "": // what ends in a backslash is written without
+		return "", fmt.Errorf("%q is empty as line protocol writes it: want a name", s)
+	case s[0] == '#':
+		return "", fmt.Errorf("%q: its lines would be comments: want a name that does not begin with #", s)
+	}
+	return s, nil
 }
 
 // readOTel reads the [otel] table.
