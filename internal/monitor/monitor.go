@@ -46,6 +46,7 @@ type Target struct {
 
 	// Guarded by Monitor.recording:
 	busy bool // a series with these options is under way
+	twin int  // number among the targets whose points bear the same tags
 	gone bool // the file has nothing any more that could stand in the slot
 }
 
@@ -188,6 +189,7 @@ func (m *Monitor) finish(t *Target, r icmpcore.PingResult) {
 	m.recording.Lock()
 	t.busy = false
 	if !t.current.gone {
+		r.Start = r.Start.Add(time.Duration(t.twin)) // of a round all start at once, and a database keeps one of two points with the same tags and time
 		for _, s := range m.sinks {
 			s.Record(t, &r)
 		}

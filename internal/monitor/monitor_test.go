@@ -356,6 +356,33 @@ func TestRound(t *testing.T) {
 	})
 }
 
+// TestRoundTwins runs a round of targets whose points bear the same tags: not
+// the same time too.
+func TestRoundTwins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, s := &fakeProber{took: time.Second}, &sink{}
+		p.resolve = func(string) (netip.Addr, error) { return netip.Addr{}, errHang }
+		m := New(p, parseText(t, `[[targets]]
+hosts = ["198.18.0.1"]
+[[targets]]
+hosts = ["198.18.0.1"]
+dscp = 46
+[[targets]]
+hosts = ["name.example"]
+family = "both"
+`), quiet(), s)
+		defer m.Close()
+		if err := m.Round(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, host := range []string{"198.18.0.1", "name.example"} {
+			if got := s.of(host); len(got) != 2 || got[0].Start.Equal(got[1].Start) {
+				t.Errorf("%s: %+v", host, got)
+			}
+		}
+	})
+}
+
 // TestRefused lets the prober refuse: that is a result too.
 func TestRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -58,10 +58,21 @@ func (m *Monitor) apply(c *config.Config) []*Target {
 	}
 	m.interval = c.Agent.Interval
 	m.targets = targets
+	number(targets)
 	if m.schedule.running {
 		m.resume(place)
 	}
 	return old
+}
+
+// number numbers the targets of each host and tags.
+func number(targets []*Target) {
+	twins := make(map[string]int, len(targets))
+	for _, t := range targets {
+		key := t.PointKey()
+		t.twin = twins[key]
+		twins[key]++
+	}
 }
 
 // match returns a target for each of wanted: the same as before where nothing
@@ -111,7 +122,7 @@ func hostKey(t *config.Target) string {
 	return fmt.Sprintf("%s\x00%d\x00%d", t.Host, t.Options.Family, t.Options.DSCP)
 }
 
-func taggedKey(t *config.Target) string { return fmt.Sprintf("%s\x00%q", hostKey(t), t.Tags) }
+func taggedKey(t *config.Target) string { return hostKey(t) + "\x00" + t.PointKey() }
 
 func (m *Monitor) newTarget(c config.Target, s *slot) *Target {
 	t := &Target{Target: c, slot: s}
