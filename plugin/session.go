@@ -46,10 +46,6 @@ type Session struct {
 	// Signals brings SIGHUP, SIGUSR1 and SIGUSR2 of the process.
 	Signals <-chan os.Signal
 
-	// Scheduled makes the monitor run by its schedule whatever signal the
-	// file names.
-	Scheduled bool
-
 	// Load reads the file again. Its error is logged and changes nothing.
 	Load func() (*config.Config, error)
 
@@ -90,7 +86,7 @@ func Serve(ctx context.Context, with Session) error {
 	demand, eof := make(chan struct{}, 1), make(chan error, 1)
 	go watchStdin(s.Stdin, demand, eof) // ends with stdin, or with the process
 	var schedule sync.WaitGroup
-	if s.Scheduled || s.config.Telegraf.Signal == signalNone {
+	if s.config.Telegraf.Signal == signalNone {
 		schedule.Go(func() { s.Monitor.Run(running) })
 	}
 	err := s.converse(running, demand, eof)

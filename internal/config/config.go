@@ -131,20 +131,37 @@ func Load(path string, lookup func(string) (string, bool)) (*Config, error) {
 	return Parse(path, string(data), lookup)
 }
 
+// LoadEvery is Load with another interval than the file's, from where name says.
+func LoadEvery(interval time.Duration, name, path string, lookup func(string) (string, bool)) (*Config, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	r := &reader{file: path, lookup: lookup, interval: interval, intervalName: name}
+	return r.parse(string(data))
+}
+
 // Parse is Load for a text that has been read already; path is for messages.
 func Parse(path, text string, lookup func(string) (string, bool)) (*Config, error) {
 	r := &reader{file: path, lookup: lookup}
+	return r.parse(text)
+}
+
+func (r *reader) parse(text string) (*Config, error) {
 	root, ok := r.decode(text)
 	if !ok {
 		return nil, r.faults
 	}
-	c := &Config{File: path}
+	c := &Config{File: r.file}
 	r.readAgent(root.table("agent"), &c.Agent)
 	defaults := r.readDefaults(root.table("defaults"))
 	r.readTargets(root.tables("targets"), defaults, c)
 	r.readTelegraf(root.table("telegraf"), &c.Telegraf)
 	r.readOTel(root.table("otel"), &c.OTel)
 	root.refuseUnknown()
+	if r.interval > 0 {
+		c.Agent.Interval = r.interval
+	}
 	if len(r.faults) == 0 {
 		r.checkPlan(c)
 	}

@@ -18,6 +18,9 @@ type reader struct {
 	lookup func(string) (string, bool)
 	lines  map[string]int
 	faults Faults
+
+	interval     time.Duration // in the place of agent.interval, unless 0
+	intervalName string        // what gave it
 }
 
 // table is one table of the file.

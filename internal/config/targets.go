@@ -151,13 +151,17 @@ func prefixHosts(s string, most int) ([]string, error) {
 
 // checkPlan makes faults of what cannot be done in an interval.
 func (r *reader) checkPlan(c *Config) {
+	interval := Fault{File: r.file, Line: r.line("agent.interval"), Key: "agent.interval"}
+	if r.interval > 0 {
+		interval = Fault{Key: r.intervalName}
+	}
 	reported := make(map[*Probe]bool)
 	for _, t := range c.Targets {
 		if d := c.Agent.seriesTime(t.Options); d > c.Agent.Interval && !reported[t.Probe] {
 			reported[t.Probe] = true
-			r.faults = append(r.faults, Fault{File: r.file, Line: r.line("agent.interval"), Key: "agent.interval",
-				Problem: fmt.Sprintf("%v is shorter than a series to %s, which takes %v ((count - 1) × ping_interval, or 1/max_rate where that is longer, + timeout): want a longer interval or a shorter series",
-					c.Agent.Interval, t.Host, d)})
+			interval.Problem = fmt.Sprintf("%v is shorter than a series to %s, which takes %v ((count - 1) × ping_interval, or 1/max_rate where that is longer, + timeout): want a longer interval or a shorter series",
+				c.Agent.Interval, t.Host, d)
+			r.faults = append(r.faults, interval)
 		}
 	}
 	if p := c.Plan(); p.Share > 1 {
