@@ -41,7 +41,7 @@ type Agent struct {
 	MaxRate        int           // echo requests per second, as in [icmpcore.Config]
 	Socket         icmpcore.SocketKind
 	LogLevel       slog.Level
-	MaxPrefixHosts int // hosts that one prefix may stand for
+	MaxPrefixHosts int // hosts that the prefixes of one list may stand for
 }
 
 // Target is one host to probe in one family.

@@ -49,7 +49,7 @@ interval = 30
 max_rate = 0
 socket = "datagram"
 log_level = "debug"
-max_prefix_hosts = 10
+max_prefix_hosts = 4
 [defaults]
 count = 2
 dscp = "EF"
@@ -124,7 +124,8 @@ func TestFaults(t *testing.T) {
 		{"empty hosts", "[[targets]]\nhosts = []\n", []string{"f.toml:2: targets[0].hosts: is empty"}},
 		{"bad host", "[[targets]]\nhosts = [\"a b\", \"1.2.3.4:5\", \"0.0.0.0\"]\n", []string{`"a b": want a name`, `"1.2.3.4:5"`, `"0.0.0.0": want the address of a host`}},
 		{"no address", "[[targets]]\nhosts = [\"198.18.0.300\", \"198.18.1\"]\n", []string{`"198.18.0.300": want an IPv4 address`, `"198.18.1": want an IPv4 address`}},
-		{"large prefix", "[[targets]]\nhosts = [\"198.18.0.0/15\"]\n", []string{"stands for more than 65536 hosts"}},
+		{"large prefix", "[[targets]]\nhosts = [\"198.18.0.0/15\"]\n", []string{`"198.18.0.0/15": the prefixes of one list stand for more hosts than they may, 65536: want longer ones`}},
+		{"large prefixes", "[agent]\nmax_prefix_hosts = 300\n[[targets]]\nhosts = [\"198.18.0.0/24\", \"198.18.1.0/26\", \"198.18.2.0/28\"]\n", []string{`"198.18.1.0/26": the prefixes`}},
 		{"host bits", "[[targets]]\nhosts = [\"198.18.0.1/24\"]\n", []string{"want 198.18.0.0/24"}},
 		{"family of an address", "[[targets]]\nhosts = [\"::1\"]\nfamily = \"ipv4\"\n", []string{"::1 is not of the family ipv4"}},
 		{"twice the same", "[[targets]]\nhosts = [\"a\"]\n[[targets]]\nhosts = [\"b\", \"a\"]\n", []string{"f.toml:4: targets[1].hosts: a is probed alike by line 1 already"}},

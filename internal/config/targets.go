@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -83,8 +84,12 @@ func (r *reader) readHosts(t *table, most int) ([]string, bool) {
 		return nil, false
 	}
 	var hosts []string
+	left := most // of what prefixes may stand for
 	for _, v := range list {
-		more, err := r.host(v, most)
+		more, err := r.host(v, &left)
+		if errors.Is(err, errTooMany) {
+			err = fmt.Errorf("%q: %w, %d: want longer ones, or a higher agent.max_prefix_hosts", v, err, most)
+		}
 		if err != nil {
 			t.fault("hosts", "%v", err)
 			ok = false
@@ -101,14 +106,18 @@ func emptyOr(v any) string {
 	return kindOf(v)
 }
 
-// host converts one entry of hosts.
-func (r *reader) host(v any, most int) ([]string, error) {
+// errTooMany is what is wrong with a prefix that stands for too many hosts.
+var errTooMany = errors.New("the prefixes of one list stand for more hosts than they may")
+
+// host converts one entry of hosts. left is what its prefixes may still stand
+// for.
+func (r *reader) host(v any, left *int) ([]string, error) {
 	s, err := r.text(v)
 	if err != nil {
 		return nil, err
 	}
 	if strings.Contains(s, "/") {
-		return prefixHosts(s, most)
+		return prefixHosts(s, left)
 	}
 	if a, err := netip.ParseAddr(s); err == nil {
 		if a.IsUnspecified() {
@@ -126,8 +135,9 @@ func (r *reader) host(v any, most int) ([]string, error) {
 }
 
 // prefixHosts returns the host addresses of a prefix: all of them, but for the
-// network and broadcast addresses of an IPv4 prefix of 30 bits or fewer.
-func prefixHosts(s string, most int) ([]string, error) {
+// network and broadcast addresses of an IPv4 prefix of 30 bits or fewer. It
+// takes their number off left.
+func prefixHosts(s string, left *int) ([]string, error) {
 	p, err := netip.ParsePrefix(s)
 	if err != nil {
 		return nil, fmt.Errorf("%q: want a prefix as 198.18.0.0/24 or 2001:db8::/120", s)
@@ -135,17 +145,19 @@ func prefixHosts(s string, most int) ([]string, error) {
 	if p != p.Masked() {
 		return nil, fmt.Errorf("%q has bits behind its length: want %s, or the address alone", s, p.Masked())
 	}
-	bits := p.Addr().BitLen() - p.Bits()
-	if bits > 30 || 1<<bits > most {
-		return nil, fmt.Errorf("%q stands for more than %d hosts: want a longer prefix, or a higher agent.max_prefix_hosts", s, most)
+	bits, ends := p.Addr().BitLen()-p.Bits(), 0
+	if p.Addr().Is4() && bits >= 2 {
+		ends = 1
+	}
+	if bits > 30 || 1<<bits-2*ends > *left {
+		return nil, errTooMany
 	}
 	hosts := make([]string, 0, 1<<bits)
 	for a := p.Addr(); a.IsValid() && p.Contains(a); a = a.Next() {
 		hosts = append(hosts, a.String())
 	}
-	if p.Addr().Is4() && bits >= 2 {
-		hosts = hosts[1 : len(hosts)-1]
-	}
+	hosts = hosts[ends : len(hosts)-ends]
+	*left -= len(hosts)
 	return hosts, nil
 }
 
