@@ -155,7 +155,11 @@ func (r *reader) parse(text string) (*Config, error) {
 	c := &Config{File: r.file}
 	r.readAgent(root.table("agent"), &c.Agent)
 	defaults := r.readDefaults(root.table("defaults"))
-	r.readTargets(root.tables("targets"), defaults, c)
+	tables, none := root.tables("targets")
+	if none {
+		root.fault("targets", "nothing to probe: want a [[targets]] table with hosts")
+	}
+	r.readTargets(tables, defaults, c)
 	r.readTelegraf(root.table("telegraf"), &c.Telegraf)
 	r.readOTel(root.table("otel"), &c.OTel)
 	root.refuseUnknown()

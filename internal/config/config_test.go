@@ -104,6 +104,14 @@ interval = "1m"
 	}
 }
 
+// TestInlineTargets writes the same in TOML's other way.
+func TestInlineTargets(t *testing.T) {
+	c, err := Parse("f.toml", "targets = [ { hosts = [\"a\"] }, { hosts = [\"b\"], ttl = 3 } ]\n", env)
+	if err != nil || len(c.Targets) != 2 || c.Targets[1].Options.TTL != 3 {
+		t.Errorf("Parse = %+v, %v", c, err)
+	}
+}
+
 // TestFaults gives each kind of mistake and looks for its line and its cure.
 func TestFaults(t *testing.T) {
 	tests := []struct {
@@ -128,6 +136,17 @@ func TestFaults(t *testing.T) {
 		{"large prefixes", "[agent]\nmax_prefix_hosts = 300\n[[targets]]\nhosts = [\"198.18.0.0/24\", \"198.18.1.0/26\", \"198.18.2.0/28\"]\n", []string{`"198.18.1.0/26": the prefixes`}},
 		{"host bits", "[[targets]]\nhosts = [\"198.18.0.1/24\"]\n", []string{"want 198.18.0.0/24"}},
 		{"family of an address", "[[targets]]\nhosts = [\"::1\"]\nfamily = \"ipv4\"\n", []string{"::1 is not of the family ipv4"}},
+		{"unset variable in a duration", "[agent]\ninterval = \"${NOPE}\"\n" + minimal, []string{"f.toml:2: agent.interval: the environment variable NOPE is not set"}},
+		{"several bad tags", minimal + "tags = { b = \"${NOPE}\", a = 1, url = \"x\", d = \"${NO}\", \"\" = \"y\" }\n",
+			[]string{"tags: a: is a whole number", "tags: b: the environment variable NOPE", "tags: d: the environment variable NO ", "tags: an empty key", `tags: "url" is a tag`}},
+		{"several unknown keys", "agent = { d = 1, b = 2, c = 3, a = 4 }\n" + minimal, []string{"agent.a", "agent.b", "agent.c", "agent.d"}},
+		{"twice the same prefix", "[[targets]]\nhosts = [\"198.18.0.0/16\"]\n[[targets]]\nhosts = [\"a\", \"198.18.0.0/16\"]\n",
+			[]string{"f.toml:4: targets[1].hosts: 198.18.0.1 and 65533 more are probed alike by line 1 already"}},
+		{"one table of targets", "[targets]\nhosts = [\"a\"]\n", []string{"f.toml:1: targets: is a table: want tables, [[targets]]"}},
+		{"an empty list of targets", "targets = []\n", []string{"f.toml:1: targets: nothing to probe"}},
+		{"a list of something else", "targets = [ { hosts = [\"a\"] }, 7 ]\n", []string{"f.toml:1: targets: is a list: want tables"}},
+		{"inline tables", "targets = [ { hosts = [\"a\"], ttl = 256 } ]\n", []string{"f.toml:1: targets[0].ttl: 256"}},
+		{"byte order mark", "\ufeff[agent]\nsocket = 1\n" + minimal, []string{"f.toml:2: agent.socket"}},
 		{"twice the same", "[[targets]]\nhosts = [\"a\"]\n[[targets]]\nhosts = [\"b\", \"a\"]\n", []string{"f.toml:4: targets[1].hosts: a is probed alike by line 1 already"}},
 		{"reserved tag", "[[targets]]\nhosts = [\"a\"]\ntags = { url = \"x\" }\n", []string{`f.toml:3: targets[0].tags: "url" is a tag of pingtel's own`}},
 		{"tag of a number", "[[targets]]\nhosts = [\"a\"]\ntags = { rack = 3 }\n", []string{"rack: is a whole number: want a string"}},

@@ -1,7 +1,9 @@
 package config
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"net"
 	"net/netip"
@@ -96,23 +98,30 @@ var reservedTags = []string{"url", "address", "server.address", "network.peer.ad
 // readTags adds a table's tags to those of the defaults.
 func (r *reader) readTags(t *table, p *probe) {
 	var tags map[string]string
-	if !read(t, "tags", r.texts, &tags) {
+	if !read(t, "tags", r.tags, &tags) {
 		return
 	}
-	all := make(map[string]string, len(tags)+len(p.tags))
-	for k, v := range p.tags {
-		all[k] = v
+	all := maps.Clone(p.tags)
+	if all == nil {
+		all = tags
 	}
-	for k, v := range tags {
+	maps.Copy(all, tags)
+	p.tags = all
+}
+
+// tags converts a table of tags. The error may be several, joined.
+func (r *reader) tags(v any) (map[string]string, error) {
+	tags, err := r.texts(v)
+	errs := each(err)
+	for _, k := range slices.Sorted(maps.Keys(tags)) {
 		switch {
 		case k == "":
-			t.fault("tags", "an empty key: want a name")
+			errs = append(errs, errors.New("an empty key: want a name"))
 		case slices.Contains(reservedTags, k):
-			t.fault("tags", "%q is a tag of pingtel's own: want another name", k)
+			errs = append(errs, fmt.Errorf("%q is a tag of pingtel's own: want another name", k))
 		}
-		all[k] = v
 	}
-	p.tags = all
+	return tags, errors.Join(errs...)
 }
 
 // readThresholds reads what check --config judges by.

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -12,9 +13,6 @@ import (
 
 // readTargets reads all [[targets]] tables.
 func (r *reader) readTargets(tables []*table, defaults probe, c *Config) {
-	if len(tables) == 0 {
-		r.faults = append(r.faults, Fault{File: r.file, Key: "targets", Problem: "nothing to probe: want a [[targets]] table with hosts"})
-	}
 	seen := make(map[string]int) // key of a target: its line
 	for _, t := range tables {
 		p := defaults
@@ -24,14 +22,22 @@ func (r *reader) readTargets(tables []*table, defaults probe, c *Config) {
 		if !ok {
 			continue
 		}
+		alike := make(map[int][]string) // line: hosts that are probed alike there
 		for _, target := range p.targets(t, hosts, r.line(t.path)) {
 			key := target.Key()
-			if line := seen[key]; line > 0 {
-				t.fault("hosts", "%s is probed alike by line %d already: want another option or tag, or one of them gone", target.Host, line)
+			if line, ok := seen[key]; ok {
+				alike[line] = append(alike[line], target.Host)
 				continue
 			}
 			seen[key] = r.line(t.path)
 			c.Targets = append(c.Targets, target)
+		}
+		for _, line := range slices.Sorted(maps.Keys(alike)) {
+			what := alike[line][0] + " is"
+			if more := len(alike[line]) - 1; more > 0 {
+				what = fmt.Sprintf("%s and %d more are", alike[line][0], more)
+			}
+			t.fault("hosts", "%s probed alike by line %d already: want another option or tag, or one of them gone", what, line)
 		}
 	}
 }
