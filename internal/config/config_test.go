@@ -104,6 +104,18 @@ interval = "1m"
 	}
 }
 
+// TestTakenBack has targets that leave to the system what the defaults do not.
+func TestTakenBack(t *testing.T) {
+	c, err := Parse("f.toml", "[defaults]\nttl = 3\nmark = 4\nsource = \"127.0.0.1\"\ninterface = \"lo\"\ndscp = 5\n"+
+		minimal+"ttl = 0\nmark = 0\nsource = \"\"\ninterface = \"\"\ndscp = 0\n", env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o := c.Targets[0].Options; o.TTL != 0 || o.Mark != 0 || o.Source.IsValid() || o.Interface != "" || o.DSCP != 0 || c.Marks() {
+		t.Errorf("options = %+v", o)
+	}
+}
+
 // TestInlineTargets writes the same in TOML's other way.
 func TestInlineTargets(t *testing.T) {
 	c, err := Parse("f.toml", "targets = [ { hosts = [\"a\"] }, { hosts = [\"b\"], ttl = 3 } ]\n", env)
@@ -123,7 +135,7 @@ func TestFaults(t *testing.T) {
 		{"unknown key", minimal + "[agent]\nintervall = 3\n", []string{"f.toml:4: agent.intervall: unknown key: did you mean interval?"}},
 		{"unknown table", minimal + "[influx]\n", []string{"f.toml:3: influx: unknown key: want one of agent, defaults"}},
 		{"wrong type", "[agent]\nmax_rate = \"fast\"\n" + minimal, []string{"f.toml:2: agent.max_rate: is a string: want a whole number"}},
-		{"out of range", "[[targets]]\nhosts = [\"a\"]\nttl = 256\n", []string{"f.toml:3: targets[0].ttl: 256: want 1 to 255"}},
+		{"out of range", "[[targets]]\nhosts = [\"a\"]\nttl = 256\n", []string{"f.toml:3: targets[0].ttl: 256: want 0 to 255"}},
 		{"duration", "[agent]\ninterval = \"ten\"\n" + minimal, []string{`f.toml:2: agent.interval: "ten": want a duration`}},
 		{"dscp", "[defaults]\ndscp = \"EFF\"\n" + minimal, []string{`f.toml:2: defaults.dscp: "EFF": want 0 to 63 or a name`}},
 		{"unset variable", "[[targets]]\nhosts = [\"${NOPE}\"]\n", []string{"f.toml:2: targets[0].hosts: the environment variable NOPE is not set"}},

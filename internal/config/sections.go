@@ -63,7 +63,7 @@ func (r *reader) readProbe(t *table, p *probe) {
 	read(t, "ping_interval", r.duration(time.Millisecond, 24*time.Hour), &o.Interval)
 	read(t, "timeout", r.duration(time.Millisecond, time.Hour), &o.Timeout)
 	read(t, "size", integer(8, 65507), &o.Size)
-	read(t, "ttl", integer(1, 255), &o.TTL)
+	read(t, "ttl", integer(0, 255), &o.TTL) // 0, and an empty source, take a default back
 	read(t, "dscp", r.codePoint, &o.DSCP)
 	read(t, "source", r.address, &o.Source)
 	if read(t, "interface", r.text, &o.Interface) && o.Interface != "" {
@@ -71,7 +71,7 @@ func (r *reader) readProbe(t *table, p *probe) {
 			t.fault("interface", "%q: want a network interface of this machine", o.Interface)
 		}
 	}
-	read(t, "mark", integer[uint32](1, math.MaxUint32), &o.Mark)
+	read(t, "mark", integer[uint32](0, math.MaxUint32), &o.Mark)
 	read(t, "dont_fragment", boolean, &o.DontFragment)
 	r.readFamily(t, p)
 	r.readTags(t, p)
@@ -165,7 +165,7 @@ func (r *reader) codePoint(v any) (int, error) {
 
 func (r *reader) address(v any) (netip.Addr, error) {
 	s, err := r.text(v)
-	if err != nil {
+	if err != nil || s == "" {
 		return netip.Addr{}, err
 	}
 	a, err := netip.ParseAddr(s)
