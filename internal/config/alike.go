@@ -44,11 +44,14 @@ func (c *Config) Alike() []string {
 // family returns the family that t is probed in, auto where that is left to its
 // name.
 func (t *Target) family() icmpcore.Family {
-	a, err := netip.ParseAddr(t.Host)
-	switch {
-	case err != nil:
-		return t.Options.Family
-	case a.Unmap().Is4():
+	if a, err := netip.ParseAddr(t.Host); err == nil {
+		return familyOf(a)
+	}
+	return t.Options.Family
+}
+
+func familyOf(a netip.Addr) icmpcore.Family {
+	if a.Unmap().Is4() {
 		return icmpcore.FamilyIPv4
 	}
 	return icmpcore.FamilyIPv6

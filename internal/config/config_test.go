@@ -85,7 +85,7 @@ interval = "1m"
 	for _, x := range c.Targets {
 		hosts = append(hosts, x.Host+" "+x.Options.Family.String())
 	}
-	want := "name.example ipv4,198.18.0.1 ipv4,198.18.0.2 ipv4,name.example ipv6,2001:db8:: ipv6,2001:db8::1 ipv6,127.0.0.1 auto"
+	want := "name.example ipv4,198.18.0.1 ipv4,198.18.0.2 ipv4,name.example ipv6,2001:db8:: ipv6,2001:db8::1 ipv6,127.0.0.1 ipv4"
 	if got := strings.Join(hosts, ","); got != want {
 		t.Errorf("targets %s\nwant    %s", got, want)
 	}
@@ -101,6 +101,19 @@ interval = "1m"
 	}
 	if c.OTel.Headers["authorization"] != "Bearer s3cret" || *c.OTel.Interval != time.Minute || c.OTel.Insecure != nil {
 		t.Errorf("otel = %+v", c.OTel)
+	}
+}
+
+// TestNames has hosts that a resolver may know, and a source that decides in
+// which family they are looked up.
+func TestNames(t *testing.T) {
+	c, err := Parse("f.toml", "[[targets]]\nhosts = [\"a_b.1-2.example.\", \"7\u00e9.example\", \"h\"]\nsource = \"::1\"\n"+
+		"[[targets]]\nhosts = [\"255.255.255.255\", \"fe80::1%nosuch\"]\n", env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := c.Targets[0].Options.Family; len(c.Targets) != 5 || f != icmpcore.FamilyIPv6 {
+		t.Errorf("%d targets, the first in %s, want 5, in ipv6", len(c.Targets), f)
 	}
 }
 
@@ -143,6 +156,10 @@ func TestFaults(t *testing.T) {
 		{"no hosts", "[[targets]]\ncount = 1\n", []string{"f.toml:1: targets[0].hosts: is missing"}},
 		{"empty hosts", "[[targets]]\nhosts = []\n", []string{"f.toml:2: targets[0].hosts: is empty"}},
 		{"bad host", "[[targets]]\nhosts = [\"a b\", \"1.2.3.4:5\", \"0.0.0.0\"]\n", []string{`"a b": want a name`, `"1.2.3.4:5"`, `"0.0.0.0": want the address of a host`}},
+		{"no names", "[[targets]]\nhosts = ['a..b', '-x', 'ex\\ample', '.', 'a-.b', 'a*', '" + strings.Repeat("a", 64) + "']\n",
+			[]string{`"a..b": want a name`, `"-x"`, `"ex\\ample"`, `"."`, `"a-.b"`, `"a*"`, `"aaa`}},
+		{"source of the other family than an address", "[[targets]]\nhosts = [\"127.0.0.1\", \"::2\"]\nsource = \"::1\"\n",
+			[]string{"f.toml:2: targets[0].hosts: 127.0.0.1 is not of the family ipv6 of the source ::1"}},
 		{"no address", "[[targets]]\nhosts = [\"198.18.0.300\", \"198.18.1\"]\n", []string{`"198.18.0.300": want an IPv4 address`, `"198.18.1": want an IPv4 address`}},
 		{"large prefix", "[[targets]]\nhosts = [\"198.18.0.0/15\"]\n", []string{`"198.18.0.0/15": the prefixes of one list stand for more hosts than they may, 65536: want longer ones`}},
 		{"large prefixes", "[agent]\nmax_prefix_hosts = 300\n[[targets]]\nhosts = [\"198.18.0.0/24\", \"198.18.1.0/26\", \"198.18.2.0/28\"]\n", []string{`"198.18.1.0/26": the prefixes`}},

@@ -172,7 +172,7 @@ func (r *reader) address(v any) (netip.Addr, error) {
 	if err != nil {
 		return netip.Addr{}, fmt.Errorf("%q: want an IP address of this machine", s)
 	}
-	return a, nil
+	return a.Unmap(), nil
 }
 
 // readTelegraf reads the [telegraf] table.

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/pingtel/pingtel/icmpcore"
 )
@@ -58,6 +59,11 @@ func (p *probe) targets(t *table, hosts []string, line int) []Target {
 	list := make([]Target, 0, len(hosts)*len(families))
 	for _, f := range families {
 		o := p.options
+		whose := f.String()
+		if f == icmpcore.FamilyAuto && o.Source.IsValid() { // from there only its own kind can be reached
+			f = familyOf(o.Source)
+			whose = fmt.Sprintf("%s of the source %s", f, o.Source)
+		}
 		o.Family = f
 		if err := o.Validate(); err != nil {
 			t.fault("source", "%v", err)
@@ -65,9 +71,9 @@ func (p *probe) targets(t *table, hosts []string, line int) []Target {
 		}
 		shared := &Probe{Options: o, Tags: tags, Thresholds: p.thresholds, line: line}
 		for _, h := range hosts {
-			if a, err := netip.ParseAddr(h); err == nil && f != icmpcore.FamilyAuto && a.Unmap().Is4() != (f == icmpcore.FamilyIPv4) {
+			if a, err := netip.ParseAddr(h); err == nil && f != icmpcore.FamilyAuto && familyOf(a) != f {
 				if !p.both { // of both, an address has the one it has
-					t.fault("hosts", "%s is not of the family %s", h, f)
+					t.fault("hosts", "%s is not of the family %s", h, whose)
 				}
 				continue
 			}
@@ -131,13 +137,29 @@ func (r *reader) host(v any, left *int) ([]string, error) {
 		}
 		return []string{s}, nil
 	}
-	if s == "" || len(s) > 253 || strings.ContainsAny(s, " \t\r\n\x00,;\"'") || strings.Contains(s, ":") {
+	if !isName(s) {
 		return nil, fmt.Errorf("%q: want a name, an address or a prefix", s)
 	}
 	if strings.Trim(s, "0123456789.") == "" {
 		return nil, fmt.Errorf("%q: want an IPv4 address, four numbers up to 255", s)
 	}
 	return []string{s}, nil
+}
+
+// isName reports whether a resolver could know s: labels of up to 63 letters,
+// digits, hyphens inside and underscores. Letters beyond ASCII pass, as a hosts
+// file may have them.
+func isName(s string) bool {
+	s = strings.TrimSuffix(s, ".")
+	for label := range strings.SplitSeq(s, ".") {
+		odd := strings.ContainsFunc(label, func(c rune) bool {
+			return !unicode.IsLetter(c) && !unicode.IsMark(c) && !unicode.IsDigit(c) && c != '-' && c != '_'
+		})
+		if odd || label == "" || len(label) > 63 || strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-") {
+			return false
+		}
+	}
+	return len(s) <= 253
 }
 
 // prefixHosts returns the host addresses of a prefix: all of them, but for the
