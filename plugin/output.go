@@ -37,7 +37,7 @@ func NewOutput(w io.Writer, t config.Telegraf, limit int, log *slog.Logger) *Out
 	if limit <= 0 {
 		limit = DefaultQueueBytes
 	}
-	o := &Output{queue: newQueue(w, limit), log: log}
+	o := &Output{queue: newQueue(w, limit, gatherTime), log: log}
 	o.SetFormat(t)
 	return o
 }

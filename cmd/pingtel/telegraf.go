@@ -94,7 +94,9 @@ func (f *telegrafFlags) load() (*config.Config, error) {
 // run serves until the end. Every message goes through the log, for Telegraf
 // to know its level.
 func (f *telegrafFlags) run(cmd *cobra.Command) error {
-	log := slog.New(plugin.NewLogHandler(cmd.ErrOrStderr(), &f.level))
+	stderr := plugin.NewLogWriter(cmd.ErrOrStderr())
+	defer stderr.Close() // what it could not write has nowhere else to go
+	log := slog.New(plugin.NewLogHandler(stderr, &f.level))
 	if err := f.serve(cmd, log); err != nil {
 		var faults config.Faults
 		if !errors.As(err, &faults) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -32,6 +33,15 @@ func TestTelegrafRefuses(t *testing.T) {
 				t.Errorf("%s: %q has no level for Telegraf", args, line)
 			}
 		}
+	}
+}
+
+// TestTelegrafUnreadStderr ends although nobody reads what there is to say.
+func TestTelegrafUnreadStderr(t *testing.T) {
+	r, w := io.Pipe()
+	defer r.Close()
+	if status := run(t.Context(), []string{"telegraf", "--config", "/nonexistent"}, strings.NewReader(""), io.Discard, w); status != 2 {
+		t.Errorf("status %d, want 2", status)
 	}
 }
 
