@@ -53,7 +53,7 @@ func (m *Monitor) apply(c *config.Config) []*Target {
 	slices.SortStableFunc(targets, func(a, b *Target) int { return cmp.Compare(a.phase, b.phase) })
 	now := time.Now()
 	place := m.place(now)
-	if m.schedule.running {
+	if m.schedule.running && c.Agent.Interval != m.interval {
 		m.stretch(now, c.Agent.Interval)
 	}
 	m.interval = c.Agent.Interval
