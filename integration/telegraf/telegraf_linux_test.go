@@ -372,7 +372,11 @@ func TestExec(t *testing.T) {
 		r := start(t, "exec.conf", pingtelFile(t, "none", everyHost...), `timeout = "10s"`, `timeout = "9s"`)
 		r.awaitPoints(t, 2, everyHost...)
 		r.Stop()
-		checkPoints(t, r.points(t))
+		points := r.points(t)
+		checkPoints(t, points)
+		if p := of(points, unknown)[0]; p.At.Equal(p.At.Truncate(time.Second)) {
+			t.Errorf("%v: its time is rounded", p)
+		}
 	})
 }
 
