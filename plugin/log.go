@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"strconv"
@@ -13,6 +14,46 @@ import (
 // maxLogLine bounds a line of the log: inputs.execd stops to read stderr after
 // one of 64 KiB.
 const maxLogLine = 8 << 10
+
+// maxLogBytes is how much of the log waits for stderr, and logEndTime how long
+// the end waits for it.
+const (
+	maxLogBytes = 256 << 10
+	logEndTime  = time.Second
+)
+
+// LogWriter passes a log on to a writer that may block, as a full pipe does,
+// without ever waiting for it: the oldest lines make room for new ones, and how
+// many are gone is said when it goes on. Make one with [NewLogWriter].
+type LogWriter struct {
+	queue *queue
+
+	mu   sync.Mutex // guards what follows
+	said uint64     // lines dropped, when that was last said
+}
+
+// NewLogWriter returns a writer to w. It ends with Close.
+func NewLogWriter(w io.Writer) *LogWriter { return &LogWriter{queue: newQueue(w, maxLogBytes, 0)} }
+
+// Write takes one line. It never fails.
+func (l *LogWriter) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now := l.queue.stats(); now.dropped > l.said && now.bytes == 0 {
+		l.queue.put(fmt.Appendf(nil, "W! stderr was not read: the oldest lines of the log were dropped lines=%d\n", now.dropped-l.said))
+		l.said = now.dropped
+	}
+	l.queue.put(line)
+	return len(line), nil
+}
+
+// Close returns when all is written, or after a second: an error says that
+// something was lost.
+func (l *LogWriter) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), logEndTime)
+	defer cancel()
+	return l.queue.close(ctx)
+}
 
 // logHandler writes records the way that inputs.execd reads stderr: one line
 // each, led by its level as "E! ", "W! ", "I! " or "D! ". Telegraf adds the

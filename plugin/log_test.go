@@ -3,9 +3,11 @@ package plugin
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -36,4 +38,45 @@ func TestLogLinesAreBounded(t *testing.T) {
 	if got := out.String(); len(got) > maxLogLine+10 || !strings.HasSuffix(got, "...\n") || strings.Count(got, "\n") != 1 {
 		t.Errorf("%d bytes, ends in %q", len(got), got[len(got)-10:])
 	}
+}
+
+// A reader that stops reading stderr holds up neither whoever logs nor the end,
+// and is told what it missed when it goes on.
+func TestLogWriterNeverWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := &gate{open: make(chan struct{})}
+		w := NewLogWriter(out)
+		log := slog.New(NewLogHandler(w, slog.LevelInfo))
+		const lines = 20000
+		for range lines {
+			log.Info(strings.Repeat("x", 100))
+		}
+		close(out.open)
+		synctest.Wait()
+		log.Info("last")
+		start := time.Now()
+		if err := w.Close(); err != nil || time.Since(start) > 0 {
+			t.Errorf("Close = %v after %v", err, time.Since(start))
+		}
+		got := out.text()
+		kept := strings.Count(got, "I! xxx")
+		want := fmt.Sprintf("W! stderr was not read: the oldest lines of the log were dropped lines=%d\nI! last\n", lines-kept)
+		if kept == 0 || len(got) > maxLogBytes+1000 || !strings.HasSuffix(got, want) {
+			t.Errorf("%d lines kept, the end is %q, want %q", kept, got[max(0, len(got)-150):], want)
+		}
+	})
+}
+
+func TestLogWriterEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := &gate{open: make(chan struct{})}
+		defer close(out.open)
+		w := NewLogWriter(out)
+		slog.New(NewLogHandler(w, slog.LevelInfo)).Info("unread")
+		synctest.Wait()
+		start := time.Now()
+		if err := w.Close(); !errors.Is(err, errUnread) || time.Since(start) != logEndTime {
+			t.Errorf("Close = %v after %v, want %v", err, time.Since(start), logEndTime)
+		}
+	})
 }

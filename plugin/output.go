@@ -3,6 +3,7 @@ package plugin
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -27,7 +28,7 @@ type Output struct {
 	mu      sync.Mutex // guards what follows
 	encoder encoder
 	buf     []byte
-	said    bool // a line that could not be encoded has been logged
+	refused int // results that could not be encoded
 }
 
 // NewOutput returns an output to w in the format of t. A limit of zero bytes
@@ -36,7 +37,7 @@ func NewOutput(w io.Writer, t config.Telegraf, limit int, log *slog.Logger) *Out
 	if limit <= 0 {
 		limit = DefaultQueueBytes
 	}
-	o := &Output{queue: newQueue(w, limit), log: log}
+	o := &Output{queue: newQueue(w, limit, gatherTime), log: log}
 	o.SetFormat(t)
 	return o
 }
@@ -61,10 +62,22 @@ func (o *Output) Record(t *monitor.Target, r *icmpcore.PingResult) {
 	o.buf, err = o.encoder.append(o.buf[:0], t.Host, t.Tags, r)
 	if err == nil {
 		o.queue.put(o.buf)
-	} else if !o.said { // nothing that a file or the network says comes to this
-		o.said = true
+		return
+	}
+	if o.refused == 0 { // nothing that a file or the network says comes to this
 		o.log.Error("a result cannot be written", "error", err)
 	}
+	o.refused++
+}
+
+// complete returns an error where results could not be written as lines.
+func (o *Output) complete() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.refused > 0 {
+		return fmt.Errorf("results that could not be written: %d", o.refused)
+	}
+	return nil
 }
 
 // Failed returns a channel that is closed when stdout cannot be written any

@@ -27,6 +27,7 @@ var errUnread = errors.New("stdout is not read")
 // room for new ones.
 type queue struct {
 	limit, chunkSize int
+	gather           time.Duration // how long lines gather before they are written
 
 	closing chan struct{} // closed by close: nothing gathers any more
 	failed  chan struct{} // closed when the writer has failed
@@ -51,9 +52,9 @@ type chunk struct {
 }
 
 // newQueue starts the goroutine that writes to w. It ends with close.
-func newQueue(w io.Writer, limit int) *queue {
+func newQueue(w io.Writer, limit int, gather time.Duration) *queue {
 	q := &queue{
-		limit: limit, chunkSize: min(chunkSize, max(limit/16, 1)),
+		limit: limit, chunkSize: min(chunkSize, max(limit/16, 1)), gather: gather,
 		closing: make(chan struct{}), failed: make(chan struct{}), empty: make(chan struct{}, 1), wake: make(chan struct{}, 1),
 	}
 	go q.run(w)
@@ -99,10 +100,10 @@ func (q *queue) take() chunk {
 
 // run writes until close, or until the writer fails.
 func (q *queue) run(w io.Writer) {
-	gather := time.NewTimer(gatherTime)
+	gather := time.NewTimer(q.gather)
 	defer gather.Stop()
 	for range q.wake {
-		gather.Reset(gatherTime)
+		gather.Reset(q.gather)
 		select {
 		case <-gather.C:
 		case <-q.closing:

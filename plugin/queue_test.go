@@ -35,7 +35,7 @@ func (g *gate) text() string {
 func TestQueueDropsTheOldest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out := &gate{open: make(chan struct{})}
-		q := newQueue(out, 1600) // chunks of 100 bytes
+		q := newQueue(out, 1600, gatherTime) // chunks of 100 bytes
 		const lines, length = 1000, 10
 		for i := range lines {
 			q.put(fmt.Appendf(nil, "line %04d\n", i))
@@ -73,7 +73,7 @@ func TestQueueDropsTheOldest(t *testing.T) {
 
 func TestQueueWritesAll(t *testing.T) {
 	var out bytes.Buffer
-	q := newQueue(&out, 1<<20)
+	q := newQueue(&out, 1<<20, gatherTime)
 	var want strings.Builder
 	for i := range 5000 {
 		line := fmt.Sprintf("line %d\n", i)
@@ -97,7 +97,7 @@ type brokenWriter struct{}
 func (brokenWriter) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
 
 func TestQueueTellsThatTheWriterFailed(t *testing.T) {
-	q := newQueue(brokenWriter{}, 1<<20)
+	q := newQueue(brokenWriter{}, 1<<20, gatherTime)
 	q.put([]byte("a\n"))
 	<-q.failed
 	q.put([]byte("b\n"))
@@ -113,7 +113,7 @@ func TestQueueDoesNotWaitForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out := &gate{open: make(chan struct{})}
 		defer close(out.open)
-		q := newQueue(out, 1600)
+		q := newQueue(out, 1600, gatherTime)
 		q.put([]byte("a\n"))
 		time.Sleep(gatherTime)
 		synctest.Wait()

@@ -46,10 +46,6 @@ type Session struct {
 	// Signals brings SIGHUP, SIGUSR1 and SIGUSR2 of the process.
 	Signals <-chan os.Signal
 
-	// Scheduled makes the monitor run by its schedule whatever signal the
-	// file names.
-	Scheduled bool
-
 	// Load reads the file again. Its error is logged and changes nothing.
 	Load func() (*config.Config, error)
 
@@ -90,7 +86,7 @@ func Serve(ctx context.Context, with Session) error {
 	demand, eof := make(chan struct{}, 1), make(chan error, 1)
 	go watchStdin(s.Stdin, demand, eof) // ends with stdin, or with the process
 	var schedule sync.WaitGroup
-	if s.Scheduled || s.config.Telegraf.Signal == signalNone {
+	if s.config.Telegraf.Signal == signalNone {
 		schedule.Go(func() { s.Monitor.Run(running) })
 	}
 	err := s.converse(running, demand, eof)
@@ -100,7 +96,8 @@ func Serve(ctx context.Context, with Session) error {
 }
 
 // Once runs one round and returns when it is written: nil, or an error where
-// stdout cannot be written. When ctx is done it ends with what there is.
+// stdout or a result cannot be written. When ctx is done it ends with what there
+// is.
 func Once(ctx context.Context, with Session) error {
 	s := &session{Session: with, config: with.Config}
 	running, stop := context.WithCancel(ctx)
@@ -115,7 +112,7 @@ func Once(ctx context.Context, with Session) error {
 	if err := s.Monitor.Round(running); err != nil && !errors.Is(err, context.Canceled) {
 		return errors.Join(err, s.finish())
 	}
-	return s.finish()
+	return errors.Join(s.finish(), s.Output.complete())
 }
 
 // converse serves until the end, and returns why where that is an error.

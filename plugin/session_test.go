@@ -412,6 +412,22 @@ func TestOnce(t *testing.T) {
 	})
 }
 
+// A round whose results no line can hold is none.
+func TestOnceUnwritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, fileOf("none"))
+		r.make()
+		r.session.Output.SetFormat(config.Telegraf{}) // no file gives this: no measurement
+		if err := Once(t.Context(), r.session); err == nil || !strings.Contains(err.Error(), "could not be written: 2") {
+			t.Errorf("Once = %v", err)
+		}
+		if log := r.log.String(); strings.Count(log, "E! a result cannot be written") != 1 {
+			t.Errorf("log %q", log)
+		}
+		r.stdin.Close()
+	})
+}
+
 // Told to end, it writes what there is.
 func TestOnceIsEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -12,6 +13,7 @@ import (
 	"github.com/pingtel/pingtel/internal/config"
 	"github.com/pingtel/pingtel/internal/nagios"
 	"github.com/pingtel/pingtel/internal/report"
+	"github.com/pingtel/pingtel/plugin"
 )
 
 // The exit statuses of every command but check, which has those of
@@ -113,7 +115,7 @@ func noArgs(cmd *cobra.Command, args []string) error {
 // else to stderr. When ctx is done the command ends with what it has.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := newRootCommand()
-	root.SetArgs(append([]string{}, args...)) // never nil, for which cobra takes the process's own
+	root.SetArgs(oneDash(root, args))
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -125,6 +127,10 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	var status exitStatus
 	if errors.As(err, &status) {
 		return int(status)
+	}
+	if cmd.CommandPath() == root.Name()+" telegraf" {
+		slog.New(plugin.NewLogHandler(stderr, slog.LevelInfo)).Error(oneLine(err)) // with a level for Telegraf
+		return statusUnable
 	}
 	sayError(stderr, err)
 	if cmd.CommandPath() == root.Name()+" check" {

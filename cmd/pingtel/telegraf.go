@@ -3,10 +3,10 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,9 +21,17 @@ import (
 type telegrafFlags struct {
 	config       string
 	once         bool
-	pollInterval time.Duration
+	pollInterval time.Duration // 0: the file's
+	pollDisabled bool
 	level        slog.LevelVar
+	faults       faults
 }
+
+// The bounds of the interval, as agent.interval has them.
+const (
+	minPollInterval = 100 * time.Millisecond
+	maxPollInterval = 24 * time.Hour
+)
 
 func newTelegrafCommand() *cobra.Command {
 	flags := &telegrafFlags{}
@@ -35,7 +43,10 @@ stderr with the levels that Telegraf knows.
 
 By the schedule of the file, or a round for each signal where telegraf.signal
 names one. Ends when stdin does, or on SIGTERM. SIGHUP reads the file again,
-unless it is the signal.`,
+unless it is the signal.
+
+The flags of the programs that Telegraf's shim makes are understood as there,
+with one dash too: -config, -poll_interval, -poll_interval_disabled.`,
 		Example: `  pingtel telegraf --config /etc/pingtel/pingtel.toml
   pingtel telegraf --config pingtel.toml --once`,
 		Args: noArgs,
@@ -44,33 +55,48 @@ unless it is the signal.`,
 	f := cmd.Flags()
 	f.StringVar(&flags.config, "config", "", "the configuration `file`")
 	f.BoolVar(&flags.once, "once", false, "run one round and exit, for inputs.exec and cron")
-	f.DurationVar(&flags.pollInterval, "poll_interval", 0,
-		"run by the schedule with this `interval`, whatever the file says of interval and signal")
+	f.Var(&flagValue[time.Duration]{&flags.pollInterval, durationIn(minPollInterval, maxPollInterval), hideZeroDuration, "poll_interval", "interval", &flags.faults},
+		"poll_interval", "run by the schedule with this interval, whatever the file's agent.interval and telegraf.signal are")
+	f.BoolVar(&flags.pollDisabled, "poll_interval_disabled", false, "leave interval and signal to the file, whatever --poll_interval says")
 	cmd.MarkFlagsMutuallyExclusive("once", "poll_interval")
 	return cmd
 }
 
+// oneDash returns a copy of args in which flags of the telegraf command that
+// have one dash have two: Telegraf's shim takes both.
+func oneDash(root *cobra.Command, args []string) []string {
+	args = append([]string{}, args...) // never nil, for which cobra takes the process's own
+	cmd, _, err := root.Find(args[:min(1, len(args))])
+	if err != nil || cmd.Name() != "telegraf" { // cobra tells of an error itself
+		return args
+	}
+	for i, arg := range args {
+		name, _, _ := strings.Cut(strings.TrimPrefix(arg, "-"), "=")
+		if strings.HasPrefix(arg, "-") && cmd.Flags().Lookup(name) != nil {
+			args[i] = "-" + arg
+		}
+	}
+	return args
+}
+
 // load reads the file as the flags want it.
 func (f *telegrafFlags) load() (*config.Config, error) {
-	c, err := config.Load(f.config, os.LookupEnv)
-	if err != nil {
-		return nil, err
+	if f.pollInterval == 0 || f.pollDisabled {
+		return config.Load(f.config, os.LookupEnv)
 	}
-	if f.pollInterval == 0 {
-		return c, nil
+	c, err := config.LoadEvery(f.pollInterval, "--poll_interval", f.config, os.LookupEnv)
+	if err == nil {
+		c.Telegraf.Signal = config.DefaultTelegrafSignal
 	}
-	c.Agent.Interval = f.pollInterval
-	if p := c.Plan(); p.Longest > f.pollInterval || p.Share > 1 {
-		return nil, fmt.Errorf("--poll_interval %v is too short for %s: a series takes up to %v, and all need %.0f echo requests per second (max_rate is %d)",
-			f.pollInterval, f.config, p.Longest, p.Rate, c.Agent.MaxRate)
-	}
-	return c, nil
+	return c, err
 }
 
 // run serves until the end. Every message goes through the log, for Telegraf
 // to know its level.
 func (f *telegrafFlags) run(cmd *cobra.Command) error {
-	log := slog.New(plugin.NewLogHandler(cmd.ErrOrStderr(), &f.level))
+	stderr := plugin.NewLogWriter(cmd.ErrOrStderr())
+	defer stderr.Close() // what it could not write has nowhere else to go
+	log := slog.New(plugin.NewLogHandler(stderr, &f.level))
 	if err := f.serve(cmd, log); err != nil {
 		var faults config.Faults
 		if !errors.As(err, &faults) {
@@ -89,8 +115,8 @@ func (f *telegrafFlags) serve(cmd *cobra.Command, log *slog.Logger) error {
 	if f.config == "" {
 		return errors.New("no file given: want --config FILE")
 	}
-	if f.pollInterval < 0 {
-		return errors.New("--poll_interval is negative")
+	if err := f.faults.err(); err != nil {
+		return err
 	}
 	signals := make(chan os.Signal, 4) // before anything that takes time: they would end the process
 	signal.Notify(signals, plugin.Signals()...)
@@ -119,7 +145,7 @@ func (f *telegrafFlags) serve(cmd *cobra.Command, log *slog.Logger) error {
 	var next *config.OTelSettings // of the file that Load gave last
 	session := plugin.Session{
 		Config: c, Monitor: m, Output: out, Log: log,
-		Stdin: cmd.InOrStdin(), Signals: signals, Scheduled: f.pollInterval > 0,
+		Stdin: cmd.InOrStdin(), Signals: signals,
 		Load: func() (c *config.Config, err error) {
 			if c, next, err = load(); err == nil {
 				err = c.CheckSockets(pinger.Socket)

@@ -14,8 +14,9 @@ import (
 // field that it writes is here too, in the same cases and of the same type.
 func TestBesideInputsPing(t *testing.T) {
 	peer.Telegraf(t)
+	hosts := append(slices.Clone(everyHost), noRoute)
 	netsim.Run(t, network(), func(t *testing.T, _ *netsim.Net) {
-		file := pingtelFile(t, "none", everyHost...)
+		file := pingtelFile(t, "none", hosts...)
 		r := startText(t, fmt.Sprintf(`
 [[inputs.execd]]
   command = [%q, "telegraf", "--config", %q]
@@ -30,7 +31,7 @@ func TestBesideInputsPing(t *testing.T) {
   deadline = 2
   interval = "3s"
   percentiles = [50, 95, 99]
-`, peer.Pingtel(), file, strings.Join(everyHost, `", "`)))
+`, peer.Pingtel(), file, strings.Join(hosts, `", "`)))
 		var theirs, ours map[string]point
 		peer.Await(t, "a point of each host from both", func() bool {
 			theirs, ours = make(map[string]point), make(map[string]point)
@@ -42,10 +43,10 @@ func TestBesideInputsPing(t *testing.T) {
 					ours[p.Tags["url"]] = p
 				}
 			}
-			return len(theirs) == len(everyHost) && len(ours) == len(everyHost)
+			return len(theirs) == len(hosts) && len(ours) == len(hosts)
 		}, r.Process)
 		r.Stop()
-		for _, host := range everyHost {
+		for _, host := range hosts {
 			compareFields(t, host, theirs[host].Fields, ours[host].Fields)
 		}
 	})
@@ -71,7 +72,7 @@ func compareFields(t *testing.T, host string, theirs, ours map[string]any) {
 		}
 	}
 	for _, shared := range []string{"percent_packet_loss", "minimum_response_ms", "average_response_ms", "maximum_response_ms",
-		"standard_deviation_ms", "ttl", "percentile50_ms", "packets_transmitted", "packets_received"} {
+		"standard_deviation_ms", "ttl", "percentile50_ms", "percentile95_ms", "percentile99_ms", "packets_transmitted", "packets_received"} {
 		if _, there := theirs[shared]; !there && ours[shared] != nil {
 			t.Errorf("%s: %s is here and not there", host, shared)
 		}

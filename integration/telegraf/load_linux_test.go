@@ -3,6 +3,7 @@ package telegraf
 import (
 	"context"
 	"flag"
+	"fmt"
 	"net/netip"
 	"os/exec"
 	"testing"
@@ -14,19 +15,33 @@ import (
 
 var load = flag.Duration("load", 25*time.Second, "how long TestLoad runs; its figures want 3m and a quiet machine")
 
-// TestPhases counts, behind the device, how evenly requests are spread.
+// TestPhases counts, behind the device, how evenly requests are spread, from the
+// first one on.
 func TestPhases(t *testing.T) {
+	for _, tt := range []struct {
+		targets int
+		hosts   string
+	}{
+		{126, `"198.18.8.0/25"`},
+		{1022, `"198.18.8.0/22"`},
+		{2032, `"198.18.8.0/22", "198.18.16.0/23", "198.18.32.0/24", "198.18.33.0/24"`},
+	} {
+		t.Run(fmt.Sprint(tt.targets), func(t *testing.T) { countPhases(t, tt.targets, tt.hosts) })
+	}
+}
+
+func countPhases(t *testing.T, targets int, hosts string) {
 	rules := []netsim.Rule{{Prefix: netip.MustParsePrefix("198.18.0.0/16"), Delay: time.Millisecond}}
 	netsim.Run(t, rules, func(t *testing.T, n *netsim.Net) {
-		const targets, count, window = 2032, 5, 100 * time.Millisecond
-		file := write(t, "pingtel.toml", `[agent]
+		const count, window = 5, 100 * time.Millisecond
+		file := write(t, "pingtel.toml", fmt.Sprintf(`[agent]
 interval = "10s"
 [defaults]
 count = 5
 ping_interval = "200ms"
 [[targets]]
-hosts = ["198.18.8.0/22", "198.18.16.0/23", "198.18.32.0/24", "198.18.33.0/24"]
-`)
+hosts = [%s]
+`, hosts))
 		cmd := exec.Command(peer.Pingtel(), "telegraf", "--config", file)
 		stdin, err := cmd.StdinPipe()
 		if err != nil {

@@ -87,14 +87,16 @@ func evenly(t *testing.T, points []peer.Point, host string, interval time.Durati
 	}
 }
 
-// TestReload adds and removes targets under Telegraf, with series of the
-// others under way, and gives it a file with a fault.
+// TestReload adds and removes targets under Telegraf, and changes an option of
+// all, with series of the others under way, and gives it a file with a fault.
 func TestReload(t *testing.T) {
 	peer.Telegraf(t)
 	netsim.Run(t, network(), func(t *testing.T, n *netsim.Net) {
+		size := 100
 		text := func(hosts ...string) string {
-			return fmt.Sprintf("[agent]\ninterval = \"3s\"\n[defaults]\nping_interval = \"150ms\"\ntimeout = \"1500ms\"\n[[targets]]\nhosts = [\"%s\"]\ntags = { site = \"lab\" }\n",
-				strings.Join(hosts, `", "`))
+			size++
+			return fmt.Sprintf("[agent]\ninterval = \"3s\"\n[defaults]\nsize = %d\nping_interval = \"150ms\"\ntimeout = \"1500ms\"\n[[targets]]\nhosts = [\"%s\"]\ntags = { site = \"lab\" }\n",
+				size, strings.Join(hosts, `", "`))
 		}
 		file := write(t, "pingtel.toml", text(answers, losesSome, unreachable))
 		r := start(t, "execd.conf", file)
@@ -161,7 +163,7 @@ func TestPollInterval(t *testing.T) {
 	peer.Telegraf(t)
 	netsim.Run(t, network(), func(t *testing.T, _ *netsim.Net) {
 		file := pingtelFile(t, "STDIN", answers)
-		r := startText(t, fmt.Sprintf("[[inputs.execd]]\n  command = [%q, \"telegraf\", \"--config\", %q, \"--poll_interval\", \"2500ms\"]\n  data_format = \"influx\"\n", peer.Pingtel(), file))
+		r := startText(t, fmt.Sprintf("[[inputs.execd]]\n  command = [%q, \"telegraf\", \"-config\", %q, \"-poll_interval\", \"2500ms\"]\n  data_format = \"influx\"\n", peer.Pingtel(), file))
 		r.awaitPoints(t, 4, answers)
 		r.Stop()
 		points := r.points(t)

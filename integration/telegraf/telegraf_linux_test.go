@@ -18,7 +18,8 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(peer.Main(m)) }
 
-// The hosts of the simulated network, and one that no resolver knows.
+// The hosts of the simulated network, one that no resolver knows, and one that
+// there is no route to.
 const (
 	answers     = "198.18.1.1"
 	losesSome   = "198.18.1.2" // each fifth
@@ -26,6 +27,7 @@ const (
 	unreachable = "198.18.1.4"
 	answers6    = "2001:db8::11"
 	unknown     = "nosuch.invalid"
+	noRoute     = "192.0.2.1"
 
 	delay = 5 * time.Millisecond
 )
@@ -298,6 +300,26 @@ func TestExecd(t *testing.T) {
 	}
 }
 
+// TestBeginning lets Telegraf run pingtel with the file that the page begins
+// with.
+func TestBeginning(t *testing.T) {
+	peer.Telegraf(t)
+	netsim.Run(t, nil, func(t *testing.T, _ *netsim.Net) {
+		file, err := filepath.Abs("pingtel.toml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := start(t, "execd.conf", file)
+		r.awaitPoints(t, 1, "127.0.0.1", "::1")
+		r.Stop()
+		for _, p := range append(of(r.points(t), "127.0.0.1"), of(r.points(t), "::1")...) {
+			if p.Int("packets_received") != 5 || p.Tags["site"] != "local" {
+				t.Errorf("%v", p)
+			}
+		}
+	})
+}
+
 // TestExecdRestarts kills pingtel under Telegraf, which starts it again.
 func TestExecdRestarts(t *testing.T) {
 	peer.Telegraf(t)
@@ -350,7 +372,11 @@ func TestExec(t *testing.T) {
 		r := start(t, "exec.conf", pingtelFile(t, "none", everyHost...), `timeout = "10s"`, `timeout = "9s"`)
 		r.awaitPoints(t, 2, everyHost...)
 		r.Stop()
-		checkPoints(t, r.points(t))
+		points := r.points(t)
+		checkPoints(t, points)
+		if p := of(points, unknown)[0]; p.At.Equal(p.At.Truncate(time.Second)) {
+			t.Errorf("%v: its time is rounded", p)
+		}
 	})
 }
 

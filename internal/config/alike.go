@@ -1,30 +1,58 @@
 package config
 
-import "strings"
+import (
+	"net/netip"
+	"strings"
 
-// Alike returns the hosts that have several targets with the same tags, in the
-// file's order: in line protocol their points are of one series, and of two
+	"github.com/pingtel/pingtel/icmpcore"
+)
+
+// PointKey is the same for targets whose points bear the same tags in line
+// protocol, but for the address that was probed.
+func (t *Target) PointKey() string {
+	var b strings.Builder
+	b.WriteString(t.Host)
+	for _, tag := range t.Tags {
+		if v := strings.TrimRight(tag.Value, `\`); v != "" { // as it is written
+			b.WriteString("\x00" + tag.Key + "\x01" + v)
+		}
+	}
+	return b.String()
+}
+
+// Alike returns the hosts that have several targets whose points bear the same
+// tags, in the file's order: in line protocol they are of one series, and of two
 // with the same time a database keeps one. The two of family "both" are told
 // apart by their addresses.
 func (c *Config) Alike() []string {
-	seen, told := make(map[string]bool), make(map[string]bool)
+	seen, told := make(map[string][]icmpcore.Family), make(map[string]bool)
 	var hosts []string
 	for i := range c.Targets {
 		t := &c.Targets[i]
-		var b strings.Builder
-		for _, part := range []string{t.Host, t.Options.Family.String()} {
-			b.WriteString(part)
-			b.WriteByte(0)
+		key, family := t.PointKey(), t.family()
+		for _, other := range seen[key] {
+			if apart := family != icmpcore.FamilyAuto && other != icmpcore.FamilyAuto && family != other; !apart && !told[t.Host] {
+				told[t.Host] = true
+				hosts = append(hosts, t.Host)
+			}
 		}
-		for _, tag := range t.Tags {
-			b.WriteString(tag.Key + "\x01" + tag.Value + "\x00")
-		}
-		key := b.String()
-		if seen[key] && !told[t.Host] {
-			told[t.Host] = true
-			hosts = append(hosts, t.Host)
-		}
-		seen[key] = true
+		seen[key] = append(seen[key], family)
 	}
 	return hosts
+}
+
+// family returns the family that t is probed in, auto where that is left to its
+// name.
+func (t *Target) family() icmpcore.Family {
+	if a, err := netip.ParseAddr(t.Host); err == nil {
+		return familyOf(a)
+	}
+	return t.Options.Family
+}
+
+func familyOf(a netip.Addr) icmpcore.Family {
+	if a.Unmap().Is4() {
+		return icmpcore.FamilyIPv4
+	}
+	return icmpcore.FamilyIPv6
 }

@@ -41,7 +41,7 @@ type Agent struct {
 	MaxRate        int           // echo requests per second, as in [icmpcore.Config]
 	Socket         icmpcore.SocketKind
 	LogLevel       slog.Level
-	MaxPrefixHosts int // hosts that one prefix may stand for
+	MaxPrefixHosts int // hosts that the prefixes of one list may stand for
 }
 
 // Target is one host to probe in one family.
@@ -131,20 +131,41 @@ func Load(path string, lookup func(string) (string, bool)) (*Config, error) {
 	return Parse(path, string(data), lookup)
 }
 
+// LoadEvery is Load with another interval than the file's, from where name says.
+func LoadEvery(interval time.Duration, name, path string, lookup func(string) (string, bool)) (*Config, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	r := &reader{file: path, lookup: lookup, interval: interval, intervalName: name}
+	return r.parse(string(data))
+}
+
 // Parse is Load for a text that has been read already; path is for messages.
 func Parse(path, text string, lookup func(string) (string, bool)) (*Config, error) {
 	r := &reader{file: path, lookup: lookup}
+	return r.parse(text)
+}
+
+func (r *reader) parse(text string) (*Config, error) {
 	root, ok := r.decode(text)
 	if !ok {
 		return nil, r.faults
 	}
-	c := &Config{File: path}
+	c := &Config{File: r.file}
 	r.readAgent(root.table("agent"), &c.Agent)
 	defaults := r.readDefaults(root.table("defaults"))
-	r.readTargets(root.tables("targets"), defaults, c)
+	tables, none := root.tables("targets")
+	if none {
+		root.fault("targets", "nothing to probe: want a [[targets]] table with hosts")
+	}
+	r.readTargets(tables, defaults, c)
 	r.readTelegraf(root.table("telegraf"), &c.Telegraf)
 	r.readOTel(root.table("otel"), &c.OTel)
 	root.refuseUnknown()
+	if r.interval > 0 {
+		c.Agent.Interval = r.interval
+	}
 	if len(r.faults) == 0 {
 		r.checkPlan(c)
 	}
@@ -169,7 +190,7 @@ func (c *Config) Plan() Plan {
 	echoes := 0
 	for _, t := range c.Targets {
 		echoes += t.Options.Count
-		p.Longest = max(p.Longest, seriesTime(t.Options))
+		p.Longest = max(p.Longest, c.Agent.seriesTime(t.Options))
 	}
 	p.Rate = float64(echoes) / c.Agent.Interval.Seconds()
 	if c.Agent.MaxRate > 0 {
@@ -178,7 +199,12 @@ func (c *Config) Plan() Plan {
 	return p
 }
 
-// seriesTime is how long a series takes where its last echo is lost.
-func seriesTime(o icmpcore.Options) time.Duration {
-	return time.Duration(o.Count-1)*o.Interval + o.Timeout
+// seriesTime is how long a series takes where its last echo is lost. A low
+// MaxRate keeps its requests further apart than they are meant to be.
+func (a *Agent) seriesTime(o icmpcore.Options) time.Duration {
+	apart := o.Interval
+	if a.MaxRate > 0 {
+		apart = max(apart, time.Second/time.Duration(a.MaxRate))
+	}
+	return time.Duration(o.Count-1)*apart + o.Timeout
 }

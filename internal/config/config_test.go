@@ -49,7 +49,7 @@ interval = 30
 max_rate = 0
 socket = "datagram"
 log_level = "debug"
-max_prefix_hosts = 10
+max_prefix_hosts = 4
 [defaults]
 count = 2
 dscp = "EF"
@@ -85,7 +85,7 @@ interval = "1m"
 	for _, x := range c.Targets {
 		hosts = append(hosts, x.Host+" "+x.Options.Family.String())
 	}
-	want := "name.example ipv4,198.18.0.1 ipv4,198.18.0.2 ipv4,name.example ipv6,2001:db8:: ipv6,2001:db8::1 ipv6,127.0.0.1 auto"
+	want := "name.example ipv4,198.18.0.1 ipv4,198.18.0.2 ipv4,name.example ipv6,2001:db8:: ipv6,2001:db8::1 ipv6,127.0.0.1 ipv4"
 	if got := strings.Join(hosts, ","); got != want {
 		t.Errorf("targets %s\nwant    %s", got, want)
 	}
@@ -104,6 +104,39 @@ interval = "1m"
 	}
 }
 
+// TestNames has hosts that a resolver may know, and a source that decides in
+// which family they are looked up.
+func TestNames(t *testing.T) {
+	c, err := Parse("f.toml", "[[targets]]\nhosts = [\"a_b.1-2.example.\", \"7\u00e9.example\", \"h\"]\nsource = \"::1\"\n"+
+		"[[targets]]\nhosts = [\"255.255.255.255\", \"fe80::1%nosuch\"]\n", env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := c.Targets[0].Options.Family; len(c.Targets) != 5 || f != icmpcore.FamilyIPv6 {
+		t.Errorf("%d targets, the first in %s, want 5, in ipv6", len(c.Targets), f)
+	}
+}
+
+// TestTakenBack has targets that leave to the system what the defaults do not.
+func TestTakenBack(t *testing.T) {
+	c, err := Parse("f.toml", "[defaults]\nttl = 3\nmark = 4\nsource = \"127.0.0.1\"\ninterface = \"lo\"\ndscp = 5\n"+
+		minimal+"ttl = 0\nmark = 0\nsource = \"\"\ninterface = \"\"\ndscp = 0\n", env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o := c.Targets[0].Options; o.TTL != 0 || o.Mark != 0 || o.Source.IsValid() || o.Interface != "" || o.DSCP != 0 || c.Marks() {
+		t.Errorf("options = %+v", o)
+	}
+}
+
+// TestInlineTargets writes the same in TOML's other way.
+func TestInlineTargets(t *testing.T) {
+	c, err := Parse("f.toml", "targets = [ { hosts = [\"a\"] }, { hosts = [\"b\"], ttl = 3 } ]\n", env)
+	if err != nil || len(c.Targets) != 2 || c.Targets[1].Options.TTL != 3 {
+		t.Errorf("Parse = %+v, %v", c, err)
+	}
+}
+
 // TestFaults gives each kind of mistake and looks for its line and its cure.
 func TestFaults(t *testing.T) {
 	tests := []struct {
@@ -115,7 +148,7 @@ func TestFaults(t *testing.T) {
 		{"unknown key", minimal + "[agent]\nintervall = 3\n", []string{"f.toml:4: agent.intervall: unknown key: did you mean interval?"}},
 		{"unknown table", minimal + "[influx]\n", []string{"f.toml:3: influx: unknown key: want one of agent, defaults"}},
 		{"wrong type", "[agent]\nmax_rate = \"fast\"\n" + minimal, []string{"f.toml:2: agent.max_rate: is a string: want a whole number"}},
-		{"out of range", "[[targets]]\nhosts = [\"a\"]\nttl = 256\n", []string{"f.toml:3: targets[0].ttl: 256: want 1 to 255"}},
+		{"out of range", "[[targets]]\nhosts = [\"a\"]\nttl = 256\n", []string{"f.toml:3: targets[0].ttl: 256: want 0 to 255"}},
 		{"duration", "[agent]\ninterval = \"ten\"\n" + minimal, []string{`f.toml:2: agent.interval: "ten": want a duration`}},
 		{"dscp", "[defaults]\ndscp = \"EFF\"\n" + minimal, []string{`f.toml:2: defaults.dscp: "EFF": want 0 to 63 or a name`}},
 		{"unset variable", "[[targets]]\nhosts = [\"${NOPE}\"]\n", []string{"f.toml:2: targets[0].hosts: the environment variable NOPE is not set"}},
@@ -123,17 +156,37 @@ func TestFaults(t *testing.T) {
 		{"no hosts", "[[targets]]\ncount = 1\n", []string{"f.toml:1: targets[0].hosts: is missing"}},
 		{"empty hosts", "[[targets]]\nhosts = []\n", []string{"f.toml:2: targets[0].hosts: is empty"}},
 		{"bad host", "[[targets]]\nhosts = [\"a b\", \"1.2.3.4:5\", \"0.0.0.0\"]\n", []string{`"a b": want a name`, `"1.2.3.4:5"`, `"0.0.0.0": want the address of a host`}},
+		{"no names", "[[targets]]\nhosts = ['a..b', '-x', 'ex\\ample', '.', 'a-.b', 'a*', '" + strings.Repeat("a", 64) + "']\n",
+			[]string{`"a..b": want a name`, `"-x"`, `"ex\\ample"`, `"."`, `"a-.b"`, `"a*"`, `"aaa`}},
+		{"source of the other family than an address", "[[targets]]\nhosts = [\"127.0.0.1\", \"::2\"]\nsource = \"::1\"\n",
+			[]string{"f.toml:2: targets[0].hosts: 127.0.0.1 is not of the family ipv6 of the source ::1"}},
 		{"no address", "[[targets]]\nhosts = [\"198.18.0.300\", \"198.18.1\"]\n", []string{`"198.18.0.300": want an IPv4 address`, `"198.18.1": want an IPv4 address`}},
-		{"large prefix", "[[targets]]\nhosts = [\"198.18.0.0/15\"]\n", []string{"stands for more than 65536 hosts"}},
+		{"large prefix", "[[targets]]\nhosts = [\"198.18.0.0/15\"]\n", []string{`"198.18.0.0/15": the prefixes of one list stand for more hosts than they may, 65536: want longer ones`}},
+		{"large prefixes", "[agent]\nmax_prefix_hosts = 300\n[[targets]]\nhosts = [\"198.18.0.0/24\", \"198.18.1.0/26\", \"198.18.2.0/28\"]\n", []string{`"198.18.1.0/26": the prefixes`}},
 		{"host bits", "[[targets]]\nhosts = [\"198.18.0.1/24\"]\n", []string{"want 198.18.0.0/24"}},
 		{"family of an address", "[[targets]]\nhosts = [\"::1\"]\nfamily = \"ipv4\"\n", []string{"::1 is not of the family ipv4"}},
+		{"unset variable in a duration", "[agent]\ninterval = \"${NOPE}\"\n" + minimal, []string{"f.toml:2: agent.interval: the environment variable NOPE is not set"}},
+		{"several bad tags", minimal + "tags = { b = \"${NOPE}\", a = 1, url = \"x\", d = \"${NO}\", \"\" = \"y\" }\n",
+			[]string{"tags: a: is a whole number", "tags: b: the environment variable NOPE", "tags: d: the environment variable NO ", "tags: an empty key", `tags: "url" is a tag`}},
+		{"several unknown keys", "agent = { d = 1, b = 2, c = 3, a = 4 }\n" + minimal, []string{"agent.a", "agent.b", "agent.c", "agent.d"}},
+		{"twice the same prefix", "[[targets]]\nhosts = [\"198.18.0.0/16\"]\n[[targets]]\nhosts = [\"a\", \"198.18.0.0/16\"]\n",
+			[]string{"f.toml:4: targets[1].hosts: 198.18.0.1 and 65533 more are probed alike by line 1 already"}},
+		{"one table of targets", "[targets]\nhosts = [\"a\"]\n", []string{"f.toml:1: targets: is a table: want tables, [[targets]]"}},
+		{"an empty list of targets", "targets = []\n", []string{"f.toml:1: targets: nothing to probe"}},
+		{"a list of something else", "targets = [ { hosts = [\"a\"] }, 7 ]\n", []string{"f.toml:1: targets: is a list: want tables"}},
+		{"inline tables", "targets = [ { hosts = [\"a\"], ttl = 256 } ]\n", []string{"f.toml:1: targets[0].ttl: 256"}},
+		{"byte order mark", "\ufeff[agent]\nsocket = 1\n" + minimal, []string{"f.toml:2: agent.socket"}},
 		{"twice the same", "[[targets]]\nhosts = [\"a\"]\n[[targets]]\nhosts = [\"b\", \"a\"]\n", []string{"f.toml:4: targets[1].hosts: a is probed alike by line 1 already"}},
 		{"reserved tag", "[[targets]]\nhosts = [\"a\"]\ntags = { url = \"x\" }\n", []string{`f.toml:3: targets[0].tags: "url" is a tag of pingtel's own`}},
 		{"tag of a number", "[[targets]]\nhosts = [\"a\"]\ntags = { rack = 3 }\n", []string{"rack: is a whole number: want a string"}},
 		{"source of the other family", "[[targets]]\nhosts = [\"a\"]\nfamily = \"ipv6\"\nsource = \"127.0.0.1\"\n", []string{"f.toml:4: targets[0].source: "}},
 		{"series too long", "[agent]\ninterval = \"1s\"\n" + minimal, []string{"f.toml:2: agent.interval: 1s is shorter than a series to 127.0.0.1, which takes 1.8s"}},
+		{"series too long at its rate", "[agent]\ninterval = 5\nmax_rate = 2\n[defaults]\nping_interval = \"1ms\"\ntimeout = 4\n" + minimal,
+			[]string{"f.toml:2: agent.interval: 5s is shorter than a series to 127.0.0.1, which takes 6s"}},
 		{"rate too high", "[agent]\nmax_rate = 10\n[[targets]]\nhosts = [\"198.18.0.0/24\"]\n", []string{"f.toml:2: agent.max_rate: 254 targets need 127 echo requests per second, 10 are allowed"}},
 		{"percentiles", minimal + "[telegraf]\npercentiles = [99, 50]\n", []string{"50 behind 99: want ascending numbers"}},
+		{"a comment for a measurement", minimal + "[telegraf]\nmeasurement = \"#ping\"\n", []string{`f.toml:4: telegraf.measurement: "#ping": its lines would be comments`}},
+		{"no measurement", minimal + "[telegraf]\nmeasurement = ' \\\\'\n", []string{`f.toml:4: telegraf.measurement: " \\\\" is empty`}},
 		{"signal", minimal + "[telegraf]\nsignal = \"SIGTERM\"\n", []string{`"SIGTERM": want one of none, STDIN`}},
 		{"thresholds", minimal + "warning = \"fast\"\n", []string{`f.toml:3: targets[0].warning: "fast"`}},
 		{"a list where a table belongs", "agent = [1]\n" + minimal, []string{"f.toml:1: agent: is a list: want a table, [agent]"}},

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -18,6 +19,9 @@ type reader struct {
 	lookup func(string) (string, bool)
 	lines  map[string]int
 	faults Faults
+
+	interval     time.Duration // in the place of agent.interval, unless 0
+	intervalName string        // what gave it
 }
 
 // table is one table of the file.
@@ -30,6 +34,7 @@ type table struct {
 
 // decode parses the file's syntax.
 func (r *reader) decode(text string) (*table, bool) {
+	text = strings.TrimPrefix(text, "\uFEFF") // as the library does, so that keys are found on their lines
 	var values map[string]any
 	if _, err := toml.Decode(text, &values); err != nil {
 		f := Fault{File: r.file, Problem: err.Error()}
@@ -91,26 +96,35 @@ func (t *table) table(key string) *table {
 	return sub
 }
 
-// tables returns the tables under key, [[key]].
-func (t *table) tables(key string) []*table {
+// tables returns the tables under key, [[key]] or a list of inline ones. It
+// reports whether there is nothing at all under it.
+func (t *table) tables(key string) (subs []*table, none bool) {
 	v, ok := t.value(key)
 	if !ok {
-		return nil
+		return nil, true
 	}
 	list, ok := v.([]map[string]any)
+	if inline, isList := v.([]any); isList {
+		ok = true
+		for _, x := range inline {
+			values, isTable := x.(map[string]any)
+			ok = ok && isTable
+			list = append(list, values)
+		}
+	}
 	if !ok {
 		t.fault(key, "is %s: want tables, [[%s]]", kindOf(v), key)
+		return nil, false
 	}
-	subs := make([]*table, len(list))
 	for i, values := range list {
-		subs[i] = &table{r: t.r, path: fmt.Sprintf("%s[%d]", t.keyPath(key), i), values: values}
+		subs = append(subs, &table{r: t.r, path: fmt.Sprintf("%s[%d]", t.keyPath(key), i), values: values})
 	}
-	return subs
+	return subs, len(list) == 0
 }
 
 // refuseUnknown makes a fault of every key that nobody asked for.
 func (t *table) refuseUnknown() {
-	for key := range t.values {
+	for _, key := range slices.Sorted(maps.Keys(t.values)) {
 		if slices.Contains(t.known, key) {
 			continue
 		}
@@ -130,12 +144,22 @@ func read[T any](t *table, key string, convert func(any) (T, error), dst *T) boo
 		return false
 	}
 	got, err := convert(v)
-	if err != nil {
-		t.fault(key, "%v", err)
-		return false
+	if err == nil {
+		*dst = got
+		return true
 	}
-	*dst = got
-	return true
+	for _, e := range each(err) {
+		t.fault(key, "%v", e)
+	}
+	return false
+}
+
+// each returns the errors that err joins, or err alone.
+func each(err error) []error {
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
+		return several.Unwrap()
+	}
+	return []error{err}
 }
 
 // optional reads a key that may be absent.
@@ -199,9 +223,12 @@ func (r *reader) duration(low, high time.Duration) func(any) (time.Duration, err
 		case float64:
 			d = secondsOf(v)
 		default:
+			if _, ok := v.(string); !ok {
+				return 0, fmt.Errorf("is %s: want a duration, \"10s\" or \"200ms\"", kindOf(v))
+			}
 			s, err := r.text(v)
 			if err != nil {
-				return 0, fmt.Errorf("is %s: want a duration, \"10s\" or \"200ms\"", kindOf(v))
+				return 0, err
 			}
 			if d, err = time.ParseDuration(s); err != nil {
 				return 0, fmt.Errorf("%q: want a duration, \"10s\" or \"200ms\"", s)
@@ -272,21 +299,22 @@ func numbers(low, high float64) func(any) ([]float64, error) {
 	}
 }
 
-// texts converts a table of strings.
+// texts converts a table of strings. The error may be several, joined.
 func (r *reader) texts(v any) (map[string]string, error) {
 	m, ok := v.(map[string]any)
 	if !ok {
 		return nil, fmt.Errorf("is %s: want a table of strings", kindOf(v))
 	}
 	got := make(map[string]string, len(m))
-	for k, x := range m {
-		s, err := r.text(x)
+	var errs []error
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		s, err := r.text(m[k])
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", k, err)
+			errs = append(errs, fmt.Errorf("%s: %w", k, err))
 		}
 		got[k] = s
 	}
-	return got, nil
+	return got, errors.Join(errs...)
 }
 
 // kindOf names what TOML calls the kind of v.

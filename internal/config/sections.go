@@ -1,7 +1,9 @@
 package config
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"net"
 	"net/netip"
@@ -61,7 +63,7 @@ func (r *reader) readProbe(t *table, p *probe) {
 	read(t, "ping_interval", r.duration(time.Millisecond, 24*time.Hour), &o.Interval)
 	read(t, "timeout", r.duration(time.Millisecond, time.Hour), &o.Timeout)
 	read(t, "size", integer(8, 65507), &o.Size)
-	read(t, "ttl", integer(1, 255), &o.TTL)
+	read(t, "ttl", integer(0, 255), &o.TTL) // 0, and an empty source, take a default back
 	read(t, "dscp", r.codePoint, &o.DSCP)
 	read(t, "source", r.address, &o.Source)
 	if read(t, "interface", r.text, &o.Interface) && o.Interface != "" {
@@ -69,7 +71,7 @@ func (r *reader) readProbe(t *table, p *probe) {
 			t.fault("interface", "%q: want a network interface of this machine", o.Interface)
 		}
 	}
-	read(t, "mark", integer[uint32](1, math.MaxUint32), &o.Mark)
+	read(t, "mark", integer[uint32](0, math.MaxUint32), &o.Mark)
 	read(t, "dont_fragment", boolean, &o.DontFragment)
 	r.readFamily(t, p)
 	r.readTags(t, p)
@@ -96,23 +98,30 @@ var reservedTags = []string{"url", "address", "server.address", "network.peer.ad
 // readTags adds a table's tags to those of the defaults.
 func (r *reader) readTags(t *table, p *probe) {
 	var tags map[string]string
-	if !read(t, "tags", r.texts, &tags) {
+	if !read(t, "tags", r.tags, &tags) {
 		return
 	}
-	all := make(map[string]string, len(tags)+len(p.tags))
-	for k, v := range p.tags {
-		all[k] = v
+	all := maps.Clone(p.tags)
+	if all == nil {
+		all = tags
 	}
-	for k, v := range tags {
+	maps.Copy(all, tags)
+	p.tags = all
+}
+
+// tags converts a table of tags. The error may be several, joined.
+func (r *reader) tags(v any) (map[string]string, error) {
+	tags, err := r.texts(v)
+	errs := each(err)
+	for _, k := range slices.Sorted(maps.Keys(tags)) {
 		switch {
 		case k == "":
-			t.fault("tags", "an empty key: want a name")
+			errs = append(errs, errors.New("an empty key: want a name"))
 		case slices.Contains(reservedTags, k):
-			t.fault("tags", "%q is a tag of pingtel's own: want another name", k)
+			errs = append(errs, fmt.Errorf("%q is a tag of pingtel's own: want another name", k))
 		}
-		all[k] = v
 	}
-	p.tags = all
+	return tags, errors.Join(errs...)
 }
 
 // readThresholds reads what check --config judges by.
@@ -156,25 +165,37 @@ func (r *reader) codePoint(v any) (int, error) {
 
 func (r *reader) address(v any) (netip.Addr, error) {
 	s, err := r.text(v)
-	if err != nil {
+	if err != nil || s == "" {
 		return netip.Addr{}, err
 	}
 	a, err := netip.ParseAddr(s)
 	if err != nil {
 		return netip.Addr{}, fmt.Errorf("%q: want an IP address of this machine", s)
 	}
-	return a, nil
+	return a.Unmap(), nil
 }
 
 // readTelegraf reads the [telegraf] table.
 func (r *reader) readTelegraf(t *table, to *Telegraf) {
 	*to = Telegraf{Signal: DefaultTelegrafSignal, Measurement: DefaultMeasurement, Percentiles: []float64{50, 95, 99}}
 	read(t, "signal", r.oneOf("none", "STDIN", "SIGHUP", "SIGUSR1", "SIGUSR2"), &to.Signal)
-	if read(t, "measurement", r.text, &to.Measurement) && strings.TrimSpace(to.Measurement) == "" {
-		t.fault("measurement", "is empty: want a name")
-	}
+	read(t, "measurement", r.measurement, &to.Measurement)
 	read(t, "percentiles", numbers(0, 100), &to.Percentiles)
 	t.refuseUnknown()
+}
+
+// measurement converts a name that a line of line protocol can begin with.
+func (r *reader) measurement(v any) (string, error) {
+	s, err := r.text(v)
+	switch {
+	case err != nil:
+		return "", err
+	case strings.TrimSpace(strings.TrimRight(s, `\`)) == "": // what ends in a backslash is written without
+		return "", fmt.Errorf("%q is empty as line protocol writes it: want a name", s)
+	case s[0] == '#':
+		return "", fmt.Errorf("%q: its lines would be comments: want a name that does not begin with #", s)
+	}
+	return s, nil
 }
 
 // readOTel reads the [otel] table.

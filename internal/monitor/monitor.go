@@ -22,8 +22,9 @@ type Sink interface {
 	Record(t *Target, r *icmpcore.PingResult)
 }
 
-// Forgetter is a [Sink] that wants to know when a target is gone. No Record of
-// t comes after Forget has returned.
+// Forgetter is a [Sink] that wants to know when a target is gone. Forget must
+// not block. No Record of t comes after it, and none of a target that takes the
+// place of t before it.
 type Forgetter interface {
 	Forget(t *Target)
 }
@@ -35,19 +36,32 @@ type Prober interface {
 }
 
 // Target is a target of the file that is being probed. Its pointer stays the
-// same as long as it is in the file, over reloads too.
+// same as long as it is in the file unchanged, over reloads too. One whose
+// options or tags change becomes another, in the same slot.
 type Target struct {
 	config.Target
+	*slot
 
-	done   func(icmpcore.PingResult) // made once, so that a series needs no closure of its own
-	phase  float64                   // place in the interval, from 0 up to 1
-	cycle  int64                     // of the last series
-	static bool                      // Host is an address: nothing to look up
+	done func(icmpcore.PingResult) // made once, so that a series needs no closure of its own
+
+	// Guarded by Monitor.recording:
+	busy bool // a series with these options is under way
+	twin int  // number among the targets whose points bear the same tags
+	gone bool // the file has nothing any more that could stand in the slot
+}
+
+// slot is what stays when a target's options or tags change: its place in the
+// schedule, what is known of its name, and the series under way, so that there
+// are never two at once.
+type slot struct {
+	phase  float64 // place in the interval, from 0 up to 1
+	static bool    // Host is an address: nothing to look up
 
 	running atomic.Bool // a series or a first look-up is under way
-	gone    bool        // no longer in the file; guarded by Monitor.recording
+	current *Target     // the last one to stand here; guarded by Monitor.recording
 
 	// Guarded by Monitor.mu:
+	cycle   int64      // of the last series
 	addr    netip.Addr // the last good answer; invalid where there is none
 	err     error      // of the last look-up
 	looking bool       // a look-up is queued or under way
@@ -143,6 +157,10 @@ func (m *Monitor) begin(t *Target, due time.Time, ended func()) {
 	}
 	m.series.Add(1)
 	m.running.Add(1)
+	m.recording.Lock()
+	t = t.current // which may have taken the place of t meanwhile
+	t.busy = true
+	m.recording.Unlock()
 	done := t.done
 	if ended != nil {
 		done = func(r icmpcore.PingResult) {
@@ -165,17 +183,32 @@ func (m *Monitor) probe(t *Target, addr netip.Addr, due time.Time, done func(icm
 	}
 }
 
-// finish records the result of t's series.
+// finish records the result of t's series, also where another target stands in
+// the slot by now.
 func (m *Monitor) finish(t *Target, r icmpcore.PingResult) {
 	m.recording.Lock()
-	if !t.gone {
+	t.busy = false
+	if !t.current.gone {
+		r.Start = r.Start.Add(time.Duration(t.twin)) // of a round all start at once, and a database keeps one of two points with the same tags and time
 		for _, s := range m.sinks {
 			s.Record(t, &r)
 		}
 	}
+	if t.current != t {
+		m.forget(t)
+	}
 	m.recording.Unlock()
 	m.running.Add(-1)
 	t.running.Store(false)
+}
+
+// forget tells the sinks that t is gone. m.recording is held.
+func (m *Monitor) forget(t *Target) {
+	for _, s := range m.sinks {
+		if f, ok := s.(Forgetter); ok {
+			f.Forget(t)
+		}
+	}
 }
 
 // Drain returns when no series runs any more, or when ctx is done.

@@ -1,36 +1,29 @@
 package monitor
 
 import (
-	"cmp"
 	"context"
-	"log/slog"
-	"math"
-	"net/netip"
-	"slices"
-	"sort"
 	"time"
-
-	"github.com/pingtel/pingtel/icmpcore"
-	"github.com/pingtel/pingtel/internal/config"
 )
 
 // schedule is where in the round of targets the monitor stands.
 type schedule struct {
-	base     time.Time // when cycle 0 began
-	cycle    int64     // of the next series
-	next     int       // index of its target
-	ahead    int64     // cycle of the next look-up
-	lookNext int       // index of its target
-	squeeze  float64   // of cycle 0, which may be faster: 1 is not
+	base     time.Time // when the cycle from began
+	from     int64
+	cycle    int64   // of the next series
+	next     int     // index of its target
+	ahead    int64   // cycle of the next look-up
+	lookNext int     // index of its target
+	squeeze  float64 // of cycle 0, which may be faster: 1 is not
 	running  bool
 }
 
 const (
-	// firstRound is how long the first round takes at most where few targets
-	// are to be probed, so that the first figures come soon; firstRate bounds
-	// the echo requests per second of it.
-	firstRound = 2 * time.Second
-	firstRate  = 1000.0
+	// firstRound is how long the first round takes at most where no more than
+	// firstEchoes are to be sent in it, so that the first figures of a short
+	// file come soon. Those of a longer one come soon anyway, and all of them at
+	// once would be a burst.
+	firstRound  = 2 * time.Second
+	firstEchoes = 200
 
 	// stride is the least time between two looks at the schedule: targets that
 	// are due within it begin together, and their echoes go out together from
@@ -41,11 +34,6 @@ const (
 	// goes on where it would be by now, instead of catching up in a burst.
 	maxLate = time.Second
 )
-
-// golden is the fractional part of the golden ratio. Its multiples, taken
-// modulo one, lie evenly however many there are, so that each new target falls
-// into one of the largest gaps and no other has to move.
-const golden = 0.6180339887498949
 
 // Run runs series by the schedule until ctx is done: each target once in every
 // interval, always at the same place in it. It leaves running series alone.
@@ -73,8 +61,10 @@ func (m *Monitor) startSchedule(now time.Time) {
 		echoes += t.Options.Count
 		t.cycle = -1
 	}
-	first := max(firstRound.Seconds(), float64(echoes)/firstRate)
-	m.schedule = schedule{base: now, squeeze: min(1, first/m.interval.Seconds()), running: true}
+	m.schedule = schedule{base: now, squeeze: 1, running: true}
+	if echoes <= firstEchoes {
+		m.schedule.squeeze = min(1, firstRound.Seconds()/m.interval.Seconds())
+	}
 }
 
 // due returns when target i is due in a cycle. m.mu is held.
@@ -83,7 +73,7 @@ func (m *Monitor) due(cycle int64, i int) time.Time {
 	if cycle == 0 {
 		phase *= m.schedule.squeeze
 	}
-	return m.schedule.base.Add(time.Duration(cycle)*m.interval + time.Duration(phase*float64(m.interval)))
+	return m.schedule.base.Add(time.Duration(cycle-m.schedule.from)*m.interval + time.Duration(phase*float64(m.interval)))
 }
 
 // step starts what is due and returns how long to sleep.
@@ -154,106 +144,4 @@ func (m *Monitor) saySkipped() {
 	if host != "" {
 		m.log.Warn("series skipped, since the target's last one still runs", "host", host, "skipped", m.skipped.Load(), "missed", m.missed.Load())
 	}
-}
-
-// Reload takes over the targets and the interval of c: targets that stay keep
-// their place in the interval, their running series and their address; those
-// that are gone give no further result.
-func (m *Monitor) Reload(c *config.Config) {
-	gone := m.apply(c)
-	for _, t := range gone {
-		m.recording.Lock()
-		t.gone = true
-		m.recording.Unlock()
-		for _, s := range m.sinks {
-			if f, ok := s.(Forgetter); ok {
-				f.Forget(t)
-			}
-		}
-	}
-	select {
-	case m.changed <- struct{}{}:
-	default: // it will look already
-	}
-	m.log.Info("configuration in force", slog.Int("targets", len(c.Targets)), slog.Int("removed", len(gone)))
-}
-
-// apply makes the targets those of c and returns the ones that are gone.
-func (m *Monitor) apply(c *config.Config) []*Target {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	old := make(map[string]*Target, len(m.targets))
-	for _, t := range m.targets {
-		old[t.Key()] = t
-	}
-	targets := make([]*Target, 0, len(c.Targets))
-	for i := range c.Targets {
-		key := c.Targets[i].Key()
-		t := old[key]
-		if t == nil {
-			t = m.newTarget(c.Targets[i])
-		} else {
-			delete(old, key)
-		}
-		targets = append(targets, t)
-	}
-	slices.SortStableFunc(targets, func(a, b *Target) int { return cmp.Compare(a.phase, b.phase) })
-	restart := c.Agent.Interval != m.interval
-	m.interval = c.Agent.Interval
-	now := time.Now()
-	place := m.place(now)
-	m.targets = targets
-	switch {
-	case !m.schedule.running:
-	case restart:
-		m.startSchedule(now)
-		m.schedule.squeeze = 1
-	default:
-		m.resume(place)
-	}
-	gone := make([]*Target, 0, len(old))
-	for _, t := range old {
-		gone = append(gone, t)
-	}
-	return gone
-}
-
-// newTarget gives a new target its place in the interval. m.mu is held.
-func (m *Monitor) newTarget(c config.Target) *Target {
-	_, phase := math.Modf(float64(m.numbered) * golden)
-	m.numbered++
-	t := &Target{Target: c, phase: phase, cycle: -1}
-	t.done = func(r icmpcore.PingResult) { m.finish(t, r) }
-	if addr, err := netip.ParseAddr(c.Host); err == nil {
-		t.addr, t.static = addr.Unmap(), true
-	}
-	return t
-}
-
-// place returns the place in the interval that the schedule has come to: that
-// of the next series, which may have been due already. m.mu is held.
-func (m *Monitor) place(now time.Time) float64 {
-	s := &m.schedule
-	if len(m.targets) > 0 {
-		return m.targets[s.next].phase
-	}
-	if !s.running {
-		return 0
-	}
-	since := now.Sub(s.base)
-	s.cycle = int64(since / m.interval)
-	return float64(since%m.interval) / float64(m.interval)
-}
-
-// resume goes on at a place with other targets. m.mu is held.
-func (m *Monitor) resume(place float64) {
-	if len(m.targets) == 0 {
-		return
-	}
-	s := &m.schedule
-	s.next = sort.Search(len(m.targets), func(i int) bool { return m.targets[i].phase >= place })
-	if s.next == len(m.targets) {
-		s.next, s.cycle = 0, s.cycle+1
-	}
-	s.lookNext, s.ahead = s.next, s.cycle
 }

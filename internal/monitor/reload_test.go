@@ -1,0 +1,163 @@
+package monitor
+
+import (
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pingtel/pingtel/icmpcore"
+	"github.com/pingtel/pingtel/internal/config"
+)
+
+// judge is a sink that holds results against what is said of a [Target].
+type judge struct {
+	t       *testing.T
+	records map[*Target]int
+	gone    map[*Target]bool
+}
+
+func (j *judge) Record(t *Target, r *icmpcore.PingResult) {
+	if j.gone[t] {
+		j.t.Errorf("%s: a result behind Forget", t.Host)
+	}
+	if r.Sent != t.Options.Count {
+		j.t.Errorf("%s: %d echoes under a count of %d", t.Host, r.Sent, t.Options.Count)
+	}
+	j.records[t]++
+}
+
+func (j *judge) Forget(t *Target) { j.gone[t] = true }
+
+// TestReloadOptions changes an option and a tag of all targets, twice within a
+// series: it is recorded with what it began with, and nobody's place moves.
+func TestReloadOptions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fakeProber{took: 3 * time.Second}
+		p.resolve = func(string) (netip.Addr, error) { return netip.MustParseAddr("198.18.0.99"), nil }
+		j := &judge{t: t, records: make(map[*Target]int), gone: make(map[*Target]bool)}
+		hosts := append(addrs(20), "name.example")
+		with := func(keys string) *config.Config {
+			return parseText(t, "[agent]\nmax_rate = 0\n[[targets]]\nhosts = [\""+strings.Join(hosts, `", "`)+"\"]\n"+keys)
+		}
+		m := New(p, with(""), quiet(), j)
+		defer m.Close()
+		var running sync.WaitGroup
+		running.Go(func() { run(t, m, 59900*time.Millisecond) })
+		time.Sleep(21500 * time.Millisecond) // of virtual time
+		m.Reload(with("count = 6\n"))
+		time.Sleep(time.Second)
+		m.Reload(with("count = 7\ntags = { a = \"b\" }\n"))
+		running.Wait()
+		drain(t, m)
+		for _, host := range hosts {
+			got := p.startsOf(host)
+			if len(got) != 6 {
+				t.Errorf("%s: %d series, want 6", host, len(got))
+			}
+			for i := 2; i < len(got); i++ {
+				if d := got[i].Sub(got[i-1]); d != 10*time.Second {
+					t.Errorf("%s: series %d came %v after the one before", host, i, d)
+				}
+			}
+		}
+		all := 0
+		for _, n := range j.records {
+			all += n
+		}
+		if all != len(p.starts) || len(j.gone) != 2*len(hosts) || m.Stats().Skipped != 0 {
+			t.Errorf("%d series, %d results, %d targets forgotten of %d, %+v", len(p.starts), all, len(j.gone), 2*len(hosts), m.Stats())
+		}
+	})
+}
+
+// TestReloadOptionsOverrun changes an option while a series takes longer than
+// the interval: there is never a second one of its target. Then the target is
+// removed, and the series that it began gives no result.
+func TestReloadOptionsOverrun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fakeProber{took: 25 * time.Second}
+		j := &judge{t: t, records: make(map[*Target]int), gone: make(map[*Target]bool)}
+		with := func(keys string) *config.Config {
+			return parseText(t, "[[targets]]\nhosts = [\"198.18.0.1\"]\n"+keys)
+		}
+		m := New(p, with(""), quiet(), j)
+		defer m.Close()
+		var running sync.WaitGroup
+		running.Go(func() { run(t, m, 40*time.Second) })
+		time.Sleep(5 * time.Second) // of virtual time
+		first := m.targets[0]
+		m.Reload(with("count = 6\n"))
+		time.Sleep(31 * time.Second)
+		synctest.Wait()
+		if len(p.starts) != 2 || j.records[first] != 1 || !j.gone[first] || m.Stats().Skipped != 2 {
+			t.Errorf("%d series, %d results, gone %t, %+v", len(p.starts), j.records[first], j.gone[first], m.Stats())
+		}
+		second := m.targets[0]
+		m.Reload(with("count = 7\n"))
+		m.Reload(parse(t, "10s", "198.18.0.2"))
+		running.Wait()
+		drain(t, m)
+		if j.records[second] != 0 || !j.gone[second] {
+			t.Errorf("%d results of a target that was removed, forgotten %t", j.records[second], j.gone[second])
+		}
+	})
+}
+
+// TestReloadTwins changes an option of two targets of one host: each is followed
+// by the one with its tags.
+func TestReloadTwins(t *testing.T) {
+	twins := func(keys string) *config.Config {
+		var text string
+		for _, tag := range []string{"a", "b", "c"} {
+			text = "[[targets]]\nhosts = [\"198.18.0.1\"]\ntags = { x = \"" + tag + "\" }\n" + keys + text
+		}
+		return parseText(t, text)
+	}
+	m := New(&fakeProber{}, twins(""), quiet())
+	defer m.Close()
+	before := make(map[string]float64)
+	for _, target := range m.targets {
+		before[target.Tags[0].Value] = target.phase
+	}
+	m.Reload(twins("size = 100\n"))
+	for _, target := range m.targets {
+		if tag := target.Tags[0].Value; target.phase != before[tag] || target.Options.Size != 100 {
+			t.Errorf("target %s: phase %v, was %v", tag, target.phase, before[tag])
+		}
+	}
+}
+
+// TestReloadIntervalGaps changes the interval there and back at odd moments.
+func TestReloadIntervalGaps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fakeProber{took: time.Second}
+		hosts := addrs(100)
+		m := New(p, parse(t, "10s", hosts...), quiet())
+		defer m.Close()
+		var running sync.WaitGroup
+		running.Go(func() { run(t, m, 160*time.Second) })
+		for i := range 12 {
+			time.Sleep(11300 * time.Millisecond) // of virtual time
+			m.Reload(parse(t, []string{"25s", "10s", "60s", "5s"}[i%4], hosts...))
+		}
+		running.Wait()
+		drain(t, m)
+		for _, host := range hosts {
+			got := p.startsOf(host)
+			for i := 2; i < len(got); i++ { // the first round may be faster
+				if d := got[i].Sub(got[i-1]); d < 5*time.Second-stride || d > 60*time.Second+stride {
+					t.Errorf("%s: series %d came %v after the one before", host, i, d)
+				}
+			}
+			if len(got) < 8 {
+				t.Errorf("%s: %d series", host, len(got))
+			}
+		}
+		if st := m.Stats(); st.Skipped != 0 || st.Missed != 0 {
+			t.Errorf("Stats = %+v", st)
+		}
+	})
+}
