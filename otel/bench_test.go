@@ -92,10 +92,11 @@ func BenchmarkPush(b *testing.B) {
 func BenchmarkRecord(b *testing.B) {
 	for _, kind := range []string{"explicit", "exponential"} {
 		b.Run(kind, func(b *testing.B) {
-			t := &table{targets: make(map[*monitor.Target]*entry), newHistogram: func() histogram { return newExponential() }}
+			t := new(table)
+			t.init(func() histogram { return newExponential() })
 			if kind == "explicit" {
 				bounds := newBounds(config.DefaultOTelBounds())
-				t.newHistogram = func() histogram { return newExplicit(bounds) }
+				t.init(func() histogram { return newExplicit(bounds) })
 			}
 			targets := manyTargets(1000)
 			r := seriesOf(5)

@@ -66,11 +66,10 @@ func New(c Config) (*Pusher, error) {
 	s := c.Settings
 	p := &Pusher{settings: s, log: c.Log, self: c.Self, started: time.Now().UnixNano(), health: health{log: c.Log}}
 	p.interval.Store(int64(s.Interval))
-	p.table.targets = make(map[*monitor.Target]*entry)
-	p.table.newHistogram = func() histogram { return newExponential() }
+	p.table.init(func() histogram { return newExponential() })
 	if s.Histogram == "explicit" {
 		b := newBounds(s.Bounds)
-		p.table.newHistogram = func() histogram { return newExplicit(b) }
+		p.table.init(func() histogram { return newExplicit(b) })
 	}
 	p.encoder = newEncoder(newResource(s.Resource, c.Version, c.Log), c.Version, s.Temporality, s.Histogram, messageLimit)
 	if c.Stdout != nil {
@@ -86,7 +85,8 @@ func New(c Config) (*Pusher, error) {
 func (p *Pusher) Record(t *monitor.Target, r *icmpcore.PingResult) { p.table.record(t, r) }
 
 // Forget ends the series of a target. What no push has carried yet of them the
-// next one does.
+// next one does. A target with the same attributes that comes within ten
+// minutes, or within two intervals where these are longer, goes on with them.
 func (p *Pusher) Forget(t *monitor.Target) { p.table.forget(t, time.Now()) }
 
 // Failed returns how many pushes have failed since the start, wholly or in
@@ -163,7 +163,7 @@ func (p *Pusher) push(ctx context.Context) {
 	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
 		return // the end: Close pushes again
 	}
-	lost := p.table.sweep(now, 2*time.Duration(p.interval.Load()))
+	lost := p.table.sweep(now, max(keepTime, 2*time.Duration(p.interval.Load())))
 	p.health.note(now, err, lost)
 }
 

@@ -316,7 +316,8 @@ func compareOutage(t *testing.T, n *netsim.Net, file string) {
 }
 
 // TestReload removes and adds targets while pingtel runs: the counters of the
-// one that stays go on, and the series of the removed one end.
+// one that stays go on, though its options change and it is away for a moment,
+// and the series of the removed one end.
 func TestReload(t *testing.T) {
 	peer.Collector(t)
 	netsim.Run(t, network(), func(t *testing.T, n *netsim.Net) {
@@ -328,17 +329,30 @@ func TestReload(t *testing.T) {
 			return got.sum("ping.requests", host)
 		}
 		peer.Await(t, "a round of each", func() bool { return requests(answers) >= 5 && requests(losesAll) >= 5 }, p)
-		next, err := os.ReadFile(pingtelFile(t, "", answers, answers6))
-		if err != nil {
-			t.Fatal(err)
+		reload := func(edit string, hosts ...string) {
+			t.Helper()
+			next, err := os.ReadFile(pingtelFile(t, "", hosts...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(file, []byte(strings.Replace(string(next), "count = 5", edit, 1)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			times := strings.Count(p.Text(), "configuration in force")
+			peer.Await(t, "no series runs that would be cut short", func() bool {
+				all := n.Arrived()
+				return n.Now()-all[len(all)-1].At > 10*delay
+			}, p)
+			p.Signal(syscall.SIGHUP)
+			peer.Await(t, "the reload", func() bool { return strings.Count(p.Text(), "configuration in force") > times }, p)
 		}
-		if err := os.WriteFile(file, next, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		p.Signal(syscall.SIGHUP)
-		peer.Await(t, "the new target", func() bool { return requests(answers6) >= 5 }, p)
-		at := uint64(time.Now().UnixNano())
+		reload("count = 5", answers6)          // the one that stays is gone
+		reload("count = 4", answers, answers6) // and back with another option
 		stays := requests(answers)
+		peer.Await(t, "the new target", func() bool { return requests(answers6) >= 5 && requests(answers) > stays }, p)
+		reload("count = 6\nsize = 100", answers, answers6)
+		at := uint64(time.Now().UnixNano())
+		stays = requests(answers)
 		peer.Await(t, "more of the old one", func() bool { return requests(answers) >= stays+25 }, p)
 		stopPingtel(t, p)
 		c.Stop()
@@ -357,7 +371,7 @@ func TestReload(t *testing.T) {
 				t.Errorf("%s goes on %v after its end", key, time.Duration(s.time-at))
 			}
 		}
-		if !strings.Contains(p.Text(), "targets=2 removed=1") {
+		if s := p.Text(); strings.Count(s, "configuration in force") != 3 || !strings.Contains(s, "targets=1 removed=2") {
 			t.Errorf("pingtel said:\n%s", p.Text())
 		}
 	})

@@ -70,6 +70,9 @@ func (c collected) add(t *testing.T, m *metricspb.Metric) {
 		if s.monotonic && s.start == p.StartTimeUnixNano && value < s.value {
 			t.Errorf("%s falls from %v to %v", m.Name, s.value, value)
 		}
+		if sum != nil && s.time == p.TimeUnixNano {
+			t.Errorf("%s{%s} has two points in a push", m.Name, p.Attributes)
+		}
 		s.value, s.start, s.time = value, p.StartTimeUnixNano, p.TimeUnixNano
 		if len(p.Attributes) == 0 {
 			s.times = append(s.times, s.time)

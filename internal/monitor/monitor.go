@@ -22,8 +22,9 @@ type Sink interface {
 	Record(t *Target, r *icmpcore.PingResult)
 }
 
-// Forgetter is a [Sink] that wants to know when a target is gone. No Record of
-// t comes after Forget has returned.
+// Forgetter is a [Sink] that wants to know when a target is gone. Forget must
+// not block. No Record of t comes after it, and none of a target that the same
+// reload has brought before it.
 type Forgetter interface {
 	Forget(t *Target)
 }

@@ -160,17 +160,17 @@ func (m *Monitor) saySkipped() {
 // their place in the interval, their running series and their address; those
 // that are gone give no further result.
 func (m *Monitor) Reload(c *config.Config) {
+	m.recording.Lock() // a target that takes the place of another is recorded only when that one is forgotten
 	gone := m.apply(c)
 	for _, t := range gone {
-		m.recording.Lock()
 		t.gone = true
-		m.recording.Unlock()
 		for _, s := range m.sinks {
 			if f, ok := s.(Forgetter); ok {
 				f.Forget(t)
 			}
 		}
 	}
+	m.recording.Unlock()
 	select {
 	case m.changed <- struct{}{}:
 	default: // it will look already
