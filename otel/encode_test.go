@@ -18,7 +18,6 @@ import (
 
 	"github.com/pingtel/pingtel/icmpcore"
 	"github.com/pingtel/pingtel/internal/config"
-	"github.com/pingtel/pingtel/internal/monitor"
 )
 
 // decode reads a message by the generated types and returns its points, one
@@ -202,7 +201,7 @@ func TestTemporality(t *testing.T) {
 			}
 			s.record(&icmpcore.PingResult{Sent: 1, Received: 1, RTTs: []time.Duration{5}, Errors: nil})
 			e.add(&config.Target{Host: "h", Probe: &config.Probe{}}, s, true)
-			e.addSelf(icmpcore.Stats{Foreign: 3, KernelDrops: 4}, monitor.Stats{Targets: 5, Skipped: 6, Missed: 7}, 8, 1e9)
+			e.addSelf(selfCounts{5, 6, 7, 8, 9}, selfCounts{}, 1e9, 1e9)
 			var m colpb.ExportMetricsServiceRequest
 			if err := proto.Unmarshal(e.message(), &m); err != nil {
 				t.Fatal(err)
@@ -222,7 +221,11 @@ func TestTemporality(t *testing.T) {
 						t.Errorf("%s is no gauge", metric.Name)
 					}
 				default:
-					if got != cumulative || sum.IsMonotonic != (i.kind == counter) {
+					want := metricspb.AggregationTemporality(cumulative)
+					if setting == "delta" && i.kind == counter {
+						want = delta
+					}
+					if got != want || sum.IsMonotonic != (i.kind == counter) {
 						t.Errorf("%s: %v, monotonic %v", metric.Name, got, sum.IsMonotonic)
 					}
 				}

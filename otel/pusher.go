@@ -67,6 +67,9 @@ type Pusher struct {
 	health   health
 	broken   error // why nothing can be sent any more
 
+	delivered   selfCounts // that a push has delivered last, and when, Unix ns
+	deliveredAt int64
+
 	smallest int       // limit of messages that has been told of
 	calm     int       // pushes since the limit changed
 	quiet    time.Time // until when the collector wants to be left alone
@@ -81,6 +84,7 @@ func New(c Config) (*Pusher, error) {
 	s := c.Settings
 	p := &Pusher{settings: s, log: c.Log, self: c.Self, started: time.Now().UnixNano(), health: health{log: c.Log},
 		smallest: messageLimit, reloaded: make(chan struct{}, 1)}
+	p.deliveredAt = p.started
 	p.interval.Store(int64(s.Interval))
 	p.table.init(func() histogram { return newExponential() })
 	if s.Histogram == "explicit" {
@@ -208,10 +212,22 @@ func (p *Pusher) push(ctx context.Context) {
 // out whether there is a collector.
 func (p *Pusher) pushSelf(ctx context.Context, now time.Time) error {
 	engine, schedule := p.self()
+	counts := selfCounts{
+		targetsMetric: uint64(schedule.Targets),
+		skippedMetric: schedule.Skipped + schedule.Missed,
+		foreignMetric: engine.Foreign,
+		dropsMetric:   engine.KernelDrops,
+		failedMetric:  p.health.failed.Load(),
+	}
+	at := now.UnixNano()
 	p.encoder.begin(now)
-	p.started = min(p.started, now.UnixNano()) // as of streams
-	p.encoder.addSelf(engine, schedule, p.health.failed.Load(), p.started)
-	return p.export(ctx)
+	p.started, p.deliveredAt = min(p.started, at), min(p.deliveredAt, at) // as of streams
+	p.encoder.addSelf(counts, p.delivered, p.started, p.deliveredAt)
+	err := p.export(ctx)
+	if taken(err) {
+		p.delivered, p.deliveredAt = counts, at
+	}
+	return err
 }
 
 // export sends the message that has been built, and counts what of it the

@@ -516,6 +516,55 @@ func TestOwnClockSetBack(t *testing.T) {
 	}
 }
 
+// TestSelf pushes pingtel's own counts: with delta each of them once, though a
+// push fails; else from the start on.
+func TestSelf(t *testing.T) {
+	for temporality, want := range map[string][]string{"cumulative": {"5", "15", "20"}, "lowmemory": {"5", "15", "20"}, "delta": {"5", "10", "5"}} {
+		r := new(receiver)
+		p, _ := newTestPusher(t, config.OTel{Temporality: &temporality}, r.listen(t, "grpc"), "grpc")
+		foreign := uint64(0)
+		p.self = func() (icmpcore.Stats, monitor.Stats) {
+			foreign += 5
+			return icmpcore.Stats{Foreign: foreign}, monitor.Stats{Targets: 2}
+		}
+		start := time.Unix(0, p.started)
+		var got []string
+		for i := range 4 {
+			r.answer = nil
+			if i == 1 {
+				r.answer = func(int) (*colpb.ExportMetricsServiceResponse, error) {
+					return nil, status.Error(codes.Unavailable, "")
+				}
+			}
+			now := start.Add(time.Duration(i+1) * time.Second)
+			if err := p.pushSelf(t.Context(), now); (err != nil) != (i == 1) {
+				t.Fatal(err)
+			}
+		}
+		ends := []int64{0, 1, 3, 4} // of what the points cover, in seconds
+		for i, m := range r.got {
+			for _, line := range requestLines(m) {
+				from := start.UnixNano()
+				if temporality == "delta" && !strings.HasPrefix(line, "ping.target.count") {
+					from += ends[i] * 1e9
+				}
+				if at := fmt.Sprintf("[%d %d]", from, start.UnixNano()+ends[i+1]*1e9); !strings.HasSuffix(line, at) {
+					t.Errorf("%s: %s, want %s", temporality, line, at)
+				}
+				if value, ok := strings.CutPrefix(line, "ping.foreign{} "); ok {
+					got = append(got, strings.Fields(value)[0])
+				}
+				if strings.HasPrefix(line, "ping.target.count") && !strings.HasPrefix(line, "ping.target.count{} 2 ") {
+					t.Errorf("%s: %s", temporality, line)
+				}
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", temporality, got, want)
+		}
+	}
+}
+
 // TestReload takes over the interval and says what takes a restart.
 func TestReload(t *testing.T) {
 	p, log := newTestPusher(t, config.OTel{}, "localhost:4317", "grpc")
