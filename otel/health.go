@@ -57,7 +57,7 @@ func (h *health) losses(now time.Time, lost uint64) []any {
 		a = append(a, "points_rejected", n)
 	}
 	if n := lost - h.lostThen; n > 0 {
-		a = append(a, "removed_series_lost", n)
+		a = append(a, "series_lost", n)
 	}
 	return a
 }

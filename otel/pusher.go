@@ -70,9 +70,10 @@ type Pusher struct {
 	delivered   selfCounts // that a push has delivered last, and when, Unix ns
 	deliveredAt int64
 
-	smallest int       // limit of messages that has been told of
-	calm     int       // pushes since the limit changed
-	quiet    time.Time // until when the collector wants to be left alone
+	smallest    int       // limit of messages that has been told of
+	calm        int       // pushes since the limit changed
+	quiet       time.Time // until when the collector wants to be left alone
+	toldCrowded time.Time // when it was told that addresses are too many
 
 	interval atomic.Int64  // ns from one push to the next
 	reloaded chan struct{} // holds one where the interval has changed
@@ -205,6 +206,10 @@ func (p *Pusher) push(ctx context.Context) {
 		p.quiet = time.Now().Add(min(failed.wait, longestPause))
 	}
 	lost := p.table.sweep(now, max(keepTime, 2*time.Duration(p.interval.Load())))
+	if host := p.table.takeCrowded(); host != "" && now.Sub(p.toldCrowded) >= time.Hour {
+		p.toldCrowded = now
+		p.log.Warn("a name has more addresses than are kept from push to push: counts are lost", "host", host, "kept", maxStreams, "series_lost", lost)
+	}
 	p.health.note(now, err, lost)
 }
 

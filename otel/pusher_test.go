@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -511,6 +512,44 @@ func TestOwnClockSetBack(t *testing.T) {
 		for _, line := range requestLines(m) {
 			if want := fmt.Sprintf("[%d %d]", now.UnixNano(), now.UnixNano()+int64(i)*1e9); !strings.HasSuffix(line, want) {
 				t.Errorf("%s, want %s", line, want)
+			}
+		}
+	}
+}
+
+// TestCrowded: that a name has too many addresses is told where it costs
+// counts, and once an hour.
+func TestCrowded(t *testing.T) {
+	for _, taken := range []bool{true, false} {
+		r := new(receiver)
+		r.answer = func(int) (*colpb.ExportMetricsServiceResponse, error) {
+			if !taken {
+				return nil, status.Error(codes.Unavailable, "away")
+			}
+			return new(colpb.ExportMetricsServiceResponse), nil
+		}
+		p, log := newTestPusher(t, config.OTel{}, r.listen(t, "grpc"), "grpc")
+		a, told := newTarget("a"), 0
+		for i := range 3 * maxStreams {
+			p.Record(a, reply(netip.AddrFrom4([4]byte{198, 18, 1, byte(i)})))
+			p.push(t.Context())
+			for _, l := range log.take() {
+				if strings.Contains(l, "more addresses") {
+					told++
+					if !strings.Contains(l, "host=a kept=16 series_lost=1") {
+						t.Errorf("log %q", l)
+					}
+				}
+			}
+		}
+		if want := map[bool]int{true: 0, false: 1}[taken]; told != want {
+			t.Errorf("pushes succeed %t: told %d times, want %d", taken, told, want)
+		}
+		if !taken {
+			p.toldCrowded = p.toldCrowded.Add(-time.Hour)
+			p.Record(a, reply(addrB))
+			if p.push(t.Context()); !strings.Contains(strings.Join(log.take(), ""), "more addresses") {
+				t.Error("not told an hour later")
 			}
 		}
 	}

@@ -39,6 +39,7 @@ type table struct {
 	mu      sync.Mutex // guards what follows; held for the time of one stream's work at most
 	targets map[*monitor.Target]*entry
 	gone    map[identity]ref // streams of removed targets
+	crowded string           // a host of which a stream was lost to maxStreams, since that was last asked
 	lost    uint64           // streams dropped with something in them that no push has delivered
 }
 
@@ -104,7 +105,9 @@ func (t *table) streamOf(e *entry, r *icmpcore.PingResult) *stream {
 	case i >= 0:
 	case len(e.streams) == maxStreams:
 		i = maxStreams - 1
-		t.lose(e.streams[i])
+		if t.lose(e.streams[i]) {
+			t.crowded = e.target.Host
+		}
 		e.streams[i] = t.begin(e, r)
 	default:
 		i = len(e.streams)
@@ -129,12 +132,24 @@ func (t *table) begin(e *entry, r *icmpcore.PingResult) *stream {
 	return newStream(r.Addr, r.Start, t.newHistogram())
 }
 
-// lose counts a stream that is dropped, unless all of it has been delivered.
-// t.mu is held.
-func (t *table) lose(s *stream) {
-	if s.delivered != s.recorded {
-		t.lost++
+// lose counts a stream that is dropped, unless all of it has been delivered, and
+// reports whether it did. t.mu is held.
+func (t *table) lose(s *stream) bool {
+	if s.delivered == s.recorded {
+		return false
 	}
+	t.lost++
+	return true
+}
+
+// takeCrowded returns a host of which a stream was lost since the last call for
+// want of room, "" where there is none.
+func (t *table) takeCrowded() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	host := t.crowded
+	t.crowded = ""
+	return host
 }
 
 // forget takes a target off. What no push has delivered yet of it is kept for
