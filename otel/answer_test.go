@@ -1,6 +1,7 @@
 package otel
 
 import (
+	"context"
 	"crypto/tls"
 	"encoding/pem"
 	"fmt"
@@ -17,7 +18,9 @@ import (
 
 	colpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -156,6 +159,29 @@ func TestLongAnswer(t *testing.T) {
 	p.push(t.Context())
 	if got := count(t, r.lines(), "ping.replies", "198.18.0.3.0"); got != "0" {
 		t.Errorf("replies %s in the next push, want 0: the collector has had them", got)
+	}
+}
+
+// TestHeaderBeforeRefusal: a message that is too large is, though a proxy sends
+// the head of an answer before the collector's refusal.
+func TestHeaderBeforeRefusal(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	head := func(ctx context.Context, _ any, _ *grpc.UnaryServerInfo, _ grpc.UnaryHandler) (any, error) {
+		if err := grpc.SendHeader(ctx, metadata.Pairs("via", "proxy")); err != nil {
+			return nil, err
+		}
+		return nil, status.Error(codes.ResourceExhausted, "grpc: received message larger than max (2000000 vs. 1048576)")
+	}
+	s := grpc.NewServer(grpc.UnaryInterceptor(head))
+	colpb.RegisterMetricsServiceServer(s, new(receiver))
+	go s.Serve(l) // ended by Stop
+	t.Cleanup(s.Stop)
+	p, _ := newTestPusher(t, config.OTel{}, l.Addr().String(), "grpc")
+	if err := p.pushSelf(t.Context(), time.Now()); verdictOf(err) != tooLarge {
+		t.Errorf("verdict %v of %v, want %v", verdictOf(err), err, tooLarge)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -38,6 +39,11 @@ const (
 	// every push for a quarter of an hour.
 	deadTime = 10 * time.Second
 )
+
+// maxAnswerGRPC is how long an answer may be. Whatever is longer our own side
+// refuses, in the words of a collector that finds our message too large; but
+// one that sends an answer has taken the message, and none of ours is as long.
+const maxAnswerGRPC = 4 << 20
 
 // init makes gRPC compress at gzip's fastest level: at the default one gzip
 // takes more time than all the rest of a push, and saves little more. gRPC has
@@ -83,7 +89,7 @@ func newGRPCClient(s *config.OTelSettings, agent string) (*grpcClient, error) {
 		return nil, fmt.Errorf("endpoint %s: %w", s.Endpoint, err)
 	}
 	c.conn = conn
-	c.options = append(c.options, grpc.ForceCodecV2(codec{encoding.GetCodecV2(protocodec.Name)}))
+	c.options = append(c.options, grpc.ForceCodecV2(codec{encoding.GetCodecV2(protocodec.Name)}), grpc.MaxCallRecvMsgSize(maxAnswerGRPC))
 	for _, k := range slices.Sorted(maps.Keys(s.Headers)) {
 		c.headers.Append(k, s.Headers[k])
 	}
@@ -104,7 +110,7 @@ func (c *grpcClient) export(ctx context.Context, message []byte) error {
 	}
 	s := status.Convert(err)
 	v, wait := verdictOfStatus(s)
-	if v == tooLarge && header != nil { // said by our side, of the answer
+	if v == tooLarge && header != nil && strings.Contains(s.Message(), strconv.Itoa(maxAnswerGRPC)) {
 		return &partialError{endpoint: c.endpoint}
 	}
 	err = bounded{err}
