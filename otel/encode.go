@@ -4,6 +4,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -54,7 +55,8 @@ func newEncoder(resource map[string]string, version, temporality, histogram stri
 	}
 	var r []byte
 	for _, k := range slices.Sorted(maps.Keys(resource)) {
-		r = appendTextAttribute(r, resourceAttributes, k, resource[k])
+		v := strings.ToValidUTF8(resource[k], "\uFFFD") // a host's name can be any bytes
+		r = appendTextAttribute(r, resourceAttributes, k, v)
 	}
 	e.head = appendBytes(nil, resourceMetricsResource, r)
 	scope := appendString(appendString(nil, scopeNameField, scopeName), scopeVersionField, version)

@@ -122,6 +122,16 @@ func TestEncode(t *testing.T) {
 	}
 }
 
+// TestHostName: a name that is no text must not make a message that nobody takes.
+func TestHostName(t *testing.T) {
+	e := newEncoder(map[string]string{"host.name": "K\xf6ln"}, "v1", "cumulative", "explicit", messageLimit)
+	e.begin(time.Unix(0, 99))
+	e.addSelf(selfCounts{}, selfCounts{}, 1, 1)
+	if n := len(decode(t, e.message())); n != selfMetrics {
+		t.Errorf("%d points, want %d", n, selfMetrics)
+	}
+}
+
 // TestEncodeAbsent looks at targets without an answer: what does not exist has
 // no point.
 func TestEncodeAbsent(t *testing.T) {

@@ -3,12 +3,11 @@ package otel
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"net"
 	"net/netip"
 	"slices"
-	"strings"
+	"strconv"
 	"sync"
 	"time"
 
@@ -65,12 +64,19 @@ type identity struct {
 }
 
 func identityOf(t *config.Target, addr netip.Addr) identity {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%q %d", t.Host, t.Options.DSCP)
-	for _, tag := range t.Tags {
-		fmt.Fprintf(&b, " %q=%q", tag.Key, tag.Value)
+	b := make([]byte, 0, 256)
+	add := func(s string) { // with its length, so that no two lists look alike
+		b = strconv.AppendInt(b, int64(len(s)), 10)
+		b = append(b, ' ')
+		b = append(b, s...)
 	}
-	return identity{b.String(), addr, networkType(t, addr)}
+	add(t.Host)
+	add(strconv.Itoa(t.Options.DSCP))
+	for _, tag := range t.Tags {
+		add(tag.Key)
+		add(tag.Value)
+	}
+	return identity{string(b), addr, networkType(t, addr)}
 }
 
 // ref is a stream in a push, or of a removed target.
