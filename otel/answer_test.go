@@ -274,6 +274,10 @@ func TestAsked(t *testing.T) {
 			t.Errorf("%s: it wants one: %s", protocol, l)
 		}
 	}
+	s.Close()
+	if l := push(p, log); !strings.Contains(l, "refused") || strings.Contains(l, hint) {
+		t.Errorf("it wanted one and is away: %s", l)
+	}
 }
 
 // TestWrongName: a certificate for another host is none.
