@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"runtime"
 	"testing"
 	"time"
 
@@ -92,10 +93,11 @@ func BenchmarkPush(b *testing.B) {
 func BenchmarkRecord(b *testing.B) {
 	for _, kind := range []string{"explicit", "exponential"} {
 		b.Run(kind, func(b *testing.B) {
-			t := &table{targets: make(map[*monitor.Target]*entry), newHistogram: func() histogram { return newExponential() }}
+			t := new(table)
+			t.init(func() histogram { return newExponential() })
 			if kind == "explicit" {
 				bounds := newBounds(config.DefaultOTelBounds())
-				t.newHistogram = func() histogram { return newExplicit(bounds) }
+				t.init(func() histogram { return newExplicit(bounds) })
 			}
 			targets := manyTargets(1000)
 			r := seriesOf(5)
@@ -109,4 +111,51 @@ func BenchmarkRecord(b *testing.B) {
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/5, "ns/rtt")
 		})
 	}
+}
+
+// BenchmarkTable measures what a target takes in memory, once its histogram is
+// spread, between two pushes. Its time is of no interest.
+func BenchmarkTable(b *testing.B) {
+	for _, temporality := range []string{"cumulative", "delta"} {
+		for _, kind := range []string{"explicit", "exponential"} {
+			b.Run(temporality+" "+kind, func(b *testing.B) {
+				s, err := (&config.OTel{Temporality: &temporality, Histogram: &kind}).Settings(time.Second, func(string) (string, bool) { return "", false })
+				if err != nil {
+					b.Fatal(err)
+				}
+				targets, before := manyTargets(10_000), live()
+				var p *Pusher
+				for b.Loop() {
+					if p, err = New(Config{Settings: s, Version: "v0", Log: slog.New(slog.DiscardHandler)}); err != nil {
+						b.Fatal(err)
+					}
+					for round := range 20 {
+						for i, t := range targets {
+							r := seriesOf(5)
+							for j := range r.RTTs {
+								r.RTTs[j] = time.Duration(1+(i*7+j*13+round*29)%97) * 200 * time.Microsecond
+							}
+							p.Record(t, r)
+						}
+						for refs := p.table.refs(nil); len(refs) > 0; {
+							n := p.fill(time.Now(), refs)
+							p.table.delivered(refs[:n], time.Now())
+							refs = refs[n:]
+						}
+					}
+				}
+				b.ReportMetric(float64(live()-before)/float64(len(targets)), "B/target")
+				runtime.KeepAlive(p)
+			})
+		}
+	}
+}
+
+// live returns the bytes on the heap that are in use.
+func live() int64 {
+	runtime.GC()
+	runtime.GC() // for what a finalizer or pool still held
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }

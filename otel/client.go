@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	colpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
 
@@ -14,7 +15,7 @@ import (
 // client hands messages to a collector. One message is under way at a time.
 type client interface {
 	// export returns nil where the collector has taken the message, or a
-	// *pushError, or a *partialError where it has taken a part of it.
+	// *pushError, or a *partialError where it has taken it in part.
 	export(ctx context.Context, message []byte) error
 	close() error
 }
@@ -49,6 +50,7 @@ const (
 type pushError struct {
 	endpoint string
 	verdict  verdict
+	wait     time.Duration // for which the collector asks to be left alone
 	err      error
 }
 
@@ -87,8 +89,23 @@ func verdictOf(err error) verdict {
 	return outage
 }
 
+// taken reports whether the collector has a message for which a client gave
+// err, and must not get it again.
+func taken(err error) bool { return err == nil || verdictOf(err) == partly }
+
+// worse returns what of two errors of a push tells more of it: the first one,
+// unless only the other means that something has not been taken, or that all is
+// over.
+func worse(first, second error) error {
+	if first == nil || taken(first) && !taken(second) || verdictOf(second) == broken {
+		return second
+	}
+	return first
+}
+
 // partialError is a message of which the collector has rejected some points,
-// for good: it has taken the others.
+// for good: it has taken the others. Without points it is one that was answered
+// at a length that is not read.
 type partialError struct {
 	endpoint string
 	points   int64
@@ -96,6 +113,9 @@ type partialError struct {
 }
 
 func (e *partialError) Error() string {
+	if e.points == 0 {
+		return fmt.Sprintf("%s has taken a message, and says so much of it that the answer is not read: it may have rejected points", e.endpoint)
+	}
 	return fmt.Sprintf("%s has rejected %d points: %s", e.endpoint, e.points, e.reason)
 }
 

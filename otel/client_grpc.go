@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	colpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
@@ -38,6 +40,11 @@ const (
 	deadTime = 10 * time.Second
 )
 
+// maxAnswerGRPC is how long an answer may be. Whatever is longer our own side
+// refuses, in the words of a collector that finds our message too large; but
+// one that sends an answer has taken the message, and none of ours is as long.
+const maxAnswerGRPC = 4 << 20
+
 // init makes gRPC compress at gzip's fastest level: at the default one gzip
 // takes more time than all the rest of a push, and saves little more. gRPC has
 // no other way to choose it.
@@ -68,7 +75,9 @@ func newGRPCClient(s *config.OTelSettings, agent string) (*grpcClient, error) {
 	}
 	pause := backoff.DefaultConfig
 	pause.MaxDelay = connectPause
-	conn, err := grpc.NewClient(s.Endpoint,
+	// A host may have the name of one of gRPC's ways to resolve names, as unix
+	// or dns: which it is to take has to be said.
+	conn, err := grpc.NewClient("dns:///"+s.Endpoint,
 		grpc.WithTransportCredentials(transport),
 		grpc.WithUserAgent(agent),
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: pause, MinConnectTimeout: connectTimeout}),
@@ -80,7 +89,7 @@ func newGRPCClient(s *config.OTelSettings, agent string) (*grpcClient, error) {
 		return nil, fmt.Errorf("endpoint %s: %w", s.Endpoint, err)
 	}
 	c.conn = conn
-	c.options = append(c.options, grpc.ForceCodecV2(codec{encoding.GetCodecV2(protocodec.Name)}))
+	c.options = append(c.options, grpc.ForceCodecV2(codec{encoding.GetCodecV2(protocodec.Name)}), grpc.MaxCallRecvMsgSize(maxAnswerGRPC))
 	for _, k := range slices.Sorted(maps.Keys(s.Headers)) {
 		c.headers.Append(k, s.Headers[k])
 	}
@@ -92,11 +101,26 @@ func newGRPCClient(s *config.OTelSettings, agent string) (*grpcClient, error) {
 
 func (c *grpcClient) export(ctx context.Context, message []byte) error {
 	answer := new(colpb.ExportMetricsServiceResponse)
-	err := c.conn.Invoke(metadata.NewOutgoingContext(ctx, c.headers), exportMethod, encoded(message), answer, c.options...)
-	if err != nil {
-		return &pushError{endpoint: c.endpoint, verdict: verdictOfStatus(status.Convert(err)), err: c.asked.explain(bounded{err})}
+	var header metadata.MD // of the answer; a call that fails has none
+	options := append(slices.Clip(c.options), grpc.Header(&header))
+	err := c.conn.Invoke(metadata.NewOutgoingContext(ctx, c.headers), exportMethod, encoded(message), answer, options...)
+	if err == nil {
+		c.asked.forget()
+		return partial(c.endpoint, answer)
 	}
-	return partial(c.endpoint, answer)
+	s := status.Convert(err)
+	v, wait := verdictOfStatus(s)
+	if v == tooLarge && header != nil && strings.Contains(s.Message(), strconv.Itoa(maxAnswerGRPC)) {
+		return &partialError{endpoint: c.endpoint}
+	}
+	err = bounded{err}
+	if s.Code() == codes.Unavailable { // as all that comes of a connection
+		err = c.asked.explain(err)
+	}
+	if strings.Contains(s.Message(), "HTTP/1.1 header") {
+		err = fmt.Errorf("%w (what answers there speaks HTTP/1.1: see otel.protocol)", err)
+	}
+	return &pushError{endpoint: c.endpoint, verdict: v, wait: wait, err: err}
 }
 
 // exportMethod is the one call of the service.
@@ -116,22 +140,29 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	return c.CodecV2.Marshal(v)
 }
 
-// verdictOfStatus judges by the codes of the OTLP specification. A message
-// over a limit and a collector that asks for patience have the same code; only
-// the latter says how much.
-func verdictOfStatus(s *status.Status) verdict {
-	switch s.Code() {
-	case codes.ResourceExhausted:
-		for _, d := range s.Details() {
-			if _, ok := d.(*errdetails.RetryInfo); ok {
-				return outage
-			}
+// tooLargeTexts are what implementations of gRPC say of a message over their
+// limit: those in Go and C, in .NET, in Java, in Rust.
+var tooLargeTexts = []string{"larger than max", "exceeds the maximum configured message size", "exceeds maximum size", "message length too large"}
+
+// verdictOfStatus judges by the codes of the OTLP specification, and returns
+// for how long the collector wants to be left alone. A message over a limit has
+// a code that a used-up quota has too, and only the text to tell them apart.
+func verdictOfStatus(s *status.Status) (verdict, time.Duration) {
+	for _, d := range s.Details() {
+		if retry, ok := d.(*errdetails.RetryInfo); ok {
+			return outage, retry.GetRetryDelay().AsDuration()
 		}
-		return tooLarge
-	case codes.InvalidArgument, codes.Internal, codes.OutOfRange, codes.DataLoss, codes.FailedPrecondition:
-		return refused
 	}
-	return outage
+	says := func(text string) bool { return strings.Contains(s.Message(), text) }
+	switch s.Code() {
+	case codes.ResourceExhausted, codes.OutOfRange:
+		if slices.ContainsFunc(tooLargeTexts, says) {
+			return tooLarge, 0
+		}
+	case codes.InvalidArgument, codes.DataLoss, codes.FailedPrecondition:
+		return refused, 0
+	}
+	return outage, 0
 }
 
 func (c *grpcClient) close() error { return c.conn.Close() }

@@ -7,10 +7,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	colpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
 	rpcstatus "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/pingtel/pingtel/internal/config"
@@ -78,24 +81,54 @@ func (c *httpClient) export(ctx context.Context, message []byte) error {
 	}
 	res, err := c.http.Do(req)
 	if err != nil {
-		return c.fail(outage, unwrapURL(err))
+		return &pushError{endpoint: c.endpoint, err: c.asked.explain(bounded{unwrapURL(err)})}
 	}
 	defer res.Body.Close()
+	c.asked.forget()
 	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	if err != nil {
 		return c.fail(outage, fmt.Errorf("read the answer: %w", err))
 	}
 	if res.StatusCode/100 != 2 {
-		return c.fail(verdictOfHTTP(res.StatusCode), refusal(res, answer))
+		wait := retryAfter(res.Header.Get("Retry-After"), time.Now())
+		return &pushError{endpoint: c.endpoint, verdict: verdictOfHTTP(res.StatusCode), wait: wait, err: bounded{refusal(res, answer)}}
+	}
+	if len(answer) == 0 {
+		return nil // taken: some answer nothing more
 	}
 	var got colpb.ExportMetricsServiceResponse
-	if !strings.HasPrefix(res.Header.Get("Content-Type"), contentType) {
-		return nil // taken: the status alone decides, and some answer nothing more
+	unmarshal := proto.Unmarshal
+	switch kind := mediaType(res); kind {
+	case contentType:
+	case "application/json":
+		unmarshal = protojson.UnmarshalOptions{DiscardUnknown: true}.Unmarshal
+	default:
+		return c.fail(outage, fmt.Errorf("HTTP status %s, with an answer of type %q: no OTLP is spoken there", res.Status, kind))
 	}
-	if err := proto.Unmarshal(answer, &got); err != nil {
+	if len(answer) == maxAnswer {
+		return &partialError{endpoint: c.endpoint}
+	}
+	if err := unmarshal(answer, &got); err != nil {
 		return c.fail(outage, fmt.Errorf("the answer is no OTLP: %w", err))
 	}
 	return partial(c.endpoint, &got)
+}
+
+// mediaType returns the type of an answer, "" where it has none.
+func mediaType(res *http.Response) string {
+	kind, _, _ := strings.Cut(res.Header.Get("Content-Type"), ";")
+	return strings.ToLower(strings.TrimSpace(kind))
+}
+
+// retryAfter reads the header of that name: seconds, or a date.
+func retryAfter(s string, now time.Time) time.Duration {
+	if n, err := strconv.ParseUint(s, 10, 31); err == nil {
+		return time.Duration(n) * time.Second
+	}
+	if at, err := http.ParseTime(s); err == nil {
+		return max(0, at.Sub(now))
+	}
+	return 0
 }
 
 // pack returns the body, which is good until the next call.
@@ -115,7 +148,7 @@ func (c *httpClient) pack(message []byte) ([]byte, error) {
 }
 
 func (c *httpClient) fail(v verdict, err error) error {
-	return &pushError{endpoint: c.endpoint, verdict: v, err: c.asked.explain(bounded{err})}
+	return &pushError{endpoint: c.endpoint, verdict: v, err: bounded{err}}
 }
 
 // verdictOfHTTP judges by the OTLP specification: what it calls retryable, and
@@ -124,7 +157,7 @@ func verdictOfHTTP(code int) verdict {
 	switch code {
 	case http.StatusRequestEntityTooLarge:
 		return tooLarge
-	case http.StatusBadRequest, http.StatusUnprocessableEntity, http.StatusInternalServerError:
+	case http.StatusBadRequest, http.StatusUnprocessableEntity:
 		return refused
 	}
 	return outage
@@ -134,12 +167,13 @@ func verdictOfHTTP(code int) verdict {
 func refusal(res *http.Response, answer []byte) error {
 	text := ""
 	var s rpcstatus.Status
-	switch {
-	case res.Header.Get("Location") != "":
-		text = "moved to " + res.Header.Get("Location") + ": set the endpoint to that"
-	case strings.HasPrefix(res.Header.Get("Content-Type"), contentType) && proto.Unmarshal(answer, &s) == nil:
+	to, err := res.Location() // absolute, if there is one
+	switch kind := mediaType(res); {
+	case err == nil:
+		text = "moved to " + to.String() + ": set the endpoint to that"
+	case kind == contentType && proto.Unmarshal(answer, &s) == nil:
 		text = s.GetMessage()
-	case strings.HasPrefix(res.Header.Get("Content-Type"), "text/plain"):
+	case kind == "text/plain":
 		text = string(answer)
 	}
 	if text = strings.TrimSpace(text); text == "" {

@@ -32,8 +32,9 @@
 // time_exceeded, packet_too_big or parameter_problem. A series whose name did
 // not resolve counts one resolve, one that nothing could be sent for counts one
 // send; all others are requests, so that but for these two ping.requests is the
-// sum of ping.replies and ping.errors. An error.type exists from its first
-// error on. A gauge whose value does not exist has no point.
+// sum of ping.replies and ping.errors. An error.type has a point once its count
+// is above zero: with cumulative temporality from its first error on, with delta
+// in pushes that carry one. A gauge whose value does not exist has no point.
 //
 // Attributes: server.address (the host as the file has it),
 // network.peer.address (what it resolved to), network.type (ipv4, ipv6),

@@ -4,13 +4,12 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
-	"github.com/pingtel/pingtel/icmpcore"
 	"github.com/pingtel/pingtel/internal/config"
-	"github.com/pingtel/pingtel/internal/monitor"
 )
 
 // encoder writes streams as OTLP messages of a bounded size: an
@@ -21,7 +20,8 @@ import (
 // The generated types took twenty times as long, and read what is written here
 // in the tests and for --stdout.
 type encoder struct {
-	delta      bool // of counters and histograms
+	delta      bool // of counters and histograms of targets
+	deltaSelf  bool // of counters of pingtel itself
 	limit      int  // bytes of a message, before compression
 	attributes protowire.Number
 	head       []byte // of a ResourceMetrics what stands before its metrics
@@ -49,13 +49,14 @@ type part struct {
 const lengths = 2 * 6
 
 func newEncoder(resource map[string]string, version, temporality, histogram string, limit int) *encoder {
-	e := &encoder{delta: temporality != "cumulative", limit: limit, attributes: explicitAttributes}
+	e := &encoder{delta: temporality != "cumulative", deltaSelf: temporality == "delta", limit: limit, attributes: explicitAttributes}
 	if histogram == "exponential" {
 		e.attributes = exponentialAttributes
 	}
 	var r []byte
 	for _, k := range slices.Sorted(maps.Keys(resource)) {
-		r = appendTextAttribute(r, resourceAttributes, k, resource[k])
+		v := strings.ToValidUTF8(resource[k], "\uFFFD") // a host's name can be any bytes
+		r = appendTextAttribute(r, resourceAttributes, k, v)
 	}
 	e.head = appendBytes(nil, resourceMetricsResource, r)
 	scope := appendString(appendString(nil, scopeNameField, scopeName), scopeVersionField, version)
@@ -64,8 +65,8 @@ func newEncoder(resource map[string]string, version, temporality, histogram stri
 	for _, i := range targetInstruments {
 		e.parts = append(e.parts, newPart(i, e.delta, histogram == "exponential"))
 	}
-	for _, i := range selfInstruments { // from the start on in any case: nothing of them is ever forgotten
-		e.parts = append(e.parts, newPart(i, false, false))
+	for _, i := range selfInstruments { // asynchronous in the specification's terms: lowmemory leaves them cumulative
+		e.parts = append(e.parts, newPart(i, e.deltaSelf && i.kind == counter, false))
 	}
 	for _, p := range e.parts {
 		e.fixed += len(p.before) + len(p.after) + 2*lengths
@@ -217,17 +218,18 @@ func (e *encoder) addLatest(l *latest) {
 	e.addInt(upMetric, 0, l.end, up, e.numbers)
 }
 
-// addSelf adds the figures of pingtel itself, counted since start, Unix ns.
-// failed is the number of pushes that failed.
-func (e *encoder) addSelf(p icmpcore.Stats, m monitor.Stats, failed uint64, start int64) {
-	for i, n := range [selfMetrics]uint64{
-		targetsMetric: uint64(m.Targets),
-		skippedMetric: m.Skipped + m.Missed,
-		foreignMetric: p.Foreign,
-		dropsMetric:   p.KernelDrops,
-		failedMetric:  failed,
-	} {
-		e.addInt(targetMetrics+i, uint64(start), e.now, n, nil)
+// selfCounts are the figures of pingtel itself.
+type selfCounts [selfMetrics]uint64
+
+// addSelf adds the figures of pingtel itself, counted since start, Unix ns; with
+// delta what the counters have beyond delivered, counted since then.
+func (e *encoder) addSelf(n, delivered selfCounts, start, then int64) {
+	for i, n := range n {
+		since := start
+		if e.deltaSelf && selfInstruments[i].kind == counter {
+			n, since = n-delivered[i], then
+		}
+		e.addInt(targetMetrics+i, uint64(since), e.now, n, nil)
 	}
 }
 

@@ -18,7 +18,6 @@ import (
 
 	"github.com/pingtel/pingtel/icmpcore"
 	"github.com/pingtel/pingtel/internal/config"
-	"github.com/pingtel/pingtel/internal/monitor"
 )
 
 // decode reads a message by the generated types and returns its points, one
@@ -123,6 +122,16 @@ func TestEncode(t *testing.T) {
 	}
 }
 
+// TestHostName: a name that is no text must not make a message that nobody takes.
+func TestHostName(t *testing.T) {
+	e := newEncoder(map[string]string{"host.name": "K\xf6ln"}, "v1", "cumulative", "explicit", messageLimit)
+	e.begin(time.Unix(0, 99))
+	e.addSelf(selfCounts{}, selfCounts{}, 1, 1)
+	if n := len(decode(t, e.message())); n != selfMetrics {
+		t.Errorf("%d points, want %d", n, selfMetrics)
+	}
+}
+
 // TestEncodeAbsent looks at targets without an answer: what does not exist has
 // no point.
 func TestEncodeAbsent(t *testing.T) {
@@ -202,7 +211,7 @@ func TestTemporality(t *testing.T) {
 			}
 			s.record(&icmpcore.PingResult{Sent: 1, Received: 1, RTTs: []time.Duration{5}, Errors: nil})
 			e.add(&config.Target{Host: "h", Probe: &config.Probe{}}, s, true)
-			e.addSelf(icmpcore.Stats{Foreign: 3, KernelDrops: 4}, monitor.Stats{Targets: 5, Skipped: 6, Missed: 7}, 8, 1e9)
+			e.addSelf(selfCounts{5, 6, 7, 8, 9}, selfCounts{}, 1e9, 1e9)
 			var m colpb.ExportMetricsServiceRequest
 			if err := proto.Unmarshal(e.message(), &m); err != nil {
 				t.Fatal(err)
@@ -222,7 +231,11 @@ func TestTemporality(t *testing.T) {
 						t.Errorf("%s is no gauge", metric.Name)
 					}
 				default:
-					if got != cumulative || sum.IsMonotonic != (i.kind == counter) {
+					want := metricspb.AggregationTemporality(cumulative)
+					if setting == "delta" && i.kind == counter {
+						want = delta
+					}
+					if got != want || sum.IsMonotonic != (i.kind == counter) {
 						t.Errorf("%s: %v, monotonic %v", metric.Name, got, sum.IsMonotonic)
 					}
 				}

@@ -66,7 +66,7 @@ func TestPrintBlocked(t *testing.T) {
 		if took := time.Since(start); took > 2*time.Second {
 			t.Errorf("Close took %v", took)
 		}
-		if lines := log.take(); len(lines) != 1 || !strings.Contains(lines[0], "what it carried is lost") {
+		if lines := log.take(); len(lines) != 1 || !strings.Contains(lines[0], "what no push before it has delivered is lost") {
 			t.Errorf("log %q", lines)
 		}
 		r.Close() // lets the line under way end

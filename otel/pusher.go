@@ -20,12 +20,22 @@ const (
 	messageLimit = 2 << 20
 
 	// leastLimit is how far the limit falls where a collector refuses
-	// messages as too large.
-	leastLimit = 64 << 10
+	// messages as too large. It is doubled again after so many pushes without
+	// that: the collector, or what stands before it, may be another by then.
+	leastLimit    = 64 << 10
+	recoverPushes = 100
 
 	// firstPush is when the first push comes at the latest, so that a wrong
 	// endpoint and the first figures are seen soon.
 	firstPush = 3 * time.Second
+
+	// longestPause bounds for how long a collector can ask to be left alone.
+	longestPause = 5 * time.Minute
+
+	// graceTime is how long a push under way may go on when Run is to end. What
+	// the collector has taken of it would else be sent again by the last one,
+	// and with delta be counted twice.
+	graceTime = 2 * time.Second
 )
 
 // Config is what a [Pusher] is made of.
@@ -57,20 +67,30 @@ type Pusher struct {
 	health   health
 	broken   error // why nothing can be sent any more
 
-	interval atomic.Int64 // ns from one push to the next
+	delivered   selfCounts // that a push has delivered last, and when, Unix ns
+	deliveredAt int64
+
+	smallest    int       // limit of messages that has been told of
+	calm        int       // pushes since the limit changed
+	quiet       time.Time // until when the collector wants to be left alone
+	toldCrowded time.Time // when it was told that addresses are too many
+
+	interval atomic.Int64  // ns from one push to the next
+	reloaded chan struct{} // holds one where the interval has changed
 }
 
 // New returns a pusher. It sends nothing before Run or Close. The error says
 // what of the settings cannot be used.
 func New(c Config) (*Pusher, error) {
 	s := c.Settings
-	p := &Pusher{settings: s, log: c.Log, self: c.Self, started: time.Now().UnixNano(), health: health{log: c.Log}}
+	p := &Pusher{settings: s, log: c.Log, self: c.Self, started: time.Now().UnixNano(), health: health{log: c.Log},
+		smallest: messageLimit, reloaded: make(chan struct{}, 1)}
+	p.deliveredAt = p.started
 	p.interval.Store(int64(s.Interval))
-	p.table.targets = make(map[*monitor.Target]*entry)
-	p.table.newHistogram = func() histogram { return newExponential() }
+	p.table.init(func() histogram { return newExponential() })
 	if s.Histogram == "explicit" {
 		b := newBounds(s.Bounds)
-		p.table.newHistogram = func() histogram { return newExplicit(b) }
+		p.table.init(func() histogram { return newExplicit(b) })
 	}
 	p.encoder = newEncoder(newResource(s.Resource, c.Version, c.Log), c.Version, s.Temporality, s.Histogram, messageLimit)
 	if c.Stdout != nil {
@@ -86,17 +106,22 @@ func New(c Config) (*Pusher, error) {
 func (p *Pusher) Record(t *monitor.Target, r *icmpcore.PingResult) { p.table.record(t, r) }
 
 // Forget ends the series of a target. What no push has carried yet of them the
-// next one does.
+// next one does. A target with the same attributes that comes within ten
+// minutes, or within two intervals where these are longer, goes on with them.
 func (p *Pusher) Forget(t *monitor.Target) { p.table.forget(t, time.Now()) }
 
 // Failed returns how many pushes have failed since the start, wholly or in
 // part.
 func (p *Pusher) Failed() uint64 { return p.health.failed.Load() }
 
-// Reload takes over the interval of next, from the next push on. All else of
-// it takes a restart, which is said where there is need for one.
+// Reload takes over the interval of next. All else of it takes a restart, which
+// is said where there is need for one.
 func (p *Pusher) Reload(next *config.OTelSettings) {
 	p.interval.Store(int64(next.Interval))
+	select {
+	case p.reloaded <- struct{}{}:
+	default: // Run will look already
+	}
 	s := *p.settings
 	s.Interval = next.Interval
 	if keys := s.Changes(next); len(keys) > 0 {
@@ -105,27 +130,43 @@ func (p *Pusher) Reload(next *config.OTelSettings) {
 }
 
 // Run pushes once in every interval until ctx is done, and returns nil, or
-// until stdout cannot be written any more, and returns that error. Close has to
-// follow.
+// until stdout cannot be written any more, and returns that error. A push under
+// way when ctx is done has two seconds more. Close has to follow.
 func (p *Pusher) Run(ctx context.Context) error {
-	next := time.Now().Add(min(p.settings.Interval, firstPush))
+	interval := func() time.Duration { return time.Duration(p.interval.Load()) }
+	next := time.Now().Add(min(interval(), firstPush))
 	timer := time.NewTimer(time.Until(next))
 	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-p.reloaded: // a shorter interval must not wait for the end of a long one
+			if soon := time.Now().Add(interval()); soon.Before(next) {
+				next = soon
+			}
 		case <-timer.C:
+			if p.pushWhole(ctx); p.broken != nil {
+				return p.broken
+			}
+			for now := time.Now(); !next.After(now); { // a push that took too long leaves out its successors
+				next = next.Add(interval())
+			}
 		}
-		if p.push(ctx); p.broken != nil {
-			return p.broken
-		}
-		interval := time.Duration(p.interval.Load())
-		for now := time.Now(); !next.After(now); { // a push that took too long leaves out its successors
-			next = next.Add(interval)
+		for next.Before(p.quiet) {
+			next = next.Add(interval())
 		}
 		timer.Reset(time.Until(next))
 	}
+}
+
+// pushWhole is push, with graceTime more when ctx is done.
+func (p *Pusher) pushWhole(ctx context.Context) {
+	whole, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(graceTime, cancel) })
+	defer stop()
+	p.push(whole)
 }
 
 // Close pushes a last time, until ctx is done, and ends the connection. It must
@@ -149,11 +190,9 @@ func (p *Pusher) push(ctx context.Context) {
 	defer cancel()
 	now := time.Now()
 	err := p.pushSelf(ctx, now)
-	if v := verdictOf(err); err == nil || v != outage && v != broken {
+	if taken(err) || verdictOf(err) == refused {
 		p.refs = p.table.refs(p.refs[:0])
-		if later := p.pushStreams(ctx, now, p.refs); err == nil {
-			err = later
-		}
+		err = worse(err, p.pushStreams(ctx, now, p.refs))
 		clear(p.refs) // or it would keep removed targets
 	}
 	if err != nil && verdictOf(err) == broken {
@@ -163,7 +202,14 @@ func (p *Pusher) push(ctx context.Context) {
 	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
 		return // the end: Close pushes again
 	}
-	lost := p.table.sweep(now, 2*time.Duration(p.interval.Load()))
+	if failed := (*pushError)(nil); errors.As(err, &failed) {
+		p.quiet = time.Now().Add(min(failed.wait, longestPause))
+	}
+	lost := p.table.sweep(now, max(keepTime, 2*time.Duration(p.interval.Load())))
+	if host := p.table.takeCrowded(); host != "" && now.Sub(p.toldCrowded) >= time.Hour {
+		p.toldCrowded = now
+		p.log.Warn("a name has more addresses than are kept from push to push: counts are lost", "host", host, "kept", maxStreams, "series_lost", lost)
+	}
 	p.health.note(now, err, lost)
 }
 
@@ -171,10 +217,22 @@ func (p *Pusher) push(ctx context.Context) {
 // out whether there is a collector.
 func (p *Pusher) pushSelf(ctx context.Context, now time.Time) error {
 	engine, schedule := p.self()
+	counts := selfCounts{
+		targetsMetric: uint64(schedule.Targets),
+		skippedMetric: schedule.Skipped + schedule.Missed,
+		foreignMetric: engine.Foreign,
+		dropsMetric:   engine.KernelDrops,
+		failedMetric:  p.health.failed.Load(),
+	}
+	at := now.UnixNano()
 	p.encoder.begin(now)
-	p.started = min(p.started, now.UnixNano()) // as of streams
-	p.encoder.addSelf(engine, schedule, p.health.failed.Load(), p.started)
-	return p.export(ctx)
+	p.started, p.deliveredAt = min(p.started, at), min(p.deliveredAt, at) // as of streams
+	p.encoder.addSelf(counts, p.delivered, p.started, p.deliveredAt)
+	err := p.export(ctx)
+	if taken(err) {
+		p.delivered, p.deliveredAt = counts, at
+	}
+	return err
 }
 
 // export sends the message that has been built, and counts what of it the
@@ -188,38 +246,42 @@ func (p *Pusher) export(ctx context.Context) error {
 }
 
 // pushStreams sends streams in as many messages as it takes. The error is the
-// first one; those of single messages do not end it.
+// one that tells most; one message that is refused does not keep the others.
 func (p *Pusher) pushStreams(ctx context.Context, now time.Time, refs []ref) error {
-	var first error
-	note := func(err error) {
-		if first == nil {
-			first = err
-		}
-	}
-	for len(refs) > 0 {
+	var worst error
+	for p.recoverLimit(); len(refs) > 0; {
 		n := p.fill(now, refs)
 		err := p.export(ctx)
-		switch {
-		case err == nil:
-			p.table.delivered(refs[:n], now)
-		case verdictOf(err) == partly:
-			p.table.delivered(refs[:n], now)
-			note(err)
-		case verdictOf(err) == tooLarge && p.encoder.limit > leastLimit && n > 1:
-			p.encoder.limit /= 2
-			p.log.Info("the collector refuses large messages: sending smaller ones", "bytes", p.encoder.limit, "error", err)
+		v := verdictOf(err)
+		if v == tooLarge && p.encoder.limit > leastLimit && n > 1 {
+			p.encoder.limit, p.calm = p.encoder.limit/2, 0
 			continue
-		case verdictOf(err) == broken:
+		}
+		if err != nil {
+			worst = worse(worst, err)
+		}
+		switch {
+		case taken(err):
+			p.table.delivered(refs[:n], now)
+		case v == broken:
 			return err
-		case verdictOf(err) == outage:
-			note(err)
-			return first
-		default:
-			note(err)
+		case v == outage, v == tooLarge && n > 1:
+			return worst
 		}
 		refs = refs[n:]
 	}
-	return first
+	if p.encoder.limit < p.smallest {
+		p.smallest = p.encoder.limit
+		p.log.Info("the collector refuses large messages: it gets smaller ones", "bytes", p.smallest)
+	}
+	return worst
+}
+
+// recoverLimit raises the limit of messages again from time to time.
+func (p *Pusher) recoverLimit() {
+	if p.calm++; p.calm > recoverPushes && p.encoder.limit < messageLimit {
+		p.encoder.limit, p.calm = 2*p.encoder.limit, 0
+	}
 }
 
 // fill builds a message of the first refs and returns how many they are.

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -17,7 +18,6 @@ import (
 	"time"
 
 	colpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
-	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	_ "google.golang.org/grpc/encoding/gzip"
@@ -92,7 +92,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if err != nil {
 		s := status.Convert(err)
 		code, out = map[codes.Code]int{
-			codes.Unavailable: 503, codes.ResourceExhausted: 413, codes.InvalidArgument: 400, codes.PermissionDenied: 403,
+			codes.Unavailable: 503, codes.ResourceExhausted: 413, codes.InvalidArgument: 400, codes.PermissionDenied: 403, codes.Internal: 500,
 		}[s.Code()], s.Proto()
 	}
 	b, err = proto.Marshal(out)
@@ -318,18 +318,81 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
-// TestPatience: a collector that has no room for now gets no smaller messages.
-func TestPatience(t *testing.T) {
-	full, err := status.New(codes.ResourceExhausted, "try later").WithDetails(&errdetails.RetryInfo{})
-	if err != nil {
-		t.Fatal(err)
+// TestLimitRecovers: a limit that was lowered is tried again, and told of once.
+func TestLimitRecovers(t *testing.T) {
+	most := 1500 // points
+	r := &receiver{answer: func(points int) (*colpb.ExportMetricsServiceResponse, error) {
+		if points > most {
+			return nil, status.Errorf(codes.ResourceExhausted, "received message larger than max")
+		}
+		return &colpb.ExportMetricsServiceResponse{}, nil
+	}}
+	p, log := newTestPusher(t, config.OTel{}, r.listen(t, "grpc"), "grpc")
+	for _, target := range manyTargets(400) {
+		p.Record(target, reply(addrA))
 	}
-	if got := verdictOfStatus(full); got != outage {
-		t.Errorf("verdict %v, want outage", got)
+	p.push(t.Context())
+	low := p.encoder.limit
+	if l := log.take(); low == messageLimit || len(l) != 1 || !strings.Contains(l[0], "smaller ones") {
+		t.Fatalf("limit %d, log %q", low, l)
 	}
-	for code, want := range map[int]verdict{413: tooLarge, 400: refused, 401: outage, 404: outage, 429: outage, 503: outage, 308: outage} {
-		if got := verdictOfHTTP(code); got != want {
-			t.Errorf("HTTP %d: verdict %v, want %v", code, got, want)
+	for range 2 {
+		p.calm = recoverPushes // so many pushes later
+		p.push(t.Context())
+		if p.encoder.limit != low {
+			t.Errorf("limit %d, want %d: the collector has not changed", p.encoder.limit, low)
+		}
+	}
+	most = 1 << 20
+	p.push(t.Context())
+	if p.encoder.limit != low {
+		t.Errorf("limit %d, want %d: it has just been tried", p.encoder.limit, low)
+	}
+	for range 6 {
+		p.calm = recoverPushes
+		p.push(t.Context())
+	}
+	if l := log.take(); p.encoder.limit != messageLimit || len(l) > 0 {
+		t.Errorf("limit %d, log %q", p.encoder.limit, l)
+	}
+}
+
+// TestStops: a push ends with the first message that is not taken, wherever in
+// it that comes, but for one that the collector refuses for what it holds.
+func TestStops(t *testing.T) {
+	for _, tt := range []struct {
+		code  codes.Code
+		text  string
+		after int // messages that are taken
+	}{
+		{codes.ResourceExhausted, "quota exceeded", 0},
+		{codes.ResourceExhausted, "quota exceeded", 2},
+		{codes.Internal, "no", 1},
+		{codes.Unavailable, "no", 3},
+		{codes.ResourceExhausted, "received message larger than max", 0}, // the least that can be sent
+	} {
+		for _, protocol := range protocols {
+			if protocol != "grpc" && tt.code == codes.ResourceExhausted {
+				continue // another status there
+			}
+			t.Run(fmt.Sprint(protocol, tt), func(t *testing.T) {
+				r := new(receiver)
+				r.answer = func(int) (*colpb.ExportMetricsServiceResponse, error) {
+					if r.asked > tt.after {
+						return nil, status.Error(tt.code, tt.text)
+					}
+					return &colpb.ExportMetricsServiceResponse{}, nil
+				}
+				p, log := newTestPusher(t, config.OTel{}, r.listen(t, protocol), protocol)
+				p.encoder.limit, p.smallest = leastLimit, leastLimit
+				for _, target := range manyTargets(200) {
+					p.Record(target, reply(addrA))
+				}
+				p.push(t.Context())
+				if l := log.take(); r.asked != tt.after+1 || len(l) != 1 || !strings.Contains(l[0], "counts are kept") {
+					t.Errorf("asked %d times, want %d; log %q", r.asked, tt.after+1, l)
+				}
+			})
 		}
 	}
 }
@@ -347,7 +410,7 @@ func TestRefused(t *testing.T) {
 				return &colpb.ExportMetricsServiceResponse{}, nil
 			}
 			p, log := newTestPusher(t, config.OTel{}, r.listen(t, protocol), protocol)
-			p.encoder.limit = leastLimit
+			p.encoder.limit, p.smallest = leastLimit, leastLimit
 			for _, target := range manyTargets(100) {
 				p.Record(target, reply(addrA))
 			}
@@ -375,8 +438,21 @@ func TestPartial(t *testing.T) {
 			a := newTarget("a")
 			p.Record(a, reply(addrA))
 			p.push(t.Context())
-			if l := log.take(); len(l) != 1 || !strings.Contains(l[0], "has rejected 7 points: out of order") {
+			if l := log.take(); len(l) != 1 || !strings.Contains(l[0], "has rejected 7 points: out of order") || strings.Contains(l[0], "kept") {
 				t.Errorf("log %q", l)
+			}
+			p.health.end()
+			if l := log.take(); len(l) != 1 || !strings.Contains(l[0], "the last push was taken in part") || strings.Contains(l[0], "failed:") {
+				t.Errorf("log at the end %q", l)
+			}
+			r.answer = func(int) (*colpb.ExportMetricsServiceResponse, error) {
+				return nil, status.Error(codes.Unavailable, "gone")
+			}
+			for range 2 {
+				p.push(t.Context())
+			}
+			if l := log.take(); len(l) != 1 || !strings.Contains(l[0], "counts are kept") {
+				t.Errorf("log of an outage behind that %q", l)
 			}
 			r.answer = nil
 			r.lines()
@@ -417,7 +493,7 @@ func TestClose(t *testing.T) {
 	if err := p.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if got := log.take(); len(got) != 2 || !strings.Contains(got[0], "a push has failed") || !strings.Contains(got[1], "what it carried is lost") {
+	if got := log.take(); len(got) != 2 || !strings.Contains(got[0], "a push has failed") || !strings.Contains(got[1], "what no push before it has delivered is lost") {
 		t.Errorf("log %q", got)
 	}
 }
@@ -437,6 +513,93 @@ func TestOwnClockSetBack(t *testing.T) {
 			if want := fmt.Sprintf("[%d %d]", now.UnixNano(), now.UnixNano()+int64(i)*1e9); !strings.HasSuffix(line, want) {
 				t.Errorf("%s, want %s", line, want)
 			}
+		}
+	}
+}
+
+// TestCrowded: that a name has too many addresses is told where it costs
+// counts, and once an hour.
+func TestCrowded(t *testing.T) {
+	for _, taken := range []bool{true, false} {
+		r := new(receiver)
+		r.answer = func(int) (*colpb.ExportMetricsServiceResponse, error) {
+			if !taken {
+				return nil, status.Error(codes.Unavailable, "away")
+			}
+			return new(colpb.ExportMetricsServiceResponse), nil
+		}
+		p, log := newTestPusher(t, config.OTel{}, r.listen(t, "grpc"), "grpc")
+		a, told := newTarget("a"), 0
+		for i := range 3 * maxStreams {
+			p.Record(a, reply(netip.AddrFrom4([4]byte{198, 18, 1, byte(i)})))
+			p.push(t.Context())
+			for _, l := range log.take() {
+				if strings.Contains(l, "more addresses") {
+					told++
+					if !strings.Contains(l, "host=a kept=16 series_lost=1") {
+						t.Errorf("log %q", l)
+					}
+				}
+			}
+		}
+		if want := map[bool]int{true: 0, false: 1}[taken]; told != want {
+			t.Errorf("pushes succeed %t: told %d times, want %d", taken, told, want)
+		}
+		if !taken {
+			p.toldCrowded = p.toldCrowded.Add(-time.Hour)
+			p.Record(a, reply(addrB))
+			if p.push(t.Context()); !strings.Contains(strings.Join(log.take(), ""), "more addresses") {
+				t.Error("not told an hour later")
+			}
+		}
+	}
+}
+
+// TestSelf pushes pingtel's own counts: with delta each of them once, though a
+// push fails; else from the start on.
+func TestSelf(t *testing.T) {
+	for temporality, want := range map[string][]string{"cumulative": {"5", "15", "20"}, "lowmemory": {"5", "15", "20"}, "delta": {"5", "10", "5"}} {
+		r := new(receiver)
+		p, _ := newTestPusher(t, config.OTel{Temporality: &temporality}, r.listen(t, "grpc"), "grpc")
+		foreign := uint64(0)
+		p.self = func() (icmpcore.Stats, monitor.Stats) {
+			foreign += 5
+			return icmpcore.Stats{Foreign: foreign}, monitor.Stats{Targets: 2}
+		}
+		start := time.Unix(0, p.started)
+		var got []string
+		for i := range 4 {
+			r.answer = nil
+			if i == 1 {
+				r.answer = func(int) (*colpb.ExportMetricsServiceResponse, error) {
+					return nil, status.Error(codes.Unavailable, "")
+				}
+			}
+			now := start.Add(time.Duration(i+1) * time.Second)
+			if err := p.pushSelf(t.Context(), now); (err != nil) != (i == 1) {
+				t.Fatal(err)
+			}
+		}
+		ends := []int64{0, 1, 3, 4} // of what the points cover, in seconds
+		for i, m := range r.got {
+			for _, line := range requestLines(m) {
+				from := start.UnixNano()
+				if temporality == "delta" && !strings.HasPrefix(line, "ping.target.count") {
+					from += ends[i] * 1e9
+				}
+				if at := fmt.Sprintf("[%d %d]", from, start.UnixNano()+ends[i+1]*1e9); !strings.HasSuffix(line, at) {
+					t.Errorf("%s: %s, want %s", temporality, line, at)
+				}
+				if value, ok := strings.CutPrefix(line, "ping.foreign{} "); ok {
+					got = append(got, strings.Fields(value)[0])
+				}
+				if strings.HasPrefix(line, "ping.target.count") && !strings.HasPrefix(line, "ping.target.count{} 2 ") {
+					t.Errorf("%s: %s", temporality, line)
+				}
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", temporality, got, want)
 		}
 	}
 }

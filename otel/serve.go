@@ -53,10 +53,10 @@ type Session struct {
 func Serve(ctx context.Context, s Session) error {
 	running, stop := context.WithCancel(ctx)
 	defer stop()
-	var parts sync.WaitGroup
+	var parts, pushing sync.WaitGroup
 	parts.Go(func() { s.Monitor.Run(running) })
 	broken := make(chan struct{})
-	parts.Go(func() {
+	pushing.Go(func() {
 		if s.Pusher.Run(running) != nil { // finish returns it
 			close(broken)
 		}
@@ -81,7 +81,7 @@ func Serve(ctx context.Context, s Session) error {
 	s.warn(sdnotify.Stopping())
 	stop()
 	parts.Wait()
-	return s.finish()
+	return s.finish(&pushing)
 }
 
 func (s *Session) status() string { return fmt.Sprintf("probing %d targets", len(s.Config.Targets)) }
@@ -109,14 +109,16 @@ func (s *Session) reload() {
 	s.warn(sdnotify.Ready(s.status()))
 }
 
-// finish ends all series and pushes what came of them.
-func (s *Session) finish() error {
+// finish ends all series, while a push that is under way ends, and pushes what
+// came of them.
+func (s *Session) finish(pushing *sync.WaitGroup) error {
 	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
 	if err := s.Monitor.Drain(ctx); err != nil {
 		s.Log.Warn("series were cut short", "series", s.Monitor.Stats().Running)
 	}
 	err := s.Close()
+	pushing.Wait() // for graceTime at most, which is less than drainTime
 	last, done := context.WithTimeout(context.Background(), closeTime)
 	defer done()
 	return errors.Join(err, s.Pusher.Close(last))

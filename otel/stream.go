@@ -134,9 +134,8 @@ func (s *stream) take(delta bool) *totals {
 // deliver notes that a push made at now has carried the first recorded series.
 func (s *stream) deliver(recorded uint64, now int64) {
 	s.delivered = recorded
-	if s.taken != nil {
-		s.taken.reset()
-		s.start = now
+	if s.taken != nil { // made anew by the next push: few streams at a time have one
+		s.taken, s.start = nil, now
 	}
 }
 

@@ -3,12 +3,16 @@ package otel
 import (
 	"context"
 	"errors"
+	"maps"
 	"net"
+	"net/netip"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/pingtel/pingtel/icmpcore"
+	"github.com/pingtel/pingtel/internal/config"
 	"github.com/pingtel/pingtel/internal/monitor"
 )
 
@@ -20,6 +24,11 @@ const (
 
 	// maxStreams bounds the streams of a target, whatever the name servers say.
 	maxStreams = 16
+
+	// keepTime is how long the streams of a removed target are kept at least: a
+	// target that takes its place goes on with them, and with luck a collector
+	// that is away comes back.
+	keepTime = 10 * time.Minute
 )
 
 // table holds what has been counted, by target.
@@ -28,8 +37,14 @@ type table struct {
 
 	mu      sync.Mutex // guards what follows; held for the time of one stream's work at most
 	targets map[*monitor.Target]*entry
-	gone    []*entry // removed, and not yet forgotten
-	lost    uint64   // streams dropped with something in them that no push has delivered
+	gone    map[identity]ref // streams of removed targets
+	crowded string           // a host of which a stream was lost to maxStreams, since that was last asked
+	lost    uint64           // streams dropped with something in them that no push has delivered
+}
+
+// init makes an empty table, whose histograms are made by h.
+func (t *table) init(h func() histogram) {
+	t.newHistogram, t.targets, t.gone = h, make(map[*monitor.Target]*entry), make(map[identity]ref)
 }
 
 // entry is one target.
@@ -40,7 +55,31 @@ type entry struct {
 	removed time.Time // zero as long as it is a target
 }
 
-// ref is a stream in a push.
+// identity is what the attributes of a stream are made of. A reload that changes
+// anything else of a target, as its count, must not begin its counters anew.
+type identity struct {
+	target string
+	addr   netip.Addr
+	family string // network.type
+}
+
+func identityOf(t *config.Target, addr netip.Addr) identity {
+	b := make([]byte, 0, 256)
+	add := func(s string) { // with its length, so that no two lists look alike
+		b = strconv.AppendInt(b, int64(len(s)), 10)
+		b = append(b, ' ')
+		b = append(b, s...)
+	}
+	add(t.Host)
+	add(strconv.Itoa(t.Options.DSCP))
+	for _, tag := range t.Tags {
+		add(tag.Key)
+		add(tag.Value)
+	}
+	return identity{string(b), addr, networkType(t, addr)}
+}
+
+// ref is a stream in a push, or of a removed target.
 type ref struct {
 	entry    *entry
 	stream   *stream
@@ -72,11 +111,13 @@ func (t *table) streamOf(e *entry, r *icmpcore.PingResult) *stream {
 	case i >= 0:
 	case len(e.streams) == maxStreams:
 		i = maxStreams - 1
-		t.lose(e.streams[i])
-		e.streams[i] = newStream(r.Addr, r.Start, t.newHistogram())
+		if t.lose(e.streams[i]) {
+			t.crowded = e.target.Host
+		}
+		e.streams[i] = t.begin(e, r)
 	default:
 		i = len(e.streams)
-		e.streams = append(e.streams, newStream(r.Addr, r.Start, t.newHistogram()))
+		e.streams = append(e.streams, t.begin(e, r))
 	}
 	s := e.streams[i]
 	copy(e.streams[1:], e.streams[:i])
@@ -84,16 +125,41 @@ func (t *table) streamOf(e *entry, r *icmpcore.PingResult) *stream {
 	return s
 }
 
-// lose counts a stream that is dropped, unless all of it has been delivered.
-// t.mu is held.
-func (t *table) lose(s *stream) {
-	if s.delivered != s.recorded {
-		t.lost++
+// begin returns a stream for the address of r: that of a removed target, if it
+// has the same attributes, else a new one. t.mu is held.
+func (t *table) begin(e *entry, r *icmpcore.PingResult) *stream {
+	if len(t.gone) > 0 {
+		key := identityOf(&e.target.Target, r.Addr)
+		if old, ok := t.gone[key]; ok {
+			delete(t.gone, key)
+			return old.stream
+		}
 	}
+	return newStream(r.Addr, r.Start, t.newHistogram())
+}
+
+// lose counts a stream that is dropped, unless all of it has been delivered, and
+// reports whether it did. t.mu is held.
+func (t *table) lose(s *stream) bool {
+	if s.delivered == s.recorded {
+		return false
+	}
+	t.lost++
+	return true
+}
+
+// takeCrowded returns a host of which a stream was lost since the last call for
+// want of room, "" where there is none.
+func (t *table) takeCrowded() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	host := t.crowded
+	t.crowded = ""
+	return host
 }
 
 // forget takes a target off. What no push has delivered yet of it is kept for
-// the next ones.
+// the next ones, and all of it for a target that takes its place.
 func (t *table) forget(target *monitor.Target, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -103,7 +169,9 @@ func (t *table) forget(target *monitor.Target, now time.Time) {
 	}
 	delete(t.targets, target)
 	e.removed = now
-	t.gone = append(t.gone, e)
+	for _, s := range e.streams {
+		t.gone[identityOf(&target.Target, s.addr)] = ref{entry: e, stream: s}
+	}
 }
 
 // refs returns all streams that a push must carry: those of targets, and of
@@ -116,11 +184,9 @@ func (t *table) refs(buf []ref) []ref {
 			buf = append(buf, ref{entry: e, stream: s})
 		}
 	}
-	for _, e := range t.gone {
-		for _, s := range e.streams {
-			if s.delivered != s.recorded {
-				buf = append(buf, ref{entry: e, stream: s})
-			}
+	for _, r := range t.gone {
+		if r.stream.delivered != r.stream.recorded {
+			buf = append(buf, r)
 		}
 	}
 	return buf
@@ -135,21 +201,17 @@ func (t *table) delivered(refs []ref, now time.Time) {
 	}
 }
 
-// sweep drops what need not be kept any longer: removed targets whose figures
-// have been delivered, or could not be for as long as patience, and addresses
-// that have not been probed for long. It returns how many streams have been
-// lost by now.
-func (t *table) sweep(now time.Time, patience time.Duration) uint64 {
+// sweep drops what need not be kept any longer: streams of targets that were
+// removed longer ago than keep, and addresses that have not been probed for
+// long. It returns how many streams have been lost by now.
+func (t *table) sweep(now time.Time, keep time.Duration) uint64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.gone = slices.DeleteFunc(t.gone, func(e *entry) bool {
-		open := slices.ContainsFunc(e.streams, func(s *stream) bool { return s.delivered != s.recorded })
-		if open && now.Sub(e.removed) < patience {
+	maps.DeleteFunc(t.gone, func(_ identity, r ref) bool {
+		if now.Sub(r.entry.removed) < keep {
 			return false
 		}
-		for _, s := range e.streams {
-			t.lose(s)
-		}
+		t.lose(r.stream)
 		return true
 	})
 	for _, e := range t.targets {

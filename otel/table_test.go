@@ -20,8 +20,9 @@ var (
 )
 
 func newTable() *table {
-	b := newBounds(nil)
-	return &table{targets: make(map[*monitor.Target]*entry), newHistogram: func() histogram { return newExplicit(b) }}
+	b, t := newBounds(nil), new(table)
+	t.init(func() histogram { return newExplicit(b) })
+	return t
 }
 
 func newTarget(host string) *monitor.Target {
@@ -112,11 +113,7 @@ func TestAddressChanges(t *testing.T) {
 	if len(e.streams) != 2 {
 		t.Fatal("dropped before ten rounds, or undelivered")
 	}
-	refs := tab.refs(nil)
-	for i := range refs {
-		refs[i].recorded = refs[i].stream.recorded
-	}
-	tab.delivered(refs, now)
+	tab.deliver(now)
 	tab.sweep(now, time.Minute)
 	if len(e.streams) != 2 {
 		t.Fatal("dropped before its ten rounds were over")
@@ -137,8 +134,18 @@ func TestStreamsAreBounded(t *testing.T) {
 	}
 }
 
+// deliver is a push of all that a push must carry.
+func (t *table) deliver(now time.Time) int {
+	refs := t.refs(nil)
+	for i := range refs {
+		refs[i].recorded = refs[i].stream.recorded
+	}
+	t.delivered(refs, now)
+	return len(refs)
+}
+
 // TestForget: a removed target is in pushes until one has delivered it, at
-// most for as long as there is patience.
+// most for as long as it is kept.
 func TestForget(t *testing.T) {
 	tab, a, b := newTable(), newTarget("a"), newTarget("b")
 	removed := time.Unix(10, 0)
@@ -146,25 +153,75 @@ func TestForget(t *testing.T) {
 	tab.record(b, reply(addrB))
 	tab.forget(a, removed)
 	tab.forget(newTarget("never recorded"), removed)
-	refs := tab.refs(nil)
-	if len(refs) != 2 {
-		t.Fatalf("%d streams to push, want 2", len(refs))
+	if n := tab.deliver(removed); n != 2 {
+		t.Fatalf("%d streams to push, want 2", n)
 	}
-	for i := range refs {
-		refs[i].recorded = refs[i].stream.recorded
+	if n := tab.deliver(removed); n != 1 {
+		t.Errorf("%d streams to push after delivery, want 1", n)
 	}
-	tab.delivered(refs, removed)
-	if lost := tab.sweep(removed, time.Minute); lost != 0 || len(tab.gone) != 0 || len(tab.refs(nil)) != 1 {
-		t.Errorf("after delivery: lost %d, %d gone, %d to push", lost, len(tab.gone), len(tab.refs(nil)))
-	}
-
 	tab.record(b, reply(addrB))
 	tab.forget(b, removed)
 	if tab.sweep(removed.Add(59*time.Second), time.Minute); len(tab.refs(nil)) != 1 {
 		t.Error("given up before its time")
 	}
-	if lost := tab.sweep(removed.Add(time.Minute), time.Minute); lost != 1 || len(tab.refs(nil)) != 0 {
-		t.Errorf("lost %d, %d to push, want 1 and none", lost, len(tab.refs(nil)))
+	if lost := tab.sweep(removed.Add(time.Minute), time.Minute); lost != 1 || len(tab.refs(nil)) != 0 || len(tab.gone) != 0 {
+		t.Errorf("lost %d, %d to push, %d gone, want 1 and none", lost, len(tab.refs(nil)), len(tab.gone))
+	}
+}
+
+// TestSuccessor: a target that takes the place of another goes on with its
+// counters where the attributes are the same, whatever else differs, and
+// whether or not they were delivered meanwhile. They are in one place at a time.
+func TestSuccessor(t *testing.T) {
+	change := func(f func(*config.Probe)) *monitor.Target {
+		p := &config.Probe{Tags: []config.Tag{{Key: "k", Value: "v"}}}
+		p.Options.DSCP = 46
+		f(p)
+		return &monitor.Target{Target: config.Target{Host: "a", Probe: p}}
+	}
+	no := netip.Addr{}
+	for name, tt := range map[string]struct {
+		next *monitor.Target
+		addr netip.Addr
+		same bool
+	}{
+		"the same":             {change(func(*config.Probe) {}), addrA, true},
+		"another count":        {change(func(p *config.Probe) { p.Options.Count = 9 }), addrA, true},
+		"a family":             {change(func(p *config.Probe) { p.Options.Family = icmpcore.FamilyIPv4 }), addrA, true},
+		"another address":      {change(func(*config.Probe) {}), addrB, false},
+		"no address":           {change(func(*config.Probe) {}), no, true},
+		"no address, family":   {change(func(p *config.Probe) { p.Options.Family = icmpcore.FamilyIPv4 }), no, false},
+		"another code point":   {change(func(p *config.Probe) { p.Options.DSCP = 0 }), addrA, false},
+		"another tag":          {change(func(p *config.Probe) { p.Tags[0].Value = "w" }), addrA, false},
+		"another host":         {&monitor.Target{Target: config.Target{Host: "b", Probe: change(func(*config.Probe) {}).Probe}}, addrA, false},
+		"tags that look alike": {change(func(p *config.Probe) { p.Tags = []config.Tag{{Key: "k\"=\"v\" \"x", Value: "v"}} }), addrA, false},
+	} {
+		for _, push := range []string{"undelivered", "delivered"} {
+			t.Run(name+" "+push, func(t *testing.T) {
+				tab, old := newTable(), change(func(*config.Probe) {})
+				tab.record(old, reply(addrA))
+				tab.record(old, reply(no))
+				if push == "delivered" {
+					tab.deliver(time.Unix(4, 0))
+				}
+				tab.forget(old, time.Unix(5, 0))
+				tab.sweep(time.Unix(6, 0), time.Minute)
+				tab.record(tt.next, reply(tt.addr))
+				s := tab.targets[tt.next].streams[0]
+				if same := s.total.requests == 2; same != tt.same {
+					t.Errorf("%d requests: goes on %t, want %t", s.total.requests, same, tt.same)
+				}
+				times := 0
+				for _, r := range tab.refs(nil) {
+					if r.stream == s {
+						times++
+					}
+				}
+				if times != 1 {
+					t.Errorf("%d times in a push", times)
+				}
+			})
+		}
 	}
 }
 
@@ -192,19 +249,15 @@ func TestDelta(t *testing.T) {
 	s.record(reply(addrA))
 	take(2)
 	s.deliver(s.recorded, 88)
+	if s.taken != nil {
+		t.Error("what was delivered still takes memory")
+	}
 	take(0)
 }
 
 // TestMemoryGivenBack forgets most targets: what they took must go with them.
 func TestMemoryGivenBack(t *testing.T) {
 	tab := newTable()
-	live := func() int64 {
-		runtime.GC()
-		runtime.GC() // for what a finalizer or pool still held
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return int64(m.HeapAlloc)
-	}
 	before := live()
 	targets := manyTargets(20_000)
 	for _, target := range targets {
@@ -214,17 +267,11 @@ func TestMemoryGivenBack(t *testing.T) {
 	for _, target := range targets[10:] {
 		tab.forget(target, time.Unix(1, 0))
 	}
-	refs := tab.refs(nil)
-	for i := range refs {
-		refs[i].recorded = refs[i].stream.recorded
-	}
-	tab.delivered(refs, time.Unix(1, 0))
-	tab.sweep(time.Unix(1, 0), time.Minute)
+	tab.deliver(time.Unix(1, 0))
+	tab.sweep(time.Unix(1, 0).Add(time.Minute), time.Minute)
 	clear(targets[10:])
-	refs = nil
 	if left := live() - before; left > held/4 {
 		t.Errorf("%d of %d bytes are left of targets that are gone", left, held)
 	}
 	runtime.KeepAlive(tab)
-	runtime.KeepAlive(refs)
 }

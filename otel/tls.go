@@ -13,12 +13,16 @@ import (
 )
 
 // asked notes that the collector wants a certificate that we do not have. In
-// TLS 1.3 all that comes of it is often a broken connection.
+// TLS 1.3 all that comes of it is often a broken connection. One that only
+// would like to have one goes on, and the note is forgotten with its first
+// answer.
 type asked struct{ atomic.Bool }
 
-// explain adds to the error of a push what may be behind it.
+func (a *asked) forget() { a.Store(false) }
+
+// explain adds to the error of a connection what may be behind it.
 func (a *asked) explain(err error) error {
-	if a.Load() {
+	if a.Swap(false) {
 		return fmt.Errorf("%w (the collector asks for a certificate of ours: see otel.cert_file and otel.key_file)", err)
 	}
 	return err

@@ -21,7 +21,7 @@ func TestConfigCheck(t *testing.T) {
 		stdout, stderr []string // one for each line
 	}{
 		{"good", []string{"config", "check", "../../config.example.toml"}, 0, []string{"no fault", "targets ", "interval ", "echo requests", "a series takes", "a round takes", "socket", "telegraf",
-			"otel endpoint ", "otel protocol ", "otel insecure ", "otel compression ", "otel timeout ", "otel interval ", "otel temporality ", "otel histogram ", "otel bounds ", "otel resource "}, nil},
+			"otel enabled ", "otel endpoint ", "otel protocol ", "otel insecure ", "otel compression ", "otel timeout ", "otel interval ", "otel temporality ", "otel histogram ", "otel bounds ", "otel resource "}, nil},
 		{"faults of [otel]", []string{"config", "check", push}, 2, nil, []string{"pingtel.toml:4: otel.ca_file: ", `pingtel.toml:5: otel.endpoint: "localhost": want`}},
 		{"faults, a line each", []string{"config", "check", broken}, 2, nil, []string{"broken.toml:3: agent.foo: unknown key", `broken.toml:4: agent.socket: "tcp": want one of auto`}},
 		{"no such file", []string{"config", "check", "/nonexistent.toml"}, 2, nil, []string{"/nonexistent.toml: no such file"}},

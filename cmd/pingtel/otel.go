@@ -30,8 +30,8 @@ func newOTelCommand() *cobra.Command {
 		Short: "Measure by a schedule and push metrics over OTLP",
 		Long: `Measure the targets of a file by its schedule, and push what comes of them to an
 OpenTelemetry collector over OTLP: by the file's [otel] table, by the OTEL_*
-variables where that is silent, else to localhost:4317. 'pingtel config check'
-shows what is in force.
+variables where that is silent, else to localhost, port 4317 for gRPC and 4318
+for http/protobuf. 'pingtel config check' shows what is in force.
 
 Messages go to stderr. SIGHUP reads the file again; SIGTERM ends with a last push.`,
 		Example: `  pingtel otel --config /etc/pingtel/pingtel.toml

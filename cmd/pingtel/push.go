@@ -12,7 +12,8 @@ import (
 	"github.com/pingtel/pingtel/otel"
 )
 
-// lastPushTime is how long the last push of the telegraf command may take.
+// lastPushTime is how long the last push of the telegraf command may take, with
+// what it has to wait for one that is under way.
 // Telegraf ends stdin, sends SIGTERM five seconds later, and kills after ten.
 const lastPushTime = 3 * time.Second
 
@@ -22,6 +23,7 @@ type push struct {
 	pusher  *otel.Pusher
 	monitor *monitor.Monitor
 	stop    context.CancelFunc
+	running sync.WaitGroup // the pushing before the last push
 	parts   sync.WaitGroup
 	err     error // of the end; good after wait
 }
@@ -56,7 +58,7 @@ func (x *push) run(m *monitor.Monitor) {
 	x.monitor = m
 	ctx, stop := context.WithCancel(context.Background())
 	x.stop = stop
-	x.parts.Go(func() { x.pusher.Run(ctx) }) // an error of it Close returns again
+	x.running.Go(func() { x.pusher.Run(ctx) }) // an error of it Close returns again
 }
 
 // reload takes over the settings of a file that was read again; nil where it
@@ -70,16 +72,16 @@ func (x *push) reload(next *config.OTelSettings, log *slog.Logger) {
 	}
 }
 
-// finish pushes a last time, in the background.
+// finish pushes a last time, in the background, after a push under way.
 func (x *push) finish() {
 	if x.pusher == nil {
 		return
 	}
 	x.stop()
-	x.parts.Wait()
+	ctx, cancel := context.WithTimeout(context.Background(), lastPushTime)
 	x.parts.Go(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), lastPushTime)
 		defer cancel()
+		x.running.Wait() // for less than that
 		x.err = x.pusher.Close(ctx)
 	})
 }

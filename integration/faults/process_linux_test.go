@@ -210,7 +210,7 @@ func TestPrinting(t *testing.T) {
 			p, _ := start("127.1.0.0/24") // more at once than a pipe holds
 			peer.Await(t, "it says so", func() bool { return strings.Contains(p.Text(), "push to stdout: it is not read") }, p)
 			took, status := p.Stop()
-			if status != 0 || took > 6*time.Second || !strings.Contains(p.Text(), "what it carried is lost") {
+			if status != 0 || took > 6*time.Second || !strings.Contains(p.Text(), "what no push before it has delivered is lost") {
 				t.Errorf("ended with %d after %v, said %q", status, took, p.Text())
 			}
 		})

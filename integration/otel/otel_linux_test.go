@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -121,13 +122,15 @@ func stopPingtel(t *testing.T, p *peer.Process) {
 	}
 }
 
-// run measures the whole network over some rounds, and compares what the
-// collector has got with what the network has seen.
-func run(t *testing.T, n *netsim.Net, conf, otel string, edits ...string) {
+// run measures the whole network over some rounds, with [otel] or variables,
+// and compares what the collector has got with what the network has seen.
+func run(t *testing.T, n *netsim.Net, conf, otel string, variables []string, edits ...string) {
 	t.Helper()
 	c := startCollector(t, conf, filepath.Join(t.TempDir(), "metrics.json"), edits...)
 	hosts := []string{answers, losesSome, losesAll, unreachable, answers6, unknown}
-	p := peer.Start(t, exec.Command(peer.Pingtel(), "otel", "--config", pingtelFile(t, otel, hosts...)))
+	cmd := exec.Command(peer.Pingtel(), "otel", "--config", pingtelFile(t, otel, hosts...))
+	cmd.Env = append(os.Environ(), variables...)
+	p := peer.Start(t, cmd)
 	peer.Await(t, "four rounds are in the file", func() bool {
 		got, _ := readCollected(t, c.file)
 		return got.sum("ping.requests", losesAll) >= 20
@@ -137,35 +140,51 @@ func run(t *testing.T, n *netsim.Net, conf, otel string, edits ...string) {
 		t.Errorf("pingtel said:\n%s", s)
 	}
 	c.Stop() // and with it the file is whole
-	compare(t, n, c.file)
+	compare(t, n, c.file, variables != nil)
 }
 
-// compare holds the collector's file against what the network has seen.
-func compare(t *testing.T, n *netsim.Net, file string) {
+// compare holds the collector's file against what the network has seen: every
+// series, and no other. Those that deltas asks for have exponential histograms.
+func compare(t *testing.T, n *netsim.Net, file string, deltas bool) {
 	t.Helper()
 	got, resource := readCollected(t, file)
 	arrived := map[string]float64{}
 	for _, r := range n.Arrived() {
 		arrived[r.Dst.String()]++
 	}
-	const cumulative = 2
-	want := func(metric, host, family, extra string, value float64, unit string) *series {
+	temporality := cumulative
+	if deltas {
+		temporality = delta
+	}
+	gauges := []string{"ping.loss", "ping.jitter", "ping.ipdv", "ping.ttl", "ping.hops", "ping.up"}
+	known := map[string]bool{}
+	find := func(metric, host, family, extra, unit string) *series {
 		t.Helper()
-		address := ",network.peer.address=" + host
+		address := ",network.peer.address=" + host + ",network.type=" + family
 		if host == unknown {
 			address = ""
 		}
-		key := metric + "{" + strings.TrimPrefix(extra+address+",network.type="+family+","+fmt.Sprintf(tagText, host), ",")
-		if host == unknown {
-			key = metric + "{" + strings.TrimPrefix(extra+","+fmt.Sprintf(tagText, host), ",")
-		}
+		key := metric + "{" + strings.TrimPrefix(extra+address+","+fmt.Sprintf(tagText, host), ",")
+		known[key] = true
 		s := got[key]
 		if s == nil {
 			t.Errorf("no %s", key)
 			return &series{}
 		}
-		if s.value != value || s.unit != unit {
-			t.Errorf("%s is %v %s, want %v %s", key, s.value, s.unit, value, unit)
+		want := temporality
+		if slices.Contains(gauges, metric) {
+			want = 0
+		}
+		if s.unit != unit || s.temporality != want || s.points < 3 || want != 0 && s.start >= s.time || s.monotonic != (want != 0 && metric != "ping.rtt") {
+			t.Errorf("%s: %+v, want the unit %s and temporality %v", key, s, unit, want)
+		}
+		return s
+	}
+	want := func(metric, host, family, extra string, value float64, unit string) *series {
+		t.Helper()
+		s := find(metric, host, family, extra, unit)
+		if s.value != value {
+			t.Errorf("%s of %s is %v, want %v", metric, host, s.value, value)
 		}
 		return s
 	}
@@ -183,16 +202,21 @@ func compare(t *testing.T, n *netsim.Net, file string) {
 			t.Errorf("%v requests have arrived at %s", sent, host)
 		}
 		replies := map[string]float64{answers: sent, answers6: sent, losesSome: sent - float64(int(sent)/5)}[host]
-		s := want("ping.requests", host, family, "", sent, "{request}")
-		if s.temporality != cumulative || !s.monotonic || s.points < 3 || s.start >= s.time {
-			t.Errorf("ping.requests of %s: %+v", host, s)
-		}
+		want("ping.requests", host, family, "", sent, "{request}")
 		want("ping.replies", host, family, "", replies, "{reply}")
 		for _, metric := range []string{"ping.duplicates", "ping.reordered", "ping.corrupt"} {
 			want(metric, host, family, "", 0, "{reply}")
 		}
 		h := want("ping.rtt", host, family, "", replies, "s")
+		if h.exponential != deltas || !deltas && replies > 0 && (h.buckets == nil || total(h.buckets[:7]) > 0) { // up to 5 ms
+			t.Errorf("RTTs of %s, exponential %t: %v in buckets, the network's delay is %v", host, h.exponential, h.buckets, delay)
+		}
 		if replies > 0 {
+			for _, metric := range []string{"ping.jitter", "ping.ipdv"} {
+				if s := find(metric, host, family, "", "s"); !(s.value > 0 && s.value < 10*delay.Seconds()) {
+					t.Errorf("%s of %s is %v", metric, host, s.value)
+				}
+			}
 			// delay, and what a busy machine adds; a sum below it would be a false RTT
 			if mean := h.sum / replies; mean < delay.Seconds() || mean > 10*delay.Seconds() {
 				t.Errorf("mean RTT of %s is %v s, the network's delay %v", host, mean, delay)
@@ -215,18 +239,30 @@ func compare(t *testing.T, n *netsim.Net, file string) {
 			want("ping.errors", host, family, "error.type="+failure, sent-replies, "{error}")
 		}
 	}
-	if rounds := got.sum("ping.errors", "error.type=resolve"); rounds < 3 || rounds != got.sum("ping.errors", unknown) {
-		t.Errorf("%v errors of the name that does not resolve", rounds)
+	if s := find("ping.errors", unknown, "", "error.type=resolve", "{error}"); s.value < 3 {
+		t.Errorf("%v errors of the name that does not resolve", s.value)
+	}
+	want("ping.requests", unknown, "", "", 0, "{request}")
+	want("ping.rtt", unknown, "", "", 0, "s")
+	for _, metric := range []string{"ping.replies", "ping.duplicates", "ping.reordered", "ping.corrupt"} {
+		want(metric, unknown, "", "", 0, "{reply}")
 	}
 	want("ping.up", unknown, "", "", 0, "{target}")
-	absent("ping.loss", unknown)
-	if s := got["ping.target.count{}"]; s == nil || s.value != 6 || s.monotonic || s.unit != "{target}" {
+	if s := got["ping.target.count{}"]; s == nil || s.value != 6 || s.monotonic || s.unit != "{target}" || s.temporality != cumulative {
 		t.Errorf("ping.target.count: %+v", s)
 	}
 	for _, key := range []string{"ping.rounds.skipped{}", "ping.foreign{}", "ping.kernel.drops{}", "ping.export.failed{}"} {
-		if s := got[key]; s == nil || s.value != 0 || !s.monotonic {
+		if s := got[key]; s == nil || s.value != 0 || !s.monotonic || s.temporality != temporality {
 			t.Errorf("%s: %+v", key, s)
 		}
+	}
+	for key := range got {
+		if !known[key] && !strings.HasSuffix(key, "{}") {
+			t.Errorf("%s is there", key)
+		}
+	}
+	if deltas && (resource["deployment.environment.name"] != "lab, of %") {
+		t.Errorf("resource %v", resource)
 	}
 	if resource["service.name"] != "pingtel" || resource["service.instance.id"] == "" || resource["service.version"] == "" || resource["host.name"] == "" {
 		t.Errorf("resource %v", resource)
@@ -240,7 +276,7 @@ func TestCollector(t *testing.T) {
 		for _, compression := range []string{"gzip", "none"} {
 			t.Run(protocol+" "+compression, func(t *testing.T) {
 				netsim.Run(t, network(), func(t *testing.T, n *netsim.Net) {
-					run(t, n, "collector.yaml", fmt.Sprintf("protocol = %q\ncompression = %q", protocol, compression))
+					run(t, n, "collector.yaml", fmt.Sprintf("protocol = %q\ncompression = %q", protocol, compression), nil)
 				})
 			})
 		}
@@ -249,12 +285,21 @@ func TestCollector(t *testing.T) {
 				pki := newPKI(t)
 				endpoint := map[string]string{"grpc": "localhost:4317", "http/protobuf": "https://localhost:4318"}[protocol]
 				run(t, n, "collector-tls.yaml", fmt.Sprintf("protocol = %q\nendpoint = %q\nca_file = %q\ncert_file = %q\nkey_file = %q",
-					protocol, endpoint, pki.file("ca.pem"), pki.file("client.pem"), pki.file("client-key.pem")),
+					protocol, endpoint, pki.file("ca.pem"), pki.file("client.pem"), pki.file("client-key.pem")), nil,
 					"/etc/otelcol/server.pem", pki.file("server.pem"), "/etc/otelcol/server-key.pem", pki.file("server-key.pem"),
 					"/etc/otelcol/client-ca.pem", pki.file("ca.pem"))
 			})
 		})
 	}
+	t.Run("variables", func(t *testing.T) {
+		netsim.Run(t, network(), func(t *testing.T, n *netsim.Net) {
+			run(t, n, "collector.yaml", "", []string{
+				"OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318", "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
+				"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=delta", "OTEL_RESOURCE_ATTRIBUTES=deployment.environment.name=lab%2C of %25",
+				"OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION=base2_exponential_bucket_histogram",
+			})
+		})
+	})
 }
 
 // TestCollectorKilled kills the collector for half a minute: the measuring goes
@@ -316,7 +361,8 @@ func compareOutage(t *testing.T, n *netsim.Net, file string) {
 }
 
 // TestReload removes and adds targets while pingtel runs: the counters of the
-// one that stays go on, and the series of the removed one end.
+// one that stays go on, though its options change and it is away for a moment,
+// and the series of the removed one end.
 func TestReload(t *testing.T) {
 	peer.Collector(t)
 	netsim.Run(t, network(), func(t *testing.T, n *netsim.Net) {
@@ -328,17 +374,30 @@ func TestReload(t *testing.T) {
 			return got.sum("ping.requests", host)
 		}
 		peer.Await(t, "a round of each", func() bool { return requests(answers) >= 5 && requests(losesAll) >= 5 }, p)
-		next, err := os.ReadFile(pingtelFile(t, "", answers, answers6))
-		if err != nil {
-			t.Fatal(err)
+		reload := func(edit string, hosts ...string) {
+			t.Helper()
+			next, err := os.ReadFile(pingtelFile(t, "", hosts...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(file, []byte(strings.Replace(string(next), "count = 5", edit, 1)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			times := strings.Count(p.Text(), "configuration in force")
+			peer.Await(t, "no series runs that would be cut short", func() bool {
+				all := n.Arrived()
+				return n.Now()-all[len(all)-1].At > 10*delay
+			}, p)
+			p.Signal(syscall.SIGHUP)
+			peer.Await(t, "the reload", func() bool { return strings.Count(p.Text(), "configuration in force") > times }, p)
 		}
-		if err := os.WriteFile(file, next, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		p.Signal(syscall.SIGHUP)
-		peer.Await(t, "the new target", func() bool { return requests(answers6) >= 5 }, p)
-		at := uint64(time.Now().UnixNano())
+		reload("count = 5", answers6)          // the one that stays is gone
+		reload("count = 4", answers, answers6) // and back with another option
 		stays := requests(answers)
+		peer.Await(t, "the new target", func() bool { return requests(answers6) >= 5 && requests(answers) > stays }, p)
+		reload("count = 6\nsize = 100", answers, answers6)
+		at := uint64(time.Now().UnixNano())
+		stays = requests(answers)
 		peer.Await(t, "more of the old one", func() bool { return requests(answers) >= stays+25 }, p)
 		stopPingtel(t, p)
 		c.Stop()
@@ -357,7 +416,7 @@ func TestReload(t *testing.T) {
 				t.Errorf("%s goes on %v after its end", key, time.Duration(s.time-at))
 			}
 		}
-		if !strings.Contains(p.Text(), "targets=2 removed=1") {
+		if s := p.Text(); strings.Count(s, "configuration in force") != 3 || !strings.Contains(s, "targets=1 removed=2") {
 			t.Errorf("pingtel said:\n%s", p.Text())
 		}
 	})

@@ -13,7 +13,14 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 )
 
-// series is what the collector has of one series of points, by its last one.
+// The temporalities, by short names.
+const (
+	delta      = metricspb.AggregationTemporality_AGGREGATION_TEMPORALITY_DELTA
+	cumulative = metricspb.AggregationTemporality_AGGREGATION_TEMPORALITY_CUMULATIVE
+)
+
+// series is what the collector has of one series of points: its last one, or
+// the sum of all where they are deltas.
 type series struct {
 	unit        string
 	temporality metricspb.AggregationTemporality // 0: a gauge
@@ -22,6 +29,7 @@ type series struct {
 	value       float64 // of a number; of a histogram its count
 	sum         float64 // of a histogram
 	buckets     []uint64
+	exponential bool
 	start, time uint64
 	times       []uint64 // of all points, where it has no attributes
 }
@@ -62,30 +70,62 @@ func (c collected) add(t *testing.T, m *metricspb.Metric) {
 	sum := m.GetSum()
 	for _, p := range append(sum.GetDataPoints(), m.GetGauge().GetDataPoints()...) {
 		s := c.at(m, p.Attributes)
-		s.temporality, s.monotonic = sum.GetAggregationTemporality(), sum.GetIsMonotonic()
+		s.monotonic = sum.GetIsMonotonic()
 		value := p.GetAsDouble()
 		if v, ok := p.Value.(*metricspb.NumberDataPoint_AsInt); ok {
 			value = float64(v.AsInt)
 		}
-		if s.monotonic && s.start == p.StartTimeUnixNano && value < s.value {
+		if s.monotonic && sum.AggregationTemporality == cumulative && value < s.value {
 			t.Errorf("%s falls from %v to %v", m.Name, s.value, value)
 		}
-		s.value, s.start, s.time = value, p.StartTimeUnixNano, p.TimeUnixNano
+		s.follow(t, m.Name, sum.GetAggregationTemporality(), p.StartTimeUnixNano, p.TimeUnixNano)
+		s.value += value
 		if len(p.Attributes) == 0 {
 			s.times = append(s.times, s.time)
 		}
 	}
 	for _, p := range m.GetHistogram().GetDataPoints() {
 		s := c.at(m, p.Attributes)
-		s.temporality = m.GetHistogram().AggregationTemporality
-		s.value, s.sum, s.buckets, s.start, s.time = float64(p.Count), p.GetSum(), p.BucketCounts, p.StartTimeUnixNano, p.TimeUnixNano
-		var n uint64
-		for _, b := range p.BucketCounts {
-			n += b
-		}
-		if n != p.Count || len(p.BucketCounts) != len(p.ExplicitBounds)+1 {
+		s.follow(t, m.Name, m.GetHistogram().AggregationTemporality, p.StartTimeUnixNano, p.TimeUnixNano)
+		s.value, s.sum, s.buckets = s.value+float64(p.Count), s.sum+p.GetSum(), p.BucketCounts
+		if n := total(p.BucketCounts); n != p.Count || len(p.BucketCounts) != len(p.ExplicitBounds)+1 {
 			t.Errorf("%s: %d in buckets, count %d", m.Name, n, p.Count)
 		}
+	}
+	for _, p := range m.GetExponentialHistogram().GetDataPoints() {
+		s := c.at(m, p.Attributes)
+		s.follow(t, m.Name, m.GetExponentialHistogram().AggregationTemporality, p.StartTimeUnixNano, p.TimeUnixNano)
+		s.value, s.sum, s.exponential = s.value+float64(p.Count), s.sum+p.GetSum(), true
+		if n := total(p.GetPositive().GetBucketCounts()) + p.ZeroCount; n != p.Count {
+			t.Errorf("%s: %d in buckets, count %d", m.Name, n, p.Count)
+		}
+	}
+}
+
+func total(buckets []uint64) (n uint64) {
+	for _, b := range buckets {
+		n += b
+	}
+	return n
+}
+
+// follow makes a point with these times the last one, and what was before it
+// zero unless it is to be added to that. Deltas follow one another, sums have
+// one start, and neither has two points in a push.
+func (s *series) follow(t *testing.T, name string, temporality metricspb.AggregationTemporality, start, at uint64) {
+	t.Helper()
+	switch {
+	case s.points == 1 || temporality == 0: // a gauge tells of a series of echoes, maybe of the same again
+	case at <= s.time:
+		t.Errorf("%s has a point at %d behind one at %d", name, at, s.time)
+	case temporality == delta && start < s.time:
+		t.Errorf("%s has a delta that begins at %d, before the last one's end at %d", name, start, s.time)
+	case temporality == cumulative && start != s.start:
+		t.Errorf("%s begins anew: at %d, then at %d", name, s.start, start)
+	}
+	s.temporality, s.start, s.time = temporality, start, at
+	if temporality != delta {
+		s.value, s.sum = 0, 0
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 
 // env holds the variables of the tests.
 func env(name string) (string, bool) {
-	v, ok := map[string]string{"SITE": "lab", "EMPTY": "", "TOKEN": "s3cret"}[name]
+	v, ok := map[string]string{"SITE": "lab", "EMPTY": "", "TOKEN": "s3cret", "LATIN1": "K\xf6ln"}[name]
 	return v, ok
 }
 
@@ -152,6 +152,8 @@ func TestFaults(t *testing.T) {
 		{"duration", "[agent]\ninterval = \"ten\"\n" + minimal, []string{`f.toml:2: agent.interval: "ten": want a duration`}},
 		{"dscp", "[defaults]\ndscp = \"EFF\"\n" + minimal, []string{`f.toml:2: defaults.dscp: "EFF": want 0 to 63 or a name`}},
 		{"unset variable", "[[targets]]\nhosts = [\"${NOPE}\"]\n", []string{"f.toml:2: targets[0].hosts: the environment variable NOPE is not set"}},
+		{"variable that is no text", "[[targets]]\nhosts = [\"a\"]\ntags = { site = \"${LATIN1}\" }\n", []string{"f.toml:3: targets[0].tags: site: the environment variable LATIN1: holds bytes"}},
+		{"file that is no text", "[[targets]]\nhosts = [\"a\"]\ntags = { site = \"\xfc\" }\n", []string{"f.toml:3"}},
 		{"open variable", "[[targets]]\nhosts = [\"${NOPE\"]\n", []string{"want a } behind ${"}},
 		{"no hosts", "[[targets]]\ncount = 1\n", []string{"f.toml:1: targets[0].hosts: is missing"}},
 		{"empty hosts", "[[targets]]\nhosts = []\n", []string{"f.toml:2: targets[0].hosts: is empty"}},

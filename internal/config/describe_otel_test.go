@@ -19,6 +19,7 @@ func TestDescribeOTel(t *testing.T) {
 		{"nothing said", "", nil, nil, ""},
 		{"variables of others", "", variables{"OTEL_TRACES_EXPORTER": "otlp", "OTEL_SERVICE_NAME": ""}, nil, ""},
 		{"a variable alone", "", variables{"OTEL_SERVICE_NAME": "x"}, []string{
+			"otel enabled false: only 'pingtel otel' pushes",
 			"otel endpoint localhost:4317 (default)", "otel protocol grpc (default)", "otel insecure true (default)",
 			"otel compression gzip (default)", "otel timeout 10s (default)", "otel interval 10s (default)",
 			"otel temporality cumulative (default)", "otel histogram explicit (default)",
@@ -27,9 +28,10 @@ func TestDescribeOTel(t *testing.T) {
 		}, ""},
 		{
 			"file and variables",
-			"[otel]\ninsecure = true\nheaders = { b = \"${TOKEN}\", a = \"1\" }\nhistogram = \"exponential\"\nresource = { x = \"y z\" }\n",
+			"[otel]\nenabled = true\ninsecure = true\nheaders = { b = \"${TOKEN}\", a = \"1\" }\nhistogram = \"exponential\"\nresource = { x = \"y z\" }\n",
 			variables{"OTEL_EXPORTER_OTLP_ENDPOINT": "c.example:4317"},
 			[]string{
+				"otel enabled true: 'pingtel telegraf' pushes too",
 				"otel endpoint c.example:4317 (OTEL_EXPORTER_OTLP_ENDPOINT)", "otel protocol grpc (default)", "otel insecure true (file)",
 				"otel headers a=***, b=*** (file)",
 				"otel compression gzip (default)", "otel timeout 10s (default)", "otel interval 10s (default)",

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Defaults of [otel], where neither the file nor a variable says anything.
@@ -214,6 +215,9 @@ func (r *otelReader) readResource(s *OTelSettings) {
 		set(list, m)
 	}
 	if v, name := r.variable(service); name != "" {
+		if !utf8.ValidString(v) {
+			r.faults = append(r.faults, Fault{Key: service, Problem: fmt.Sprintf("%q: %v", v, errNotUTF8)})
+		}
 		set(service, map[string]string{"service.name": v})
 	}
 	set(OriginFile, r.o.Resource)

@@ -40,7 +40,7 @@ func (r *otelReader) readEndpoint(s *OTelSettings) {
 	text := choose(r, "endpoint", r.o.Endpoint, byDefault, asIs, exporterVariables("ENDPOINT")...)
 	e, err := parseEndpoint(text)
 	if err != nil {
-		r.fault("endpoint", "%q: %v", maskUser(text), err)
+		r.fault("endpoint", "%q: %v", maskSecrets(text), err)
 		return
 	}
 	decides := "insecure"
@@ -173,10 +173,18 @@ func (e endpoint) url(insecure bool, origin string) string {
 	return fmt.Sprintf("%s://%s%s", scheme, host, path)
 }
 
-// maskUser hides a user and password in what should be an endpoint.
-func maskUser(s string) string {
-	if i := strings.LastIndexByte(s, '@'); i >= 0 {
-		return "***" + s[i:]
+// maskSecrets hides a user and password, and what a query or fragment holds, in
+// what should be an endpoint.
+func maskSecrets(s string) string {
+	user, query := strings.LastIndexByte(s, '@'), strings.IndexAny(s, "?#")
+	switch {
+	case query >= 0 && user > query: // of which of them it is, who knows
+		return "***"
+	case query >= 0:
+		s = s[:query+1] + "***"
+	}
+	if user >= 0 {
+		s = "***" + s[user:]
 	}
 	return s
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // readCertificates resolves the PEM files, and sees whether they can be loaded.
@@ -155,6 +156,9 @@ func pairsOf(text string, encodedKeys bool) (map[string]string, error) {
 		}
 		if value, err = url.PathUnescape(value); err != nil {
 			return nil, fmt.Errorf("entry %d: want a %% in the value to be written %%25", i+1)
+		}
+		if !utf8.ValidString(key) || !utf8.ValidString(value) {
+			return nil, fmt.Errorf("entry %d: %w", i+1, errNotUTF8)
 		}
 		pairs[key] = value
 	}

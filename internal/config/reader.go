@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/BurntSushi/toml"
 )
@@ -179,6 +180,10 @@ func (r *reader) text(v any) (string, error) {
 	return r.expand(s)
 }
 
+// errNotUTF8 is a text that no output could carry. A file has none: its syntax
+// does not allow it.
+var errNotUTF8 = errors.New("holds bytes that are no text: want UTF-8")
+
 // expand replaces every ${VAR} by the variable's value. Any other dollar sign
 // stays as it is.
 func (r *reader) expand(s string) (string, error) {
@@ -196,6 +201,9 @@ func (r *reader) expand(s string) (string, error) {
 		value, set := r.lookup(name)
 		if !set {
 			return "", fmt.Errorf("the environment variable %s is not set", name)
+		}
+		if !utf8.ValidString(value) {
+			return "", fmt.Errorf("the environment variable %s: %w", name, errNotUTF8)
 		}
 		b.WriteString(value)
 		s = after

@@ -298,6 +298,32 @@ func TestReload(t *testing.T) {
 }
 
 // TestReloadInterval changes the interval, empties the list and fills it again.
+// forgetting calls a function for each target that is forgotten.
+type forgetting struct {
+	*sink
+	forget func(*Target)
+}
+
+func (f forgetting) Forget(t *Target) { f.forget(t) }
+
+// TestForgetFirst: while a reload is told of, no result is recorded, so that no
+// target has one that takes the place of another still there.
+func TestForgetFirst(t *testing.T) {
+	var m *Monitor
+	told := 0
+	m = New(&fakeProber{}, parse(t, "10s", addrs(3)...), quiet(), forgetting{new(sink), func(*Target) {
+		told++
+		if m.recording.TryLock() {
+			m.recording.Unlock()
+			t.Error("a result could be recorded")
+		}
+	}})
+	m.Reload(parse(t, "10s", addrs(1)...))
+	if told != 2 {
+		t.Errorf("told of %d targets, want 2", told)
+	}
+}
+
 func TestReloadInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fakeProber{took: time.Second}
