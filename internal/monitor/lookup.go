@@ -141,6 +141,8 @@ func (m *Monitor) answer(t *Target, addr netip.Addr, err error) {
 // waitNoMore lets the series of t that waits for a look-up begin, if there is
 // one, with what is known by now.
 func (m *Monitor) waitNoMore(t *Target) {
+	t.ending.Lock()
+	defer t.ending.Unlock()
 	m.mu.Lock()
 	waiting := t.waiting
 	t.waiting = nil

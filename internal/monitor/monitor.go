@@ -58,6 +58,7 @@ type slot struct {
 	static bool    // Host is an address: nothing to look up
 
 	running atomic.Bool // a series or a first look-up is under way
+	ending  sync.Mutex  // held while the wait for a look-up is ended, so that whoever comes meanwhile finds it ended
 	current *Target     // the last one to stand here; guarded by Monitor.recording
 
 	// Guarded by Monitor.mu:
