@@ -81,8 +81,13 @@ func (e *engine) takeReply(ev *event, now int64) {
 		return
 	}
 	id := e.cookies.decipher(binary.BigEndian.Uint64(m.payload))
-	if !e.running(id.slot, id.gen) {
-		e.strayReply(id)
+	switch {
+	case e.running(id.slot, id.gen):
+	case e.once(id, m.seq):
+		e.counts.Late++
+		return
+	default:
+		e.counts.Foreign++
 		return
 	}
 	s := e.slots.at(int32(id.slot))
@@ -114,14 +119,11 @@ func (ev *event) dscp() int8 {
 	return int8(ev.tos >> 2)
 }
 
-// strayReply counts a reply to no running series: late where its cookie names
-// the series that ran in its slot last, else foreign.
-func (e *engine) strayReply(id echoID) {
-	if id.slot < uint32(len(e.live)) && e.live[id.slot].gen == id.gen {
-		e.counts.Late++
-		return
-	}
-	e.counts.Foreign++
+// once reports whether a cookie was one of ours though its series runs no more,
+// whatever runs in the slot by now: one that somebody made up names a slot that
+// was ever taken, and its own sequence number, by a chance of one to billions.
+func (e *engine) once(id echoID, seq uint16) bool {
+	return id.slot < uint32(len(e.live)) && id.seq == seq
 }
 
 // from reports whether ev came from where s's replies must come from.
@@ -224,8 +226,12 @@ func (e *engine) takeError(ev *event, now int64) {
 		return
 	}
 	id := e.cookies.decipher(binary.BigEndian.Uint64(q.request.payload))
-	if !e.running(id.slot, id.gen) {
-		e.strayReply(id)
+	switch {
+	case e.running(id.slot, id.gen):
+	case e.once(id, q.request.seq):
+		return // about an echo long decided
+	default:
+		e.counts.Foreign++
 		return
 	}
 	s := e.slots.at(int32(id.slot))

@@ -246,6 +246,27 @@ func TestPacing(t *testing.T) {
 	}
 }
 
+// TestLateAfterTheEnd has replies come when other series run in their slots.
+func TestLateAfterTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newFake(t, after(time.Second, sent.reply))
+		p := openFake(t, c, Config{})
+		for range 5 {
+			if _, err := p.Ping(t.Context(), "198.18.0.1", Options{Count: 1, Timeout: 100 * ms}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if s := p.Stats(); s.Late != 5 || s.Foreign != 0 || s.Timeouts != 5 {
+			t.Errorf("%+v, want 5 late and none foreign", s)
+		}
+		if p.used != 1 {
+			t.Errorf("%d slots were used, so that this shows nothing", p.used)
+		}
+	})
+}
+
 // TestRate lets many series start at once: no millisecond sees more than three
 // times its share, and the rate is kept up.
 func TestRate(t *testing.T) {

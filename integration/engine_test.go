@@ -329,9 +329,6 @@ func TestWhatIsSent(t *testing.T) {
 					if i > 0 && (a.Seq != got[i-1].Seq+1 || a.ID != got[0].ID) {
 						t.Errorf("request %d: id %d seq %d after id %d seq %d", i, a.ID, a.Seq, got[i-1].ID, got[i-1].Seq)
 					}
-					if i > 0 && a.At-got[i-1].At < 25*ms {
-						t.Errorf("request %d came %v after the one before", i, a.At-got[i-1].At)
-					}
 				}
 				if a := got[3]; a.TOS != 0 || a.TTL != 64 || a.Src == n.Alt4 || a.Src == n.Alt6 || a.Size != header+8+56 {
 					t.Errorf("the series after has TOS %d TTL %d source %s size %d", a.TOS, a.TTL, a.Src, a.Size)

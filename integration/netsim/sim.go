@@ -36,6 +36,12 @@ type counters struct {
 	requests, silent, other, sent, failed atomic.Uint64
 }
 
+// refused takes back that a packet was handed to the host.
+func (c *counters) refused() {
+	c.sent.Add(^uint64(0))
+	c.failed.Add(1)
+}
+
 func newSim(write func([]byte)) *sim {
 	s := &sim{write: write, held: map[netip.Addr][]heldPacket{}}
 	s.rules.Store(&table{})

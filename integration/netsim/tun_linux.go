@@ -124,24 +124,24 @@ func (d *device) read(buf []byte) int {
 	return int(n)
 }
 
-// write hands a packet to the host. What the host refuses is counted.
+// write hands a packet to the host. It is counted before, so that whoever has
+// it finds it counted; what the host refuses is counted as that.
 func (d *device) write(packet []byte) {
+	d.stats.sent.Add(1)
 	_, _, errno := unix.RawSyscall(unix.SYS_WRITE, uintptr(d.fd),
 		uintptr(unsafe.Pointer(unsafe.SliceData(packet))), uintptr(len(packet)))
 	if errno != 0 {
-		d.stats.failed.Add(1)
-		return
+		d.stats.refused()
 	}
-	d.stats.sent.Add(1)
 }
 
 // inject is write for other goroutines than the device's.
 func (d *device) inject(packet []byte) error {
+	d.stats.sent.Add(1)
 	if _, err := unix.Write(d.fd, packet); err != nil {
-		d.stats.failed.Add(1)
+		d.stats.refused()
 		return os.NewSyscallError("write", err)
 	}
-	d.stats.sent.Add(1)
 	return nil
 }
 
