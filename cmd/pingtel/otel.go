@@ -14,6 +14,7 @@ import (
 	"github.com/pingtel/pingtel/internal/config"
 	"github.com/pingtel/pingtel/internal/monitor"
 	"github.com/pingtel/pingtel/otel"
+	"github.com/pingtel/pingtel/plugin"
 )
 
 // otelFlags are the flags of otel.
@@ -58,7 +59,9 @@ func (f *otelFlags) run(cmd *cobra.Command) error {
 		return err
 	}
 	f.level.Set(c.Agent.LogLevel)
-	log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: &f.level}))
+	stderr := plugin.NewLogWriter(cmd.ErrOrStderr())
+	defer stderr.Close() // what it could not write has nowhere else to go
+	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: &f.level}))
 	warn := func(err error) { log.Warn(oneLine(err)) }
 	pinger, err := openPinger(cmd.Context(), icmpcore.Config{Socket: c.Agent.Socket, MaxRate: c.Agent.MaxRate}, c.Marks(), warn)
 	if err != nil {
