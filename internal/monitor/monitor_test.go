@@ -187,7 +187,7 @@ func TestEven(t *testing.T) {
 				began := time.Now()
 				m := New(p, parse(t, "10s", addrs(targets)...), quiet())
 				defer m.Close()
-				run(t, m, 25*time.Second)
+				run(t, m, 25*time.Second+stride/2) // not at the very moment of a stride
 				drain(t, m)
 				windows := make(map[time.Duration]int)
 				for _, x := range p.starts {
