@@ -261,8 +261,8 @@ func TestLateAfterTheEnd(t *testing.T) {
 		if s := p.Stats(); s.Late != 5 || s.Foreign != 0 || s.Timeouts != 5 {
 			t.Errorf("%+v, want 5 late and none foreign", s)
 		}
-		if p.used != 1 {
-			t.Errorf("%d slots were used, so that this shows nothing", p.used)
+		if p.used == 5 { // a slot is given back a moment after its result
+			t.Error("no slot was used again, so that this shows nothing")
 		}
 	})
 }
