@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/pingtel/pingtel/icmpcore"
+	"github.com/pingtel/pingtel/internal/config"
 	"github.com/pingtel/pingtel/internal/privilege"
 )
 
@@ -45,6 +46,19 @@ func openPinger(ctx context.Context, cfg icmpcore.Config, marks bool, warn func(
 		return nil
 	}
 	return icmpcore.Open(cfg)
+}
+
+// openFor is openPinger for what a file asks for, and refuses what the sockets
+// cannot do of it.
+func openFor(ctx context.Context, c *config.Config, warn func(error)) (*icmpcore.Pinger, error) {
+	p, err := openPinger(ctx, icmpcore.Config{Socket: c.Agent.Socket, MaxRate: c.Agent.MaxRate}, c.Marks(), warn)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.CheckSockets(p.Socket); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	return p, nil
 }
 
 // warnOn returns a function that prints warnings for people.

@@ -63,12 +63,9 @@ func (f *otelFlags) run(cmd *cobra.Command) error {
 	defer stderr.Close() // what it could not write has nowhere else to go
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: &f.level}))
 	warn := func(err error) { log.Warn(oneLine(err)) }
-	pinger, err := openPinger(cmd.Context(), icmpcore.Config{Socket: c.Agent.Socket, MaxRate: c.Agent.MaxRate}, c.Marks(), warn)
+	pinger, err := openFor(cmd.Context(), c, warn)
 	if err != nil {
 		return err
-	}
-	if err := c.CheckSockets(pinger.Socket); err != nil {
-		return errors.Join(err, pinger.Close())
 	}
 	var stdout io.Writer
 	if f.stdout {

@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/pingtel/pingtel/icmpcore"
 	"github.com/pingtel/pingtel/internal/config"
 	"github.com/pingtel/pingtel/internal/monitor"
 	"github.com/pingtel/pingtel/plugin"
@@ -128,12 +127,9 @@ func (f *telegrafFlags) serve(cmd *cobra.Command, log *slog.Logger) error {
 	}
 	f.takeOver(c, log)
 	warn := func(err error) { log.Warn(oneLine(err)) }
-	pinger, err := openPinger(cmd.Context(), icmpcore.Config{Socket: c.Agent.Socket, MaxRate: c.Agent.MaxRate}, c.Marks(), warn)
+	pinger, err := openFor(cmd.Context(), c, warn)
 	if err != nil {
 		return err
-	}
-	if err := c.CheckSockets(pinger.Socket); err != nil {
-		return errors.Join(err, pinger.Close())
 	}
 	out := plugin.NewOutput(cmd.OutOrStdout(), c.Telegraf, 0, log)
 	push, err := startPush(settings, log, pinger)

@@ -124,14 +124,11 @@ type OTel struct {
 // Load reads the file. lookup finds the value of a variable, as [os.LookupEnv]
 // does. The error is [Faults] where the file says something wrong.
 func Load(path string, lookup func(string) (string, bool)) (*Config, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	return Parse(path, string(data), lookup)
+	return LoadEvery(0, "", path, lookup)
 }
 
-// LoadEvery is Load with another interval than the file's, from where name says.
+// LoadEvery is Load with another interval than the file's, unless it is 0, from
+// where name says.
 func LoadEvery(interval time.Duration, name, path string, lookup func(string) (string, bool)) (*Config, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
