@@ -82,23 +82,27 @@ func onlySendErrors(r *icmpcore.PingResult) bool {
 	return refused == r.Sent
 }
 
-// addTags adds the target's tags and ours, sorted, each key once: ours win.
+// addTags adds the target's tags and ours, sorted, each key once: ours win,
+// also where they have no value.
 func (e *encoder) addTags(host string, tags []config.Tag, r *icmpcore.PingResult) {
-	e.tags = append(e.tags[:0], config.Tag{Key: "url", Value: name(host)})
+	address := ""
 	if r.Addr.IsValid() {
-		e.tags = append(e.tags, config.Tag{Key: "address", Value: name(r.Addr.String())})
+		address = name(r.Addr.String())
 	}
+	e.tags = append(e.tags[:0], config.Tag{Key: "url", Value: name(host)}, config.Tag{Key: "address", Value: address})
 	for _, t := range tags {
 		e.tags = append(e.tags, config.Tag{Key: name(t.Key), Value: name(t.Value)})
 	}
 	slices.SortStableFunc(e.tags, func(a, b config.Tag) int { return strings.Compare(a.Key, b.Key) })
 	last := ""
 	for _, t := range e.tags {
-		if t.Key == last || t.Value == "" { // the empty key is caught too
+		if t.Key == last { // the empty key is caught too
 			continue
 		}
 		last = t.Key
-		e.lines.AddTag(t.Key, t.Value)
+		if t.Value != "" {
+			e.lines.AddTag(t.Key, t.Value)
+		}
 	}
 }
 

@@ -339,6 +339,15 @@ func TestTagKeys(t *testing.T) {
 	if diff := cmp.Diff(want, decode(t, line)[0].tags); diff != "" {
 		t.Errorf("tags (-want +got):\n%s", diff)
 	}
+	r := sound()
+	r.Addr = netip.Addr{} // not looked up yet: no address, and none of somebody's own
+	if line, err = e.append(nil, "h", tags, r); err != nil {
+		t.Fatal(err)
+	}
+	delete(want, "address")
+	if diff := cmp.Diff(want, decode(t, line)[0].tags); diff != "" {
+		t.Errorf("tags without an address (-want +got):\n%s", diff)
+	}
 }
 
 func FuzzLine(f *testing.F) {
