@@ -4,6 +4,3 @@ package icmpcore
 
 // openConn opens the portable sockets, the only ones other systems have here.
 func openConn(kind SocketKind) (conn, error) { return openPortable(kind) }
-
-// lockThread runs f: nothing here depends on the thread.
-func lockThread(f func()) { f() }

@@ -145,7 +145,7 @@ func (p *Pinger) serve() {
 	defer close(p.ended)
 	var delivery sync.WaitGroup
 	delivery.Go(p.outbox.run)
-	lockThread(p.engine.run)
+	p.engine.run()
 	p.outbox.end()
 	delivery.Wait()
 }
