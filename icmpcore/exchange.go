@@ -162,6 +162,7 @@ func (o *outbox) run() {
 		batch, o.full = o.full, batch[:0]
 		ended := o.ended
 		o.mu.Unlock()
+		now := time.Now()
 		for i, d := range batch {
 			if d.echo != nil {
 				d.echo.f(d.echo.echo)
@@ -169,7 +170,7 @@ func (o *outbox) run() {
 				continue
 			}
 			s := o.slots.at(d.slot)
-			done, r := s.done, s.result(time.Now())
+			done, r := s.done, s.result(now)
 			if freed = append(freed, d.slot); len(freed) == cap(freed) {
 				o.free(freed)
 				freed = freed[:0]

@@ -200,8 +200,8 @@ func (s *series) unprovenError(number uint32) (EchoError, bool) {
 	return EchoError{}, false
 }
 
-// result computes what came of s. base is the wall clock's time at monotonic
-// zero, for a series of which nothing was sent.
+// result computes what came of s. now is the start of a series of which nothing
+// was sent.
 func (s *series) result(now time.Time) PingResult {
 	r := PingResult{
 		Host: s.host, Addr: s.addr, Sent: int(s.number), Received: int(s.received),

@@ -19,11 +19,12 @@ import (
 const maxLookups = 64
 
 // Hosts are not read further while so many series wait for their first echo to
-// be sent: what waits takes memory for nothing, and memory that is touched for
-// the first time costs more than the echo. Of a million hosts it was a tenth of
-// the time. That is looked at once for checkEvery hosts.
+// be sent: what waits takes memory for nothing, and a page of memory that is
+// touched for the first time can cost more than the echoes of the series in it.
+// As many are not sent within a pause. That is looked at once for checkEvery
+// hosts.
 const (
-	maxWaiting = 1 << 16
+	maxWaiting = 1 << 13
 	checkEvery = 1 << 10
 	waitPause  = 5 * time.Millisecond
 )
