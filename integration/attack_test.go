@@ -4,12 +4,10 @@ package integration
 
 import (
 	"context"
-	"encoding/binary"
 	"net/netip"
 	"path/filepath"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,38 +23,30 @@ import (
 // may be wrong and not one true reply lost.
 func TestFlood(t *testing.T) {
 	const targets = 1000
-	var last [targets]atomic.Uint32 // id and seq of the newest request to each
-	index := func(a netip.Addr) int {
-		if a.Is4() {
-			b := a.As4()
-			return int(b[2]-1)*250 + int(b[3]-1)
-		}
-		b := a.As16()
-		return int(b[14]-1)*250 + int(b[15]-1)
-	}
-	spy := func(r netsim.Request) []netsim.Packet {
-		last[index(r.Dst)].Store(uint32(r.ID)<<16 | uint32(r.Seq))
-		return netsim.True(r)
-	}
+	var forger *netsim.Forger
 	eachSocket(t, func(f icmpcore.Family) []netsim.Rule {
 		bits := 16
 		if f == icmpcore.FamilyIPv6 {
 			bits = 48
 		}
-		return []netsim.Rule{{Prefix: netip.PrefixFrom(host(f, 0), bits).Masked(), Delay: 5 * ms, Answer: spy}}
+		hosts := make([]netip.Addr, targets)
+		for i := range hosts {
+			hosts[i] = host(f, i)
+		}
+		forger = netsim.NewForger(hosts)
+		return []netsim.Rule{{Prefix: netip.PrefixFrom(host(f, 0), bits).Masked(), Delay: 5 * ms, Answer: forger.Answer}}
 	}, func(t *testing.T, n *netsim.Net, p *icmpcore.Pinger, f icmpcore.Family) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var flood sync.WaitGroup
 		injected, begun := 0, time.Now()
 		flood.Go(func() {
 			injected = n.Flood(ctx, 100_000, 1_000_000, func(i int, b []byte) []byte {
-				to := i * 7 % targets
-				return forged(b, n, f, host(f, to), last[to].Load(), i)
+				return forger.Append(b, n, i)
 			})
 		})
 		results := make(chan icmpcore.PingResult, targets)
 		for i := range targets {
-			o := icmpcore.Options{Count: 10, Interval: 100 * ms, Timeout: 3 * time.Second}
+			o := icmpcore.Options{Count: 10, Interval: 100 * ms, Timeout: 10 * time.Second}
 			if err := p.Go(icmpcore.Target{Addr: host(f, i)}, o, func(r icmpcore.PingResult) { results <- r }); err != nil {
 				t.Fatal(err)
 			}
@@ -126,31 +116,4 @@ func shrinkBuffers(t *testing.T) {
 	if shrunk == 0 {
 		t.Fatal("no ICMP socket is open")
 	}
-}
-
-// forged appends the i-th forged packet, about the request whose id and seq
-// are in key.
-func forged(b []byte, n *netsim.Net, f icmpcore.Family, from netip.Addr, key uint32, i int) []byte {
-	reply, request, unreachable := byte(0), byte(8), byte(3)
-	raw := netsim.Raw{Src: from, Dst: n.Addr4}
-	if f == icmpcore.FamilyIPv6 {
-		reply, request, unreachable = 129, 128, 1
-		raw.Dst = n.Addr6
-	}
-	echo := make([]byte, 8, 8+56)
-	echo[0] = reply
-	binary.BigEndian.PutUint32(echo[4:], key)
-	switch i % 4 {
-	case 0, 1: // a reply with a cookie made up
-		echo = binary.BigEndian.AppendUint64(echo, uint64(i)*0x9e3779b97f4a7c15)
-		raw.Message = append(echo, make([]byte, 48)...)
-	default: // an error that quotes eight bytes, or a cookie made up too
-		echo[0] = request
-		if i%4 == 3 {
-			echo = binary.BigEndian.AppendUint64(echo, uint64(i)*0x9e3779b97f4a7c15)
-		}
-		quoted := netsim.Raw{Src: raw.Dst, Dst: from, Message: echo}
-		raw.Message = quoted.Append([]byte{unreachable, 1, 0, 0, 0, 0, 0, 0})
-	}
-	return raw.Append(b)
 }

@@ -1,0 +1,62 @@
+package faults
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pingtel/pingtel/integration/netsim"
+	"github.com/pingtel/pingtel/integration/peer"
+)
+
+// TestFlooded floods the host with 50,000 forged packets a second while the
+// service, on the one processor it makes do with, probes a thousand hosts. Not
+// one figure may be wrong, not one reply lost and not one series left out.
+// TestFlood in the folder above floods twice as fast.
+func TestFlooded(t *testing.T) {
+	var hosts []netip.Addr
+	for a := netip.MustParseAddr("198.18.4.1"); len(hosts) < 1022; a = a.Next() {
+		hosts = append(hosts, a)
+	}
+	forger := netsim.NewForger(hosts)
+	rules := []netsim.Rule{{Prefix: netip.MustParsePrefix("198.18.4.0/22"), Delay: delay, Answer: forger.Answer}}
+	patient := strings.NewReplacer(`"1s"`, `"2s"`, `"700ms"`, `"1500ms"`)
+	netsim.Run(t, rules, func(t *testing.T, n *netsim.Net) {
+		s := peer.StartService(t, patient.Replace(file("198.18.4.0/22")), nil)
+		s.More(t, 2, hosts[0].String())
+		ctx, cancel := context.WithCancel(t.Context())
+		var flood sync.WaitGroup
+		injected, begun, used := 0, time.Now(), peer.CPUTime(t, s.Pid())
+		flood.Go(func() {
+			injected = n.Flood(ctx, 50_000, 2_000_000, func(i int, b []byte) []byte { return forger.Append(b, n, i) })
+		})
+		s.More(t, 4, hosts[0].String())
+		cancel()
+		flood.Wait()
+		took := time.Since(begun)
+		used = peer.CPUTime(t, s.Pid()) - used
+		s.More(t, 2, hosts[0].String())
+		own := s.Internal(t)
+		s.End(t)
+		var points []peer.Point
+		for _, p := range s.Points(t) {
+			if p.Measurement == "ping" {
+				points = append(points, p)
+			}
+		}
+		checkSound(t, points)
+		for _, name := range []string{"series_skipped", "series_missed", "lines_dropped", "kernel_drops"} {
+			if v, ok := own.Fields[name]; v != int64(0) {
+				t.Errorf("%s = %v, %v", name, v, ok)
+			}
+		}
+		if own.Int("foreign") < int64(injected/2) {
+			t.Errorf("only %d of %d forged packets got as far as the engine", own.Int("foreign"), injected)
+		}
+		t.Logf("%d series under %d forged packets, %.0f a second: %.2f of a processor",
+			len(points), injected, float64(injected)/took.Seconds(), used.Seconds()/took.Seconds())
+	})
+}

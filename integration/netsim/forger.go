@@ -1,0 +1,61 @@
+package netsim
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"sync/atomic"
+)
+
+// Forger is somebody who sees id and sequence number of every request, but no
+// cookie: its Answer, which is [True], looks at the requests, and Append makes
+// packets for [Net.Flood]. Make one with [NewForger].
+type Forger struct {
+	hosts []netip.Addr
+	index map[netip.Addr]int
+	last  []atomic.Uint32 // id and sequence number of the newest request to each host
+}
+
+// NewForger returns a forger of packets from hosts, which must be the only ones
+// that its Answer is for.
+func NewForger(hosts []netip.Addr) *Forger {
+	f := &Forger{hosts: hosts, index: make(map[netip.Addr]int, len(hosts)), last: make([]atomic.Uint32, len(hosts))}
+	for i, h := range hosts {
+		f.index[h] = i
+	}
+	return f
+}
+
+// Answer gives the true reply.
+func (f *Forger) Answer(r Request) []Packet {
+	f.last[f.index[r.Dst]].Store(uint32(r.ID)<<16 | uint32(r.Seq))
+	return True(r)
+}
+
+// Append appends the i-th forged packet to the host of n: from each of the
+// hosts in turn, about its newest request, a reply with a cookie made up or an
+// error with one or without.
+func (f *Forger) Append(b []byte, n *Net, i int) []byte {
+	host := i * 7 % len(f.hosts)
+	raw := Raw{Src: f.hosts[host], Dst: n.Addr4}
+	reply, request, unreachable := byte(0), byte(8), byte(3)
+	if raw.Src.Is6() {
+		reply, request, unreachable = 129, 128, 1
+		raw.Dst = n.Addr6
+	}
+	echo := make([]byte, 8, 8+56)
+	echo[0] = reply
+	binary.BigEndian.PutUint32(echo[4:], f.last[host].Load())
+	switch i % 4 {
+	case 0, 1: // a reply with a cookie made up
+		echo = binary.BigEndian.AppendUint64(echo, uint64(i)*0x9e3779b97f4a7c15)
+		raw.Message = append(echo, make([]byte, 48)...)
+	default: // an error that quotes eight bytes, or a cookie made up too
+		echo[0] = request
+		if i%4 == 3 {
+			echo = binary.BigEndian.AppendUint64(echo, uint64(i)*0x9e3779b97f4a7c15)
+		}
+		quoted := Raw{Src: raw.Dst, Dst: raw.Src, Message: echo}
+		raw.Message = quoted.Append([]byte{unreachable, 1, 0, 0, 0, 0, 0, 0})
+	}
+	return raw.Append(b)
+}
