@@ -2,7 +2,10 @@ package main
 
 import (
 	"io"
+	"os"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -99,5 +102,39 @@ func TestTelegrafWarnsOfTwins(t *testing.T) {
 	_, stdout, _ = runWith(t, "", "config", "check", path)
 	if !strings.Contains(stdout, "warning") || !strings.Contains(stdout, "127.0.0.1 first") {
 		t.Errorf("config check says\n%s", stdout)
+	}
+}
+
+// TestUseProcessors looks at how many processors the runtime is left with.
+func TestUseProcessors(t *testing.T) {
+	all := runtime.GOMAXPROCS(0)
+	defer runtime.SetDefaultGOMAXPROCS()
+	const agent = "[agent]\ninterval = \"10s\"\n"
+	light, heavy := "[[targets]]\nhosts = [\"198.18.0.0/16\"]\ncount = 1\n", "[[targets]]\nhosts = [\"198.18.0.0/16\"]\ncount = 2\n"
+	for _, tt := range []struct {
+		name, config, env string
+		once              bool
+		want              int
+	}{
+		{"light", agent + light, "", false, 1},
+		{"heavy", agent + "max_rate = 50000\n" + heavy, "", false, all},
+		{"light after heavy", agent + light, "", false, 1},
+		{"all at once", agent + light, "", true, all},
+		{"on demand", agent + "[telegraf]\nsignal = \"STDIN\"\n" + light, "", false, all},
+		{"pushing", agent + "[otel]\nenabled = true\n" + light, "", false, all},
+		{"the operator's", agent + light, strconv.Itoa(all), false, all},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c, err := config.Load(writeConfig(t, tt.config), os.LookupEnv)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Setenv("GOMAXPROCS", tt.env)
+			f := telegrafFlags{once: tt.once}
+			f.useProcessors(c)
+			if got := runtime.GOMAXPROCS(0); got != tt.want {
+				t.Errorf("%d processors at %.0f echo requests a second, want %d", got, c.Plan().Rate, tt.want)
+			}
+		})
 	}
 }
