@@ -68,10 +68,10 @@ const (
 	// what is due, reads what has come and takes new series once in a beat,
 	// since a wake-up costs several times what an echo does: of 5,000 echoes a
 	// second each took 48 µs of CPU without beats, 15 with beats of four
-	// milliseconds and 14 with eight. The kernel's stamps keep the figures as
-	// they are; requests and timeouts come so much later at most, so that there
-	// are none while a series runs whose interval is shorter than two. The
-	// rate's pace has its own wake-ups.
+	// milliseconds and 14 with eight, on two processors. The kernel's stamps
+	// keep the figures as they are; requests and timeouts come so much later at
+	// most, so that there are none while a series runs whose interval is shorter
+	// than two. The rate's pace has its own wake-ups.
 	crowd = 64
 	beat  = int64(1 << 23)
 
@@ -138,7 +138,7 @@ func (e *engine) endAll(err error) {
 }
 
 // flush hands over results: many at a time while there is no pause, since each
-// hand-over wakes another thread.
+// hand-over wakes another goroutine.
 func (e *engine) flush() {
 	e.outbox.flush()
 	e.flushed = e.now

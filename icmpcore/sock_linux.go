@@ -124,26 +124,32 @@ func (s *sock) send(reqs []request) (int, error) {
 
 // sendmmsg sends the first n messages. On a datagram socket an ICMP error that
 // came for one target is returned by the next send to another: that is tried
-// again.
+// again, and again while the error queue shows that more of them have come.
 func (s *sock) sendmmsg(n int) (int, unix.Errno) {
-	tries := 1
+	tries, rounds := 1, 1
 	if s.kind == SocketDatagram {
-		tries = pendingErrors
+		tries, rounds = pendingErrors, pendingErrors
 	}
 	for {
 		// The call never blocks, so that the scheduler need not know of it:
 		// RawSyscall saves a fifth of a microsecond a packet on a busy machine.
 		sent, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(s.fd),
 			uintptr(unsafe.Pointer(&s.out.msgs[0])), uintptr(n), unix.MSG_DONTWAIT, 0, 0)
-		if errno == 0 {
+		switch {
+		case errno == 0:
 			return int(sent), 0
-		}
-		if errno == unix.EINTR {
+		case errno == unix.EINTR:
 			continue
-		}
-		if tries--; tries == 0 || full(errno) {
+		case full(errno):
 			return 0, errno
 		}
+		if tries--; tries > 0 {
+			continue
+		}
+		if rounds--; rounds == 0 || !s.saveQueue() {
+			return 0, errno
+		}
+		tries = pendingErrors
 	}
 }
 
@@ -174,17 +180,20 @@ func (s *sock) sendError(errno unix.Errno) error {
 	return os.NewSyscallError("sendmmsg", errno)
 }
 
-// saveQueue reads the error queue for the next receive.
-func (s *sock) saveQueue() {
+// saveQueue reads the error queue for the next receive, and reports whether
+// there were ICMP errors in it.
+func (s *sock) saveQueue() (some bool) {
 	for {
 		n, err := s.queue.read(s.fd, unix.MSG_ERRQUEUE, 1)
 		if err != nil || n == 0 {
-			return // an error comes again when it is read next
+			return some // an error of reading comes again when it is read next
 		}
 		first := len(s.saved)
 		s.saved = s.appendQueued(s.saved, n)
 		for i := range s.saved[first:] {
-			q := &s.saved[first+i].err.request
+			ev := &s.saved[first+i]
+			some = some || ev.kind != eventStamp
+			q := &ev.err.request
 			q.payload = append([]byte(nil), q.payload...) // the queue's buffer is used again
 		}
 	}

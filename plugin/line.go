@@ -91,7 +91,9 @@ func (e *encoder) addTags(host string, tags []config.Tag, r *icmpcore.PingResult
 	}
 	e.tags = append(e.tags[:0], config.Tag{Key: "url", Value: name(host)}, config.Tag{Key: "address", Value: address})
 	for _, t := range tags {
-		e.tags = append(e.tags, config.Tag{Key: name(t.Key), Value: name(t.Value)})
+		if v := name(t.Value); v != "" {
+			e.tags = append(e.tags, config.Tag{Key: name(t.Key), Value: v})
+		}
 	}
 	slices.SortStableFunc(e.tags, func(a, b config.Tag) int { return strings.Compare(a.Key, b.Key) })
 	last := ""
@@ -100,7 +102,7 @@ func (e *encoder) addTags(host string, tags []config.Tag, r *icmpcore.PingResult
 			continue
 		}
 		last = t.Key
-		if t.Value != "" {
+		if t.Value != "" { // only ours can be without
 			e.lines.AddTag(t.Key, t.Value)
 		}
 	}

@@ -330,7 +330,7 @@ func TestAwkwardTags(t *testing.T) {
 func TestTagKeys(t *testing.T) {
 	var e encoder
 	e.setFormat(format)
-	tags := []config.Tag{{Key: "", Value: "x"}, {Key: "a\\", Value: "1"}, {Key: "a", Value: "2"}, {Key: "url", Value: "evil"}, {Key: "address", Value: "evil"}, {Key: "a b=,", Value: "3"}}
+	tags := []config.Tag{{Key: "", Value: "x"}, {Key: "a\\", Value: "\\"}, {Key: "a\\", Value: "1"}, {Key: "a", Value: "2"}, {Key: "url", Value: "evil"}, {Key: "address", Value: "evil"}, {Key: "a b=,", Value: "3"}}
 	line, err := e.append(nil, "h", tags, sound())
 	if err != nil {
 		t.Fatal(err)

@@ -126,7 +126,7 @@ func (f *telegrafFlags) serve(cmd *cobra.Command, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	f.takeOver(c, log)
+	f.takeOver(c, settings != nil, log)
 	warn := func(err error) { log.Warn(oneLine(err)) }
 	pinger, err := openFor(cmd.Context(), c, warn)
 	if err != nil {
@@ -151,7 +151,7 @@ func (f *telegrafFlags) serve(cmd *cobra.Command, log *slog.Logger) error {
 		},
 		Stats: pinger.Stats,
 		Apply: func(c *config.Config) {
-			f.takeOver(c, log)
+			f.takeOver(c, push.pusher != nil, log)
 			push.reload(next, log)
 			m.Reload(c)
 		},
@@ -168,21 +168,21 @@ func (f *telegrafFlags) serve(cmd *cobra.Command, log *slog.Logger) error {
 	return errors.Join(f.runSession(cmd.Context(), session), push.wait())
 }
 
-// lightRate is up to how many echo requests a second a schedule is light work:
-// a tenth of one processor.
+// lightRate is up to how many echo requests a second a schedule is light work: a
+// tenth of one processor, unless they are large.
 const lightRate = 10_000
 
 // useProcessors makes do with one processor where all there is to do is light
 // work, unless GOMAXPROCS says what to use. With more of them the runtime wakes
 // another thread each time there is something to do, several hundred times a
 // second, only for it to find the first one doing it: at 5,000 echoes a second
-// each took 11 to 14 µs of CPU so, and takes 9. The kernel's stamps keep the
-// figures as they are.
-func (f *telegrafFlags) useProcessors(c *config.Config) {
+// each took 11 to 15 µs of CPU so, and takes 9 to 11. The kernel's stamps keep
+// the figures as they are.
+func (f *telegrafFlags) useProcessors(c *config.Config, pushing bool) {
 	if os.Getenv("GOMAXPROCS") != "" {
 		return
 	}
-	if c.Telegraf.Signal == config.DefaultTelegrafSignal && !f.once && !c.OTel.Enabled && c.Plan().Rate <= lightRate {
+	if c.Telegraf.Signal == config.DefaultTelegrafSignal && !f.once && !pushing && c.Plan().Rate <= lightRate {
 		runtime.GOMAXPROCS(1)
 		return
 	}
@@ -190,10 +190,11 @@ func (f *telegrafFlags) useProcessors(c *config.Config) {
 }
 
 // takeOver sets the level of the log and the number of processors, and warns of
-// points that cannot be told apart.
-func (f *telegrafFlags) takeOver(c *config.Config, log *slog.Logger) {
+// points that cannot be told apart. Pushing is as the process began: a reload
+// does not change it.
+func (f *telegrafFlags) takeOver(c *config.Config, pushing bool, log *slog.Logger) {
 	f.level.Set(c.Agent.LogLevel)
-	f.useProcessors(c)
+	f.useProcessors(c, pushing)
 	if hosts := c.Alike(); len(hosts) > 0 {
 		log.Warn("several targets of a host have the same tags: give them a tag each, or one hides the other", "hosts", len(hosts), "first", hosts[0])
 	}

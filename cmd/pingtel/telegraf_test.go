@@ -5,7 +5,6 @@ import (
 	"os"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -107,22 +106,23 @@ func TestTelegrafWarnsOfTwins(t *testing.T) {
 
 // TestUseProcessors looks at how many processors the runtime is left with.
 func TestUseProcessors(t *testing.T) {
+	before := runtime.GOMAXPROCS(0)
+	defer runtime.GOMAXPROCS(before)
+	runtime.SetDefaultGOMAXPROCS()
 	all := runtime.GOMAXPROCS(0)
-	defer runtime.SetDefaultGOMAXPROCS()
-	const agent = "[agent]\ninterval = \"10s\"\n"
+	const agent, other = "[agent]\ninterval = \"10s\"\n", 3
 	light, heavy := "[[targets]]\nhosts = [\"198.18.0.0/16\"]\ncount = 1\n", "[[targets]]\nhosts = [\"198.18.0.0/16\"]\ncount = 2\n"
 	for _, tt := range []struct {
 		name, config, env string
-		once              bool
+		once, pushing     bool
 		want              int
 	}{
-		{"light", agent + light, "", false, 1},
-		{"heavy", agent + "max_rate = 50000\n" + heavy, "", false, all},
-		{"light after heavy", agent + light, "", false, 1},
-		{"all at once", agent + light, "", true, all},
-		{"on demand", agent + "[telegraf]\nsignal = \"STDIN\"\n" + light, "", false, all},
-		{"pushing", agent + "[otel]\nenabled = true\n" + light, "", false, all},
-		{"the operator's", agent + light, strconv.Itoa(all), false, all},
+		{"light", agent + light, "", false, false, 1},
+		{"heavy", agent + "max_rate = 50000\n" + heavy, "", false, false, all},
+		{"all at once", agent + light, "", true, false, all},
+		{"on demand", agent + "[telegraf]\nsignal = \"STDIN\"\n" + light, "", false, false, all},
+		{"pushing, whatever the new file says", agent + light, "", false, true, all},
+		{"the operator's", agent + light, "2", false, false, other},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, err := config.Load(writeConfig(t, tt.config), os.LookupEnv)
@@ -130,8 +130,9 @@ func TestUseProcessors(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Setenv("GOMAXPROCS", tt.env)
+			runtime.GOMAXPROCS(other)
 			f := telegrafFlags{once: tt.once}
-			f.useProcessors(c)
+			f.useProcessors(c, tt.pushing)
 			if got := runtime.GOMAXPROCS(0); got != tt.want {
 				t.Errorf("%d processors at %.0f echo requests a second, want %d", got, c.Plan().Rate, tt.want)
 			}

@@ -31,11 +31,12 @@ func (f *Forger) Answer(r Request) []Packet {
 	return True(r)
 }
 
-// Append appends the i-th forged packet to the host of n: from each of the
-// hosts in turn, about its newest request, a reply with a cookie made up or an
-// error with one or without.
+// Append appends the i-th forged packet to the host of n, about the newest
+// request to one of the hosts and from that. One round of them is of replies with
+// a cookie made up, as is the next, then one of errors without a cookie, and one
+// of errors with one made up.
 func (f *Forger) Append(b []byte, n *Net, i int) []byte {
-	host := i * 7 % len(f.hosts)
+	host, kind := i%len(f.hosts), i/len(f.hosts)%4
 	raw := Raw{Src: f.hosts[host], Dst: n.Addr4}
 	reply, request, unreachable := byte(0), byte(8), byte(3)
 	if raw.Src.Is6() {
@@ -45,13 +46,13 @@ func (f *Forger) Append(b []byte, n *Net, i int) []byte {
 	echo := make([]byte, 8, 8+56)
 	echo[0] = reply
 	binary.BigEndian.PutUint32(echo[4:], f.last[host].Load())
-	switch i % 4 {
+	switch kind {
 	case 0, 1: // a reply with a cookie made up
 		echo = binary.BigEndian.AppendUint64(echo, uint64(i)*0x9e3779b97f4a7c15)
 		raw.Message = append(echo, make([]byte, 48)...)
 	default: // an error that quotes eight bytes, or a cookie made up too
 		echo[0] = request
-		if i%4 == 3 {
+		if kind == 3 {
 			echo = binary.BigEndian.AppendUint64(echo, uint64(i)*0x9e3779b97f4a7c15)
 		}
 		quoted := Raw{Src: raw.Dst, Dst: raw.Src, Message: echo}
