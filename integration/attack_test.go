@@ -40,9 +40,7 @@ func TestFlood(t *testing.T) {
 		var flood sync.WaitGroup
 		injected, begun := 0, time.Now()
 		flood.Go(func() {
-			injected = n.Flood(ctx, 100_000, 1_000_000, func(i int, b []byte) []byte {
-				return forger.Append(b, n, i)
-			})
+			injected = forger.Flood(ctx, n, 100_000, 1_000_000)
 		})
 		results := make(chan icmpcore.PingResult, targets)
 		for i := range targets {

@@ -82,29 +82,26 @@ func onlySendErrors(r *icmpcore.PingResult) bool {
 	return refused == r.Sent
 }
 
-// addTags adds the target's tags and ours, sorted, each key once: ours win,
-// also where they have no value.
+// addTags adds the target's tags and ours, sorted, each key once. A key of ours
+// is never the target's, whether ours has a value or not.
 func (e *encoder) addTags(host string, tags []config.Tag, r *icmpcore.PingResult) {
-	address := ""
+	e.tags = append(e.tags[:0], config.Tag{Key: "url", Value: name(host)})
 	if r.Addr.IsValid() {
-		address = name(r.Addr.String())
+		e.tags = append(e.tags, config.Tag{Key: "address", Value: name(r.Addr.String())})
 	}
-	e.tags = append(e.tags[:0], config.Tag{Key: "url", Value: name(host)}, config.Tag{Key: "address", Value: address})
 	for _, t := range tags {
-		if v := name(t.Value); v != "" {
-			e.tags = append(e.tags, config.Tag{Key: name(t.Key), Value: v})
+		if key := name(t.Key); key != "url" && key != "address" {
+			e.tags = append(e.tags, config.Tag{Key: key, Value: name(t.Value)})
 		}
 	}
 	slices.SortStableFunc(e.tags, func(a, b config.Tag) int { return strings.Compare(a.Key, b.Key) })
 	last := ""
 	for _, t := range e.tags {
-		if t.Key == last { // the empty key is caught too
+		if t.Key == last || t.Value == "" { // the empty key is caught too
 			continue
 		}
 		last = t.Key
-		if t.Value != "" { // only ours can be without
-			e.lines.AddTag(t.Key, t.Value)
-		}
+		e.lines.AddTag(t.Key, t.Value)
 	}
 }
 

@@ -126,7 +126,8 @@ func (f *telegrafFlags) serve(cmd *cobra.Command, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	f.takeOver(c, settings != nil, log)
+	pushing := settings != nil
+	f.takeOver(c, pushing, log)
 	warn := func(err error) { log.Warn(oneLine(err)) }
 	pinger, err := openFor(cmd.Context(), c, warn)
 	if err != nil {
@@ -151,7 +152,7 @@ func (f *telegrafFlags) serve(cmd *cobra.Command, log *slog.Logger) error {
 		},
 		Stats: pinger.Stats,
 		Apply: func(c *config.Config) {
-			f.takeOver(c, push.pusher != nil, log)
+			f.takeOver(c, pushing, log)
 			push.reload(next, log)
 			m.Reload(c)
 		},

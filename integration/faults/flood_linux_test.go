@@ -31,7 +31,7 @@ func TestFlooded(t *testing.T) {
 		var flood sync.WaitGroup
 		injected, begun, used := 0, time.Now(), peer.CPUTime(t, s.Pid())
 		flood.Go(func() {
-			injected = n.Flood(ctx, 50_000, 2_000_000, func(i int, b []byte) []byte { return forger.Append(b, n, i) })
+			injected = forger.Flood(ctx, n, 50_000, 2_000_000)
 		})
 		s.More(t, 4, hosts[0].String())
 		cancel()
@@ -41,18 +41,9 @@ func TestFlooded(t *testing.T) {
 		s.More(t, 2, hosts[0].String())
 		own := s.Internal(t)
 		s.End(t)
-		var points []peer.Point
-		for _, p := range s.Points(t) {
-			if p.Measurement == "ping" {
-				points = append(points, p)
-			}
-		}
+		points := pings(s.Points(t))
 		checkSound(t, points)
-		for _, name := range []string{"series_skipped", "series_missed", "lines_dropped", "kernel_drops"} {
-			if v, ok := own.Fields[name]; v != int64(0) {
-				t.Errorf("%s = %v, %v", name, v, ok)
-			}
-		}
+		checkNoneLeftOut(t, own)
 		if own.Int("foreign") < int64(injected/2) {
 			t.Errorf("only %d of %d forged packets got as far as the engine", own.Int("foreign"), injected)
 		}

@@ -67,13 +67,10 @@ func TestMemory(t *testing.T) {
 		rss, cpu := peer.Status(t, s.Pid(), "VmRSS"), peer.CPUTime(t, s.Pid())
 		own := s.Internal(t)
 		s.End(t)
-		var points []peer.Point
+		points := pings(s.Points(t))
 		seen := make(map[string]int)
-		for _, p := range s.Points(t) {
-			if p.Measurement == "ping" {
-				points = append(points, p)
-				seen[p.Tags["url"]]++
-			}
+		for _, p := range points {
+			seen[p.Tags["url"]]++
 		}
 		checkSound(t, points)
 		for host, n := range seen {
@@ -84,11 +81,7 @@ func TestMemory(t *testing.T) {
 		if len(seen) != 1023 {
 			t.Errorf("%d hosts seen, want 1023", len(seen))
 		}
-		for _, name := range []string{"series_skipped", "series_missed", "lines_dropped", "kernel_drops"} {
-			if v, ok := own.Fields[name]; v != int64(0) {
-				t.Errorf("%s = %v, %v", name, v, ok)
-			}
-		}
+		checkNoneLeftOut(t, own)
 		t.Logf("%d series with GOMEMLIMIT=2MiB: RSS %d kB, %v of CPU", len(points), rss, cpu)
 	})
 }
@@ -116,18 +109,12 @@ func TestStopped(t *testing.T) {
 		}
 		missed := s.Internal(t).Int("series_missed")
 		s.End(t)
-		points := s.Points(t)
-		checked := 0
-		for _, p := range points {
-			if p.Measurement == "ping" {
-				checkSound(t, []peer.Point{p})
-				checked++
-			}
-		}
+		points := pings(s.Points(t))
+		checkSound(t, points)
 		if rounds := int64(*stop / time.Second); missed < 2*63*(rounds-1) || missed > 2*63*(rounds+1) {
 			t.Errorf("series_missed = %d after two stops of %v", missed, *stop)
 		}
-		t.Logf("%d series without a fault, %d missed", checked, missed)
+		t.Logf("%d series without a fault, %d missed", len(points), missed)
 	})
 }
 

@@ -81,6 +81,28 @@ func unsound(p peer.Point) string {
 	return strings.Join(wrong, "; ")
 }
 
+// pings returns the points of series.
+func pings(points []peer.Point) []peer.Point {
+	var series []peer.Point
+	for _, p := range points {
+		if p.Measurement == "ping" {
+			series = append(series, p)
+		}
+	}
+	return series
+}
+
+// checkNoneLeftOut demands of the service's own counts that nothing was left
+// out, or dropped on its way in or out.
+func checkNoneLeftOut(t *testing.T, own peer.Point) {
+	t.Helper()
+	for _, name := range []string{"series_skipped", "series_missed", "lines_dropped", "kernel_drops"} {
+		if v, ok := own.Fields[name]; v != int64(0) {
+			t.Errorf("%s = %v, %v", name, v, ok)
+		}
+	}
+}
+
 // checkSound demands of the points that the network was in order.
 func checkSound(t *testing.T, points []peer.Point) {
 	t.Helper()

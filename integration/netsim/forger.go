@@ -1,14 +1,15 @@
 package netsim
 
 import (
+	"context"
 	"encoding/binary"
 	"net/netip"
 	"sync/atomic"
 )
 
 // Forger is somebody who sees id and sequence number of every request, but no
-// cookie: its Answer, which is [True], looks at the requests, and Append makes
-// packets for [Net.Flood]. Make one with [NewForger].
+// cookie: its Answer, which is [True], looks at the requests, and Flood sends
+// packets made of what it saw. Make one with [NewForger].
 type Forger struct {
 	hosts []netip.Addr
 	index map[netip.Addr]int
@@ -31,11 +32,16 @@ func (f *Forger) Answer(r Request) []Packet {
 	return True(r)
 }
 
-// Append appends the i-th forged packet to the host of n, about the newest
-// request to one of the hosts and from that. One round of them is of replies with
-// a cookie made up, as is the next, then one of errors without a cookie, and one
-// of errors with one made up.
-func (f *Forger) Append(b []byte, n *Net, i int) []byte {
+// Flood is [Net.Flood] with forged packets, each from one of the hosts in turn,
+// about the newest request to it. One round of them is of replies with a cookie
+// made up, as is the next, then one of errors without a cookie, and one of errors
+// with one made up.
+func (f *Forger) Flood(ctx context.Context, n *Net, rate, count int) int {
+	return n.Flood(ctx, rate, count, func(i int, b []byte) []byte { return f.append(b, n, i) })
+}
+
+// append appends the i-th forged packet to the host of n.
+func (f *Forger) append(b []byte, n *Net, i int) []byte {
 	host, kind := i%len(f.hosts), i/len(f.hosts)%4
 	raw := Raw{Src: f.hosts[host], Dst: n.Addr4}
 	reply, request, unreachable := byte(0), byte(8), byte(3)
