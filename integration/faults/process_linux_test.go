@@ -226,6 +226,17 @@ hosts = ["127.1.0.0/19"]
 		peak := peer.Status(t, s.Pid(), "VmHWM")
 		unblock()
 		s.More(t, 2, one)
+		// What is dropped after a line was made stood before it, and is not in its count.
+		var last peer.Point
+		peer.Await(t, "a second without a line dropped", func() bool {
+			own := s.Internal(t)
+			if own.At.Equal(last.At) {
+				return false
+			}
+			settled := own.Int("lines_dropped") == last.Int("lines_dropped")
+			last = own
+			return settled
+		}, s.Process)
 		s.End(t)
 		points := s.Points(t)
 		own, before, missing := accounts(points)
