@@ -83,3 +83,18 @@ func cpuTime(b *testing.B) time.Duration {
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
+
+// BenchmarkJSON writes the result of one echo, as each line of a sweep is.
+func BenchmarkJSON(b *testing.B) {
+	r := PingResult{
+		Host: "127.0.0.1", Addr: loopbackTarget(0).Addr, Sent: 1, Received: 1, RTTs: []time.Duration{123456},
+		TTL: 64, Hops: hops(64), OSGuess: osGuess(64), Timestamps: TimestampsKernel, Socket: SocketRaw,
+		Start: time.Now(), Duration: 234567,
+	}
+	r.fillStatistics()
+	var line []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		line = r.AppendJSON(line[:0])
+	}
+}

@@ -15,127 +15,162 @@ func (r PingResult) MarshalJSON() ([]byte, error) { return r.AppendJSON(nil), ni
 // a result than its echo takes to send and receive.
 func (r *PingResult) AppendJSON(b []byte) []byte {
 	some, two := r.Received > 0, r.Received > 1
-	b = append(b, '{')
-	b = appendInt(b, "sent", r.Sent, true)
-	b = appendInt(b, "received", r.Received, true)
-	b = appendKey(b, "loss")
-	if r.Sent > 0 {
-		b = strconv.AppendFloat(b, r.Loss, 'g', -1, 64)
-	} else {
-		b = append(b, "null"...)
-	}
-	b = appendDuration(b, "min", r.Min, some)
-	b = appendDuration(b, "max", r.Max, some)
-	b = appendDuration(b, "mean", r.Mean, some)
-	b = appendDuration(b, "median", r.Median, some)
-	b = appendDuration(b, "jitter", r.Jitter, some)
-	b = appendKey(b, "rtt_list")
-	b = append(b, '[')
+	w := jsonWriter{b: b}
+	w.int(`{"sent":`, r.Sent, true)
+	w.int(`,"received":`, r.Received, true)
+	w.loss(r)
+	w.duration(`,"min":`, r.Min, some)
+	w.duration(`,"max":`, r.Max, some)
+	w.duration(`,"mean":`, r.Mean, some)
+	w.duration(`,"median":`, r.Median, some)
+	w.duration(`,"jitter":`, r.Jitter, some)
+	w.text(`,"rtt_list":[`)
 	for i, rtt := range r.RTTs {
 		if i > 0 {
-			b = append(b, ',')
+			w.text(",")
 		}
-		b = appendSeconds(b, rtt)
+		w.seconds(rtt)
 	}
-	b = append(b, ']')
-	b = appendInt(b, "ttl", r.TTL, r.TTL > 0)
-	b = appendInt(b, "hops", r.Hops, r.TTL > 0)
-	b = appendString(b, "os_guess", r.OSGuess, r.TTL > 0)
-	b = appendDuration(b, "p95", r.P95, some)
-	b = appendString(b, "host", r.Host, true)
-	b = appendKey(b, "address")
+	w.text("]")
+	w.int(`,"ttl":`, r.TTL, r.TTL > 0)
+	w.int(`,"hops":`, r.Hops, r.TTL > 0)
+	w.word(`,"os_guess":`, r.OSGuess, r.TTL > 0)
+	w.duration(`,"p95":`, r.P95, some)
+	w.string(`,"host":`, r.Host, true)
+	w.text(`,"address":`)
 	if r.Addr.IsValid() {
-		b = append(r.Addr.AppendTo(append(b, '"')), '"')
+		w.b = append(r.Addr.AppendTo(append(w.b, '"')), '"')
 	} else {
-		b = append(b, "null"...)
+		w.text("null")
 	}
-	b = appendString(b, "family", r.Family().String(), r.Addr.IsValid())
-	b = appendKey(b, "start")
-	b = append(r.Start.AppendFormat(append(b, '"'), time.RFC3339Nano), '"')
-	b = appendDuration(b, "duration", r.Duration, true)
-	b = appendDuration(b, "p50", r.P50, some)
-	b = appendDuration(b, "p90", r.P90, some)
-	b = appendDuration(b, "p99", r.P99, some)
-	b = appendDuration(b, "ipdv", r.IPDV, two)
-	b = appendInt(b, "duplicates", r.Duplicates, true)
-	b = appendInt(b, "late", r.Late, true)
-	b = appendInt(b, "reordered", r.Reordered, true)
-	b = appendInt(b, "reply_dscp", r.ReplyDSCP, some && r.ReplyDSCP >= 0)
-	b = appendString(b, "timestamps", r.Timestamps.String(), r.Timestamps != TimestampsNone)
-	b = appendString(b, "socket", r.Socket.String(), r.Socket != SocketAuto)
-	b = appendErrors(b, r.Errors)
-	b = appendInt(b, "corrupt", r.Corrupt, true)
+	w.word(`,"family":`, r.Family().String(), r.Addr.IsValid())
+	w.text(`,"start":"`)
+	w.b = append(r.Start.AppendFormat(w.b, time.RFC3339Nano), '"')
+	w.duration(`,"duration":`, r.Duration, true)
+	w.duration(`,"p50":`, r.P50, some)
+	w.duration(`,"p90":`, r.P90, some)
+	w.duration(`,"p99":`, r.P99, some)
+	w.duration(`,"ipdv":`, r.IPDV, two)
+	w.int(`,"duplicates":`, r.Duplicates, true)
+	w.int(`,"late":`, r.Late, true)
+	w.int(`,"reordered":`, r.Reordered, true)
+	w.int(`,"reply_dscp":`, r.ReplyDSCP, some && r.ReplyDSCP >= 0)
+	w.word(`,"timestamps":`, r.Timestamps.String(), r.Timestamps != TimestampsNone)
+	w.word(`,"socket":`, r.Socket.String(), r.Socket != SocketAuto)
+	w.errors(r.Errors)
+	w.int(`,"corrupt":`, r.Corrupt, true)
 	if r.Err != nil {
-		b = appendString(b, "error", r.Err.Error(), true)
+		w.string(`,"error":`, r.Err.Error(), true)
 	}
-	return append(b, '}')
+	w.text("}")
+	return w.b
 }
 
-func appendErrors(b []byte, errs []EchoError) []byte {
-	b = append(appendKey(b, "errors"), '[')
+// jsonWriter appends to b. Keys are given as they are written, with what
+// stands before and behind them.
+type jsonWriter struct {
+	b []byte
+
+	first    time.Duration // the first duration, written in b[from:to]
+	from, to int
+}
+
+func (w *jsonWriter) text(s string) { w.b = append(w.b, s...) }
+
+func (w *jsonWriter) loss(r *PingResult) {
+	w.text(`,"loss":`)
+	if r.Sent > 0 {
+		w.b = strconv.AppendFloat(w.b, r.Loss, 'g', -1, 64)
+	} else {
+		w.text("null")
+	}
+}
+
+func (w *jsonWriter) errors(errs []EchoError) {
+	w.text(`,"errors":[`)
 	for i, e := range errs {
 		if i > 0 {
-			b = append(b, ',')
+			w.text(",")
 		}
-		b = append(b, '{')
-		b = appendInt(b, "seq", e.Seq, true)
-		b = appendString(b, "type", string(e.Kind), true)
-		b = appendInt(b, "code", e.Code, e.Kind != ErrorSend)
-		b = appendString(b, "message", e.Message, true)
-		b = appendString(b, "from", e.From.String(), e.From.IsValid())
-		b = append(b, '}')
+		w.int(`{"seq":`, e.Seq, true)
+		w.word(`,"type":`, string(e.Kind), true)
+		w.int(`,"code":`, e.Code, e.Kind != ErrorSend)
+		w.string(`,"message":`, e.Message, true)
+		w.string(`,"from":`, e.From.String(), e.From.IsValid())
+		w.text("}")
 	}
-	return append(b, ']')
+	w.text("]")
 }
 
-// appendKey appends a key, and the comma before it where it is not the first
-// of its object.
-func appendKey(b []byte, key string) []byte {
-	if b[len(b)-1] != '{' {
-		b = append(b, ',')
-	}
-	b = append(b, '"')
-	b = append(b, key...)
-	return append(b, '"', ':')
-}
-
-func appendInt(b []byte, key string, v int, present bool) []byte {
-	b = appendKey(b, key)
+func (w *jsonWriter) int(key string, v int, present bool) {
+	w.text(key)
 	if !present {
-		return append(b, "null"...)
+		w.text("null")
+		return
 	}
-	return strconv.AppendInt(b, int64(v), 10)
+	w.b = strconv.AppendInt(w.b, int64(v), 10)
 }
 
-func appendDuration(b []byte, key string, d time.Duration, present bool) []byte {
-	b = appendKey(b, key)
+func (w *jsonWriter) duration(key string, d time.Duration, present bool) {
+	w.text(key)
 	if !present {
-		return append(b, "null"...)
+		w.text("null")
+		return
 	}
-	return appendSeconds(b, d)
+	w.seconds(d)
 }
 
-func appendString(b []byte, key, s string, present bool) []byte {
-	b = appendKey(b, key)
-	if !present {
-		return append(b, "null"...)
+func (w *jsonWriter) string(key, s string, present bool) {
+	if !present || plain(s) {
+		w.word(key, s, present)
+		return
 	}
+	quoted, err := json.Marshal(s)
+	if err != nil { // cannot be: every string has a JSON form
+		panic("icmpcore: internal error: " + err.Error())
+	}
+	w.text(key)
+	w.b = append(w.b, quoted...)
+}
+
+// plain reports whether nothing in s has to be quoted.
+func plain(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
-			quoted, err := json.Marshal(s)
-			if err != nil { // cannot be: every string has a JSON form
-				panic("icmpcore: internal error: " + err.Error())
-			}
-			return append(b, quoted...)
+			return false
 		}
 	}
-	b = append(b, '"')
-	b = append(b, s...)
-	return append(b, '"')
+	return true
 }
 
-// appendSeconds appends d in seconds, exact to the nanosecond and without
-// zeros at the end.
+// word is string for one of our own words, in which nothing has to be quoted.
+func (w *jsonWriter) word(key, s string, present bool) {
+	w.text(key)
+	if !present {
+		w.text("null")
+		return
+	}
+	w.b = append(w.b, '"')
+	w.text(s)
+	w.b = append(w.b, '"')
+}
+
+// seconds writes d in seconds, exact to the nanosecond and without zeros at
+// the end. Nearly all figures of one echo are its RTT: the first duration is
+// kept as it was written.
+func (w *jsonWriter) seconds(d time.Duration) {
+	switch {
+	case w.to == 0:
+		w.first, w.from = d, len(w.b)
+		w.b = appendSeconds(w.b, d)
+		w.to = len(w.b)
+	case d == w.first:
+		w.b = append(w.b, w.b[w.from:w.to]...)
+	default:
+		w.b = appendSeconds(w.b, d)
+	}
+}
+
 func appendSeconds(b []byte, d time.Duration) []byte {
 	ns := int64(d)
 	if ns < 0 {
@@ -143,19 +178,18 @@ func appendSeconds(b []byte, d time.Duration) []byte {
 		ns = -ns
 	}
 	b = strconv.AppendInt(b, ns/1e9, 10)
-	frac := ns % 1e9
+	frac := uint32(ns % 1e9)
 	if frac == 0 {
 		return b
 	}
-	var digits [9]byte
-	for i := 8; i >= 0; i-- {
+	digits := [10]byte{0: '.'}
+	for i := 9; i > 0; i-- {
 		digits[i] = byte('0' + frac%10)
 		frac /= 10
 	}
-	end := 9
+	end := len(digits)
 	for digits[end-1] == '0' {
 		end--
 	}
-	b = append(b, '.')
 	return append(b, digits[:end]...)
 }
