@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"github.com/pingtel/pingtel/icmpcore"
 )
@@ -24,9 +25,9 @@ const maxLookups = 64
 // As many are not sent within a pause. That is looked at once for checkEvery
 // hosts.
 const (
-	maxWaiting = 1 << 13
-	checkEvery = 1 << 10
-	waitPause  = 5 * time.Millisecond
+	maxWaiting = 1 << 11
+	checkEvery = 1 << 9
+	waitPause  = 2 * time.Millisecond
 )
 
 // Pinger is what a sweep needs of an [icmpcore.Pinger].
@@ -134,22 +135,31 @@ func (s *Sweep) start(ctx context.Context, host []byte, how *Probe) error {
 	}
 	s.started.Add(1)
 	s.open.Add(1)
-	text := string(host)
-	addr, err := netip.ParseAddr(text)
+	addr, err := parseAddr(host)
 	if err != nil {
-		s.names.add(name{text, how})
+		s.names.add(name{string(host), how})
 		return nil
 	}
 	target := icmpcore.Target{Addr: addr}
 	if how.opts.Family != icmpcore.FamilyAuto || addr.Zone() != "" || addr.Is4In6() {
+		text := string(host)
 		if target, err = s.pinger.Resolve(ctx, text, how.opts.Family); err != nil {
 			s.fail(icmpcore.Target{Host: text}, how, err)
 			return nil
 		}
 	} else if how.opts.OnEcho != nil || !isTextOf(host, addr) {
-		target.Host = text // else the address itself says it, and a million strings are saved
+		target.Host = string(host) // else the address itself says it, and a million strings are saved
 	}
 	return s.ping(target, how)
+}
+
+// parseAddr is [netip.ParseAddr] for what is not a string, which would be
+// garbage for each host of a million.
+func parseAddr(text []byte) (netip.Addr, error) {
+	if len(text) == 0 {
+		return netip.Addr{}, errors.New("no address")
+	}
+	return netip.ParseAddr(unsafe.String(&text[0], len(text))) // which keeps nothing of it but in its error
 }
 
 // awaitSends returns when few enough series wait, and whether ctx is not done.
