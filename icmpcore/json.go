@@ -108,6 +108,10 @@ func (w *jsonWriter) int(key string, v int, present bool) {
 		w.text("null")
 		return
 	}
+	if 0 <= v && v < 10 {
+		w.b = append(w.b, byte('0'+v)) // most are
+		return
+	}
 	w.b = strconv.AppendInt(w.b, int64(v), 10)
 }
 
