@@ -13,10 +13,20 @@ type profile struct {
 	payload []byte  // behind the cookie
 	sum     uint32  // of payload, unfolded
 	control []byte  // control messages for the family, made by the conn; may be nil
+	split   split   // what the conn makes of fragmentation
 	ring    int     // echoes kept for each series
 	hasty   bool    // echoes come closer than beats allow
 	made    time.Time
 }
+
+// split is whether a request may be fragmented.
+type split uint8
+
+const (
+	splitAllowed split = iota // as the system has it
+	splitNever                // as was asked for
+	splitEither               // too short for it to matter
+)
 
 // newProfile works out a profile from valid options.
 func newProfile(o Options) *profile {

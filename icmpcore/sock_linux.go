@@ -101,11 +101,15 @@ func newOutgoing() outgoing {
 // that agree on fragmentation, which is the socket's setting.
 func (s *sock) send(reqs []request) (int, error) {
 	s.used = true
-	n := 1
-	for n < len(reqs) && reqs[n].prof.opts.DontFragment == reqs[0].prof.opts.DontFragment {
-		n++
+	n, split := 0, splitEither
+	for ; n < len(reqs); n++ {
+		if k := reqs[n].prof.split; split == splitEither {
+			split = k
+		} else if k != splitEither && k != split {
+			break
+		}
 	}
-	if err := s.setDontFragment(reqs[0].prof.opts.DontFragment); err != nil {
+	if err := s.setDontFragment(split != splitAllowed); err != nil {
 		return 0, err
 	}
 	for i := range n {

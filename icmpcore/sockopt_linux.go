@@ -214,7 +214,7 @@ func (s *sock) setDontFragment(on bool) error {
 	return os.NewSyscallError("setsockopt", err)
 }
 
-// prepare makes the control messages of a profile.
+// prepare makes the control messages of a profile and settles its fragmentation.
 func (c *linuxConn) prepare(p *profile, f Family) error {
 	o, index := p.opts, 0
 	if o.Source.IsValid() && f == FamilyIPv6 && c.sock(f).kind == SocketDatagram {
@@ -246,7 +246,24 @@ func (c *linuxConn) prepare(p *profile, f Family) error {
 		b = appendControl(b, unix.SOL_SOCKET, unix.SO_MARK, binary.NativeEndian.AppendUint32(nil, o.Mark))
 	}
 	p.control = b
+	switch {
+	case o.DontFragment:
+		p.split = splitNever
+	case c.sock(f).neverSplit(len(p.payload)):
+		p.split = splitEither
+	}
 	return nil
+}
+
+// neverSplit reports whether a request with a payload of that size behind the
+// cookie bears the don't-fragment bit though nobody asked for it: by default
+// Linux sets it where a packet fits the path, and every link carries 68 bytes
+// whole (RFC 791). With fragmentation forbidden the kernel does not look for an
+// IP identification, of which such a packet has no need (RFC 6864), and that
+// takes a thirtieth of the time of an echo.
+func (s *sock) neverSplit(payload int) bool {
+	const everyLink = 68
+	return s.family == FamilyIPv4 && s.dfOff == unix.IP_PMTUDISC_WANT && ipv4HeaderSize+headSize+payload <= everyLink
 }
 
 // appendPacketInfo appends the source address and interface of a request.

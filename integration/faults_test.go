@@ -174,6 +174,39 @@ func TestTooLarge(t *testing.T) {
 	})
 }
 
+// TestMixedFragmentation sends, at once and in turn, what may be fragmented,
+// what may not, and what is too short for it to matter.
+func TestMixedFragmentation(t *testing.T) {
+	rules := func(f icmpcore.Family) []netsim.Rule { return []netsim.Rule{{Prefix: netip.PrefixFrom(host(f, 0), 24)}} }
+	eachSocket(t, rules, func(t *testing.T, n *netsim.Net, p *icmpcore.Pinger, f icmpcore.Family) {
+		if err := n.SetMTU(1500); err != nil {
+			t.Fatal(err)
+		}
+		kinds := []icmpcore.Options{{Size: 3000}, {Size: 8}, {Size: 1400, DontFragment: true}, {Size: 40}, {Size: 56}}
+		const hosts = 200
+		results := make(chan icmpcore.PingResult, hosts)
+		for i := range hosts {
+			if err := p.Go(icmpcore.Target{Addr: host(f, i)}, kinds[i%len(kinds)], func(r icmpcore.PingResult) { results <- r }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range hosts {
+			if r := <-results; r.Received != 1 {
+				t.Errorf("%s: %v", r.Addr, r.Failure())
+			}
+		}
+		arrived := n.Arrived()
+		if len(arrived) != hosts {
+			t.Errorf("%d requests arrived, want %d", len(arrived), hosts)
+		}
+		for _, a := range arrived {
+			if long := a.Size > 1500; f == icmpcore.FamilyIPv4 && a.DF == long {
+				t.Errorf("%s: %d bytes with DF %v", a.Dst, a.Size, a.DF)
+			}
+		}
+	})
+}
+
 // TestNoPermission opens a Pinger in a process that may not.
 func TestNoPermission(t *testing.T) {
 	if os.Getenv("PINGTEL_TEST_CHILD") == "open" {
