@@ -128,9 +128,9 @@ func (e *engine) run() {
 
 // endAll ends every series with err.
 func (e *engine) endAll(err error) {
-	for i := range e.live {
-		if e.live[i].running {
-			e.finish(int32(i), err)
+	for i := range int32(e.live.size()) {
+		if e.live.at(i).running {
+			e.finish(i, err)
 		}
 	}
 	e.publish()
@@ -161,7 +161,7 @@ func (e *engine) takeInbox() error {
 
 // running reports whether the series gen of a slot runs. Slot may be anything.
 func (e *engine) running(slot uint32, gen uint16) bool {
-	return slot < uint32(len(e.live)) && e.live[slot].running && e.live[slot].gen == gen
+	return slot < uint32(e.live.size()) && *e.live.at(int32(slot)) == occupant{gen, true}
 }
 
 func (e *engine) start(i int32) {
@@ -281,7 +281,7 @@ func (e *engine) finish(i int32, err error) {
 			}
 		}
 	}
-	e.live[i].running = false
+	e.live.at(i).running = false
 	e.wheel.clear(i)
 	e.index.remove(i)
 	if s.prof.hasty {

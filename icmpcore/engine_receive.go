@@ -61,7 +61,7 @@ func (e *engine) take(ev *event, now int64) {
 // series' end may meet another series in the slot: it then lies before that
 // one's send, and roundTrip does not believe it.
 func (e *engine) takeStamp(ev *event) {
-	if uint32(ev.slot) >= uint32(len(e.live)) || !e.live[ev.slot].running {
+	if uint32(ev.slot) >= uint32(e.live.size()) || !e.live.at(ev.slot).running {
 		return
 	}
 	s := e.slots.at(ev.slot)
@@ -123,7 +123,7 @@ func (ev *event) dscp() int8 {
 // whatever runs in the slot by now: one that somebody made up names a slot that
 // was ever taken, and its own sequence number, by a chance of one to billions.
 func (e *engine) once(id echoID, seq uint16) bool {
-	return id.slot < uint32(len(e.live)) && id.seq == seq
+	return id.slot < uint32(e.live.size()) && id.seq == seq
 }
 
 // from reports whether ev came from where s's replies must come from.

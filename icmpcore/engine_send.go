@@ -33,7 +33,7 @@ func (e *engine) fill(l *lane, now int64) {
 	most := min(e.batch, e.pace.allowed(now))
 	for len(l.reqs) < most && l.ready.size > 0 {
 		i := l.ready.pop()
-		if !e.live[i].running {
+		if !e.live.at(i).running {
 			continue
 		}
 		s := e.slots.at(i)

@@ -193,8 +193,8 @@ func after(d time.Duration, ev func(sent) event) func(sent) []answer {
 // be at rest.
 func leftovers(p *Pinger) error {
 	e := p.engine
-	for i, l := range e.live {
-		if l.running {
+	for i := range int32(e.live.size()) {
+		if e.live.at(i).running {
 			return fmt.Errorf("slot %d runs", i)
 		}
 	}
@@ -213,8 +213,12 @@ func leftovers(p *Pinger) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.free) != p.used {
-		return fmt.Errorf("%d of %d slots are free", len(p.free), p.used)
+	free := 0
+	for i := p.free; i >= 0 && free <= p.used; i = p.slots.at(i).addrNext {
+		free++
+	}
+	if free != p.used {
+		return fmt.Errorf("%d of %d slots are free", free, p.used)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+	"unsafe"
 )
 
 // DefaultMaxRate is how many echo requests a second a [Pinger] sends at most,
@@ -90,9 +91,8 @@ type Pinger struct {
 
 	mu       sync.Mutex // guards what follows
 	slots    slots
-	used     int     // slots taken so far
-	free     []int32 // slots given back
-	gens     []uint16
+	used     int   // slots taken so far
+	free     int32 // the slot given back last, each of which tells the one before in addrNext; -1: none
 	profiles map[profileKey]*profile
 	lastKey  profileKey // most callers use the same options again
 	last     *profile
@@ -124,7 +124,7 @@ func Open(cfg Config) (*Pinger, error) {
 func newPinger(c conn, cfg Config, read func() (mono, wall int64)) *Pinger {
 	p := &Pinger{
 		conn: c, resolver: cfg.Resolver, ended: make(chan struct{}),
-		group: broadcastAddrs(), profiles: make(map[profileKey]*profile),
+		group: broadcastAddrs(), profiles: make(map[profileKey]*profile), free: -1,
 	}
 	if p.resolver == nil {
 		p.resolver = net.DefaultResolver
@@ -226,7 +226,7 @@ func (p *Pinger) start(t Target, opts Options, done func(PingResult)) (slot int3
 	ring := s.echoes // of the series before, to be used again
 	*s = series{
 		host: t.Host, addr: addr, zone: zone, prof: prof, done: done, onEcho: opts.OnEcho,
-		socket: kind, gen: p.gens[slot], group: isGroup(addr, p.group),
+		socket: kind, gen: s.gen + 1, group: isGroup(addr, p.group),
 	}
 	switch {
 	case prof.ring == 1:
@@ -237,7 +237,7 @@ func (p *Pinger) start(t Target, opts Options, done func(PingResult)) (slot int3
 		s.echoes = make([]echo, prof.ring)
 	}
 	if err := p.inbox.start(slot); err != nil {
-		p.free = append(p.free, slot)
+		p.giveBack(slot)
 		return 0, 0, err
 	}
 	return slot, s.gen, nil
@@ -247,10 +247,8 @@ var errTooMany = errors.New("icmpcore: 16.7 million series run already")
 
 // slot returns a free slot. p.mu is held.
 func (p *Pinger) slot() (int32, error) {
-	if n := len(p.free); n > 0 {
-		i := p.free[n-1]
-		p.free = p.free[:n-1]
-		p.gens[i]++
+	if i := p.free; i >= 0 {
+		p.free = p.slots.at(i).addrNext
 		return i, nil
 	}
 	if p.used == maxSlots {
@@ -258,8 +256,9 @@ func (p *Pinger) slot() (int32, error) {
 	}
 	i := int32(p.used)
 	if p.used%chunkSize == 0 {
-		p.slots.chunks[p.used/chunkSize] = new([chunkSize]series)
-		p.gens = append(p.gens, make([]uint16, chunkSize)...)
+		chunk := new([chunkSize]series)
+		prefault(unsafe.Slice((*byte)(unsafe.Pointer(chunk)), unsafe.Sizeof(*chunk)))
+		p.slots.chunks[p.used/chunkSize] = chunk
 	}
 	p.used++
 	return i, nil
@@ -268,8 +267,16 @@ func (p *Pinger) slot() (int32, error) {
 // release takes slots back.
 func (p *Pinger) release(slots []int32) {
 	p.mu.Lock()
-	p.free = append(p.free, slots...)
-	p.mu.Unlock()
+	defer p.mu.Unlock()
+	for _, i := range slots {
+		p.giveBack(i)
+	}
+}
+
+// giveBack makes a slot free. p.mu is held.
+func (p *Pinger) giveBack(i int32) {
+	p.slots.at(i).addrNext = p.free
+	p.free = i
 }
 
 // Stats returns the counts so far.

@@ -92,7 +92,7 @@ type series struct {
 	end   int64 // monotonic ns of the last outcome
 
 	timer              timerNode
-	addrNext, addrPrev int32 // neighbours in the index by address
+	addrNext, addrPrev int32 // neighbours in the index by address; addrNext of a free slot is the next free one
 
 	number   uint32 // echoes begun; the next one's number
 	tail     uint32 // all echoes before this number are decided

@@ -23,19 +23,29 @@ type slots struct {
 func (t *slots) at(i int32) *series { return &t.chunks[i>>chunkBits][i&(chunkSize-1)] }
 
 // live says which slots hold a running series, for the engine alone: it must
-// not touch a series that is not its own to find that out.
-type live []struct {
-	gen     uint16 // of the series that runs in the slot or ran in it last
+// not touch a series that is not its own to find that out. Its chunks are those
+// of the slots.
+type live []*[chunkSize]occupant
+
+// occupant is the series that runs in a slot or ran in it last.
+type occupant struct {
+	gen     uint16
 	running bool
 }
 
 // start marks the series gen as running in slot i.
 func (l *live) start(i int32, gen uint16) {
-	for int(i) >= len(*l) {
-		*l = append(*l, make(live, chunkSize)...)
+	for int(i) >= l.size() {
+		*l = append(*l, new([chunkSize]occupant))
 	}
-	(*l)[i].gen, (*l)[i].running = gen, true
+	*l.at(i) = occupant{gen, true}
 }
+
+// size returns how many slots, from the first, may have been taken ever.
+func (l live) size() int { return len(l) * chunkSize }
+
+// at returns the occupant of a slot below size.
+func (l live) at(i int32) *occupant { return &l[i>>chunkBits][i&(chunkSize-1)] }
 
 // addrIndex finds the series that probe an address, for errors that quote too
 // little to hold the cookie. It is a hash table of indices whose chains run

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package icmpcore
+
+// prefault does something on Linux alone.
+func prefault([]byte) {}
