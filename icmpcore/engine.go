@@ -2,6 +2,7 @@ package icmpcore
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 )
@@ -195,7 +196,7 @@ func (e *engine) timer(i int32) {
 		if c.state != echoInFlight {
 			continue
 		}
-		if c.sent+timeout >= e.drained {
+		if c.held || c.sent+timeout >= e.drained {
 			break
 		}
 		e.giveUp(s, s.tail, c)
@@ -217,7 +218,7 @@ func (e *engine) schedule(i int32, s *series) {
 		s.tail++
 	}
 	when, some := int64(0), false
-	if s.tail < s.number {
+	if s.tail < s.number && !s.at(s.tail).held {
 		when, some = s.at(s.tail).sent+int64(s.prof.opts.Timeout)+1, true
 	}
 	if s.more() && !s.queued && !s.blocked() && (!some || s.due < when) {
@@ -296,13 +297,7 @@ func (e *engine) finish(i int32, err error) {
 // forget drops the requests of slot i that the system has not taken. The
 // queue may keep its index: fill passes over what does not run.
 func (l *lane) forget(i int32) {
-	kept := l.reqs[:0]
-	for _, r := range l.reqs {
-		if r.slot != i {
-			kept = append(kept, r)
-		}
-	}
-	l.reqs = kept
+	l.reqs = slices.DeleteFunc(l.reqs, func(r request) bool { return r.slot == i })
 }
 
 // publish renews what Stats reports.

@@ -160,6 +160,7 @@ func (e *engine) match(i int32, s *series, number uint32, ev *event, now int64) 
 		s.dropError(number)
 		c.state = echoReplied
 	case c.state == echoInFlight:
+		e.letGo(i, s, number)
 		e.flying--
 		s.decide(c, echoReplied, now)
 	default: // refused by the system, and yet answered: an earlier try got out
@@ -244,6 +245,7 @@ func (e *engine) takeError(ev *event, now int64) {
 	if c.state != echoInFlight {
 		return // decided already; errors are often sent more than once
 	}
+	e.letGo(int32(id.slot), s, number)
 	e.flying--
 	s.unprovenError(number)
 	s.decide(c, echoErred, now)

@@ -2,6 +2,7 @@ package icmpcore
 
 import (
 	"errors"
+	"slices"
 )
 
 // sendReady sends what is due in a lane, as far as the rate and the system
@@ -60,7 +61,7 @@ func (e *engine) renew(l *lane, now int64) {
 	for i := range l.reqs {
 		s := e.slots.at(l.reqs[i].slot)
 		c := s.at(l.reqs[i].number)
-		c.sent, c.epoch = now, e.clock.epoch
+		c.sent, c.epoch, c.held = now, e.clock.epoch, false
 		if l.reqs[i].number == 0 {
 			s.wall, s.start = now+e.clock.offset, now
 		}
@@ -86,6 +87,9 @@ func (e *engine) transmit(l *lane, now int64) bool {
 			e.counts.SendWaits++
 			l.resume = now + fullPause
 			l.reqs = l.reqs[:copy(l.reqs, l.reqs[done:])]
+			for _, r := range l.reqs {
+				e.slots.at(r.slot).at(r.number).held = true
+			}
 			return false
 		default:
 			refused := l.reqs[done]
@@ -95,6 +99,17 @@ func (e *engine) transmit(l *lane, now int64) bool {
 	}
 	l.reqs = l.reqs[:0]
 	return true
+}
+
+// letGo takes the request of an echo from its lane, if it is held there: there
+// is an answer, so that a try that was thought to have failed got out.
+func (e *engine) letGo(i int32, s *series, number uint32) {
+	if c := s.at(number); c.held {
+		c.held = false
+		e.counts.Sent++
+		l := e.lane(familyOf(s.addr))
+		l.reqs = slices.DeleteFunc(l.reqs, func(r request) bool { return r.slot == i && r.number == number })
+	}
 }
 
 // stuck notes that the lane's queue is full and reports whether it has been

@@ -440,6 +440,80 @@ func TestFullQueue(t *testing.T) {
 	})
 }
 
+// TestHeldRequest has the process stand still for longer than the timeout while
+// the system's queue holds a series' second request up. It is not given up for
+// lost, as it has not been sent, and not left in the lane when its series ends.
+func TestHeldRequest(t *testing.T) {
+	tests := []struct {
+		name     string
+		fullFor  time.Duration
+		escapes  bool // the first try gets out, and is answered
+		received int
+		err      error
+	}{
+		{name: "then there is room", fullFor: 50 * ms, received: 1},
+		{name: "never room", fullFor: time.Hour, err: errFull},
+		{name: "answered all the same", fullFor: time.Hour, escapes: true, received: 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newFake(t, func(r sent) []answer {
+					switch {
+					case r.family == FamilyIPv6:
+						return []answer{{500 * ms, r.reply()}}
+					case r.number == 1:
+						return []answer{{ms, r.reply()}}
+					}
+					return nil
+				})
+				var since time.Time
+				c.refuse = func(r sent) error {
+					if r.family == FamilyIPv6 || r.number == 0 || !since.IsZero() && time.Since(since) > tt.fullFor {
+						return nil
+					}
+					if since.IsZero() {
+						since = time.Now()
+						if tt.escapes {
+							c.arrive(event{kind: eventStamp, slot: 0, number: 1, stamp: c.wall()})
+							c.arrive(r.reply())
+						}
+						time.Sleep(12 * ms)
+					}
+					return errFull
+				}
+				p := openFake(t, c, Config{})
+				results := make(chan PingResult, 2)
+				start := func(addr string, o Options) {
+					if err := p.Go(Target{Addr: netip.MustParseAddr(addr)}, o, func(r PingResult) { results <- r }); err != nil {
+						t.Error(err)
+					}
+				}
+				start("198.18.0.1", Options{Count: 2, Interval: 8 * ms, Timeout: 10 * ms})
+				time.Sleep(30 * ms)
+				start("2001:db8::1", Options{Count: 2, Interval: 2 * time.Second, Timeout: time.Second})
+				r := <-results
+				if r.Sent != 2 || r.Received != tt.received || len(r.Errors) != 1-tt.received {
+					t.Errorf("%d sent, %d received, errors %v", r.Sent, r.Received, r.Errors)
+				}
+				if tt.err != nil && (len(r.Errors) != 1 || !errors.Is(r.Errors[0].Err(), tt.err)) {
+					t.Errorf("errors %v, want %v", r.Errors, tt.err)
+				}
+				if other := <-results; other.Received != 2 || other.Min != 500*ms || other.Max != 500*ms || other.Timestamps != TimestampsKernel {
+					t.Errorf("the other series: %+v", other)
+				}
+				synctest.Wait()
+				if err := leftovers(p); err != nil {
+					t.Error(err)
+				}
+				if s := p.Stats(); s.Sent+s.SendErrors != 4 {
+					t.Errorf("%d sent and %d refused, want 4 in all", s.Sent, s.SendErrors)
+				}
+			})
+		})
+	}
+}
+
 // TestOneBadTarget refuses the requests to one target among many: the others
 // of its batches go out.
 func TestOneBadTarget(t *testing.T) {

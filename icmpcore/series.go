@@ -71,6 +71,7 @@ type echo struct {
 	rtt   int64 // ns, where state is echoReplied
 	epoch uint32
 	state echoState
+	held  bool // in flight in name: the system's queue was full, and the lane holds the request
 }
 
 // series is one series of echoes. It belongs to the caller of Go until it is
