@@ -2,6 +2,7 @@ package icmpcore
 
 import (
 	"encoding/json"
+	"net/netip"
 	"strconv"
 	"time"
 )
@@ -34,15 +35,10 @@ func (r *PingResult) AppendJSON(b []byte) []byte {
 	w.text("]")
 	w.int(`,"ttl":`, r.TTL, r.TTL > 0)
 	w.int(`,"hops":`, r.Hops, r.TTL > 0)
-	w.word(`,"os_guess":`, r.OSGuess, r.TTL > 0)
+	w.string(`,"os_guess":`, r.OSGuess, r.TTL > 0)
 	w.duration(`,"p95":`, r.P95, some)
 	w.string(`,"host":`, r.Host, true)
-	w.text(`,"address":`)
-	if r.Addr.IsValid() {
-		w.b = append(r.Addr.AppendTo(append(w.b, '"')), '"')
-	} else {
-		w.text("null")
-	}
+	w.address(r.Addr)
 	w.word(`,"family":`, r.Family().String(), r.Addr.IsValid())
 	w.text(`,"start":"`)
 	w.b = append(r.Start.AppendFormat(w.b, time.RFC3339Nano), '"')
@@ -86,6 +82,15 @@ func (w *jsonWriter) loss(r *PingResult) {
 	}
 }
 
+func (w *jsonWriter) address(a netip.Addr) {
+	if !a.IsValid() || a.Zone() != "" { // a zone may hold anything
+		w.string(`,"address":`, a.String(), a.IsValid())
+		return
+	}
+	w.text(`,"address":"`)
+	w.b = append(a.AppendTo(w.b), '"')
+}
+
 func (w *jsonWriter) errors(errs []EchoError) {
 	w.text(`,"errors":[`)
 	for i, e := range errs {
@@ -93,7 +98,7 @@ func (w *jsonWriter) errors(errs []EchoError) {
 			w.text(",")
 		}
 		w.int(`{"seq":`, e.Seq, true)
-		w.word(`,"type":`, string(e.Kind), true)
+		w.string(`,"type":`, string(e.Kind), true)
 		w.int(`,"code":`, e.Code, e.Kind != ErrorSend)
 		w.string(`,"message":`, e.Message, true)
 		w.string(`,"from":`, e.From.String(), e.From.IsValid())

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -69,11 +70,12 @@ func FuzzAppendJSON(f *testing.F) {
 	f.Add("host", "message", int64(1234567), 3, 2)
 	f.Add("\x00\xff\u2028", "\"\\", int64(-1), -1, 0)
 	f.Fuzz(func(t *testing.T, host, message string, ns int64, sent, received int) {
-		r := PingResult{Host: host, Sent: sent, Received: received, Min: time.Duration(ns), RTTs: []time.Duration{time.Duration(ns)},
-			Errors: []EchoError{{Message: message}}, Err: errors.New(message)}
+		addr := netip.MustParseAddr("fe80::1").WithZone(host)
+		r := PingResult{Host: host, Addr: addr, Sent: sent, Received: received, Min: time.Duration(ns), RTTs: []time.Duration{time.Duration(ns)},
+			TTL: 64, OSGuess: message, Errors: []EchoError{{Kind: ErrorKind(message), Message: message, From: addr}}, Err: errors.New(message)}
 		var got struct {
-			Host string
-			RTTs []float64 `json:"rtt_list"`
+			Host, Address string
+			RTTs          []float64 `json:"rtt_list"`
 		}
 		b := r.AppendJSON(nil)
 		if err := json.Unmarshal(b, &got); err != nil {
@@ -81,6 +83,9 @@ func FuzzAppendJSON(f *testing.F) {
 		}
 		if want := strings.ToValidUTF8(host, "\uFFFD"); strings.ToValidUTF8(got.Host, "\uFFFD") != want && !strings.Contains(got.Host, "\uFFFD") {
 			t.Errorf("host = %q, want %q", got.Host, want)
+		}
+		if utf8.ValidString(host) && got.Address != addr.String() {
+			t.Errorf("address = %q, want %q", got.Address, addr)
 		}
 	})
 }
