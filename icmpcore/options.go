@@ -75,7 +75,9 @@ type Options struct {
 
 	// DontFragment forbids fragmentation on the way and ignores what the
 	// system believes of the path's MTU, so that a router which cannot pass
-	// the packet says so. The default is the system's.
+	// the packet says so. The default is the system's; where that is to look
+	// for the path's MTU, IPv4 packets of up to 68 bytes are sent as if it were
+	// set, since every link carries them (RFC 791).
 	DontFragment bool
 
 	// OnEcho, if not nil, is called for everything that happens to an echo:

@@ -256,11 +256,12 @@ func (c *linuxConn) prepare(p *profile, f Family) error {
 }
 
 // neverSplit reports whether a request with a payload of that size behind the
-// cookie bears the don't-fragment bit though nobody asked for it: by default
-// Linux sets it where a packet fits the path, and every link carries 68 bytes
-// whole (RFC 791). With fragmentation forbidden the kernel does not look for an
-// IP identification, of which such a packet has no need (RFC 6864), and that
-// takes a thirtieth of the time of an echo.
+// cookie is sent with fragmentation forbidden though nobody asked for it: every
+// link carries 68 bytes whole (RFC 791), so that it takes no packet its way, and
+// by default Linux sets the don't-fragment bit itself, but on a path whose MTU
+// somebody fixed or that is said to be below net.ipv4.route.min_pmtu. The kernel
+// then does not look for an IP identification, of which such a packet has no
+// need (RFC 6864), and that takes a thirtieth of the time of an echo.
 func (s *sock) neverSplit(payload int) bool {
 	const everyLink = 68
 	return s.family == FamilyIPv4 && s.dfOff == unix.IP_PMTUDISC_WANT && ipv4HeaderSize+headSize+payload <= everyLink

@@ -177,34 +177,66 @@ func TestTooLarge(t *testing.T) {
 // TestMixedFragmentation sends, at once and in turn, what may be fragmented,
 // what may not, and what is too short for it to matter.
 func TestMixedFragmentation(t *testing.T) {
-	rules := func(f icmpcore.Family) []netsim.Rule { return []netsim.Rule{{Prefix: netip.PrefixFrom(host(f, 0), 24)}} }
+	const mtu = 1280
+	rules := func(f icmpcore.Family) []netsim.Rule {
+		return []netsim.Rule{{Prefix: netip.PrefixFrom(host(f, 0), 16)}}
+	}
 	eachSocket(t, rules, func(t *testing.T, n *netsim.Net, p *icmpcore.Pinger, f icmpcore.Family) {
-		if err := n.SetMTU(1500); err != nil {
+		if err := n.SetMTU(mtu); err != nil {
 			t.Fatal(err)
 		}
-		kinds := []icmpcore.Options{{Size: 3000}, {Size: 8}, {Size: 1400, DontFragment: true}, {Size: 40}, {Size: 56}}
-		const hosts = 200
+		kinds := []icmpcore.Options{{Size: 3000}, {Size: 8}, {Size: 1200, DontFragment: true}, {Size: 40}, {Size: 56},
+			{Size: 3000, DontFragment: true}, {Size: 1400}, {Size: 8, DontFragment: true}}
+		const hosts = 400
 		results := make(chan icmpcore.PingResult, hosts)
 		for i := range hosts {
 			if err := p.Go(icmpcore.Target{Addr: host(f, i)}, kinds[i%len(kinds)], func(r icmpcore.PingResult) { results <- r }); err != nil {
 				t.Fatal(err)
 			}
 		}
+		refused := 0
 		for range hosts {
-			if r := <-results; r.Received != 1 {
+			r := <-results
+			if errors.Is(r.Err, syscall.EMSGSIZE) {
+				refused++
+			} else if r.Received != 1 {
 				t.Errorf("%s: %v", r.Addr, r.Failure())
 			}
 		}
 		arrived := n.Arrived()
-		if len(arrived) != hosts {
-			t.Errorf("%d requests arrived, want %d", len(arrived), hosts)
+		if refused != hosts/len(kinds) || len(arrived) != hosts-refused {
+			t.Errorf("%d requests refused, want %d, and %d of %d arrived", refused, hosts/len(kinds), len(arrived), hosts)
 		}
 		for _, a := range arrived {
-			if long := a.Size > 1500; f == icmpcore.FamilyIPv4 && a.DF == long {
+			if long := a.Size > mtu; f == icmpcore.FamilyIPv4 && a.DF == long {
 				t.Errorf("%s: %d bytes with DF %v", a.Dst, a.Size, a.DF)
 			}
 		}
 	})
+}
+
+// TestNoPathMTUDiscovery leaves the don't-fragment bit off where the system is
+// set so, but for who asks for it.
+func TestNoPathMTUDiscovery(t *testing.T) {
+	for _, s := range sockets {
+		if s.family != icmpcore.FamilyIPv4 {
+			continue
+		}
+		t.Run(s.kind.String(), func(t *testing.T) {
+			netsim.Run(t, oneHost(s.family), func(t *testing.T, n *netsim.Net) {
+				if err := os.WriteFile("/proc/sys/net/ipv4/ip_no_pmtu_disc", []byte("1"), 0); err != nil {
+					t.Fatal(err)
+				}
+				p := open(t, icmpcore.Config{Socket: s.kind})
+				for i, o := range []icmpcore.Options{{Size: 8}, {Size: 8, DontFragment: true}, {Size: 8}, {Size: 100}} {
+					ping(t, p, host(s.family, 0), o)
+					if got := n.Arrived(); len(got) != i+1 || got[i].DF != o.DontFragment {
+						t.Errorf("%+v: arrived %+v", o, got)
+					}
+				}
+			})
+		})
+	}
 }
 
 // TestNoPermission opens a Pinger in a process that may not.

@@ -261,7 +261,7 @@ func TestSourceThatFails(t *testing.T) {
 func TestSourceWaitsForTheSends(t *testing.T) {
 	for _, cancelled := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			const hosts, bound = 200_000, 1<<11 + 1<<9
+			const hosts, bound = 200_000, 1<<12 + 1<<10
 			p := &fakePinger{stuck: true}
 			s := sweep.New(p)
 			how := s.Probe(icmpcore.Options{}, func(icmpcore.PingResult) {})
@@ -279,7 +279,7 @@ func TestSourceWaitsForTheSends(t *testing.T) {
 				})
 			}()
 			time.Sleep(time.Minute)
-			if n := s.Started(); n < 1<<11 || n > bound {
+			if n := s.Started(); n < 1<<12 || n > bound {
 				t.Errorf("%d hosts begun, want %d at most", n, bound)
 			}
 			if cancelled {
