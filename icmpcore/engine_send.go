@@ -109,6 +109,7 @@ func (e *engine) letGo(i int32, s *series, number uint32) {
 		e.counts.Sent++
 		l := e.lane(familyOf(s.addr))
 		l.reqs = slices.DeleteFunc(l.reqs, func(r request) bool { return r.slot == i && r.number == number })
+		e.schedule(i, s)
 	}
 }
 
