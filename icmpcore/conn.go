@@ -24,9 +24,12 @@ type conn interface {
 
 	// send hands requests of one family to the system, in order, and returns
 	// how many it took. A nil error with fewer than all means: call again
-	// with the rest. errFull means that the system cannot take reqs[n] now;
-	// any other error, that it refuses this one.
-	send(f Family, reqs []request) (n int, err error)
+	// with the rest. errFull means that the system has no room for reqs[n]
+	// now, errBusy that the way to this one target has none; any other error,
+	// that it refuses this one. Where slow is set, the requests are to targets
+	// whose earlier packets have not left: they may not take the room that
+	// other targets need.
+	send(f Family, slow bool, reqs []request) (n int, err error)
 
 	// receive returns what has come in, without waiting, valid until the next
 	// call. Transmit stamps come before the replies to what they stamp. more
@@ -49,8 +52,14 @@ type conn interface {
 	close() error
 }
 
-// errFull means that the system cannot take a packet now (ENOBUFS, EAGAIN).
-var errFull = errors.New("send queue full")
+var (
+	// errFull means that the system has no room for a packet now.
+	errFull = errors.New("send queue full")
+
+	// errBusy means the same of a packet's own device or neighbour table: a
+	// packet to another target may still go out.
+	errBusy = errors.New("send queue full on the way to this host")
+)
 
 // request is one echo request to send.
 type request struct {
@@ -59,7 +68,9 @@ type request struct {
 	slot   int32
 	number uint32 // of the echo in its series
 	seq    uint16
+	gen    uint16 // of the series
 	cookie uint64
+	until  int64 // monotonic ns at which it is given up if the system has not taken it
 	prof   *profile
 }
 
@@ -83,6 +94,7 @@ type event struct {
 	zone   uint32     // scope of a link-local from
 	stamp  int64      // wall ns: the kernel's receive stamp (0: none), or the transmit stamp
 	slot   int32      // eventStamp: whose stamp it is
+	gen    uint16     // eventStamp: of which series in that slot
 	number uint32     // eventStamp: of which echo; eventDrops: how many
 
 	message    []byte    // eventReply: the ICMP message

@@ -12,15 +12,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// linuxConn is the conn of Linux: one socket a family, own calls of sendmmsg
-// and recvmmsg, and one poll for all. x/net's batches cost twice the time.
+// linuxConn is the conn of Linux: own calls of sendmmsg and recvmmsg, and one
+// poll for all. x/net's batches cost twice the time.
 type linuxConn struct {
-	socks  [2]*sock // IPv4, IPv6; nil where there is none
+	ways   [2]ways  // IPv4, IPv6; nil where there is none
 	errs   [2]error // why
 	source Timestamps
 	events []event
-	polled []unix.PollFd // an eventfd that wakes, then the sockets
-	order  []*sock       // of polled[1:]
+	polled []unix.PollFd // an eventfd that wakes, then the sockets that receive
+	order  []ways        // of polled[1:]
 	gone   error         // why receiving has ended for good
 
 	troubles int // failures to receive in a row
@@ -40,16 +40,18 @@ func openConn(kind SocketKind) (conn, error) {
 		return nil, os.NewSyscallError("eventfd", err)
 	}
 	c := &linuxConn{source: TimestampsKernel, polled: []unix.PollFd{{Fd: int32(wake), Events: unix.POLLIN}}}
-	for i := range c.socks {
-		s, err := openSock(FamilyIPv4+Family(i), kind)
+	for i := range c.ways {
+		w, err := openFamily(FamilyIPv4+Family(i), kind)
 		if err != nil {
 			c.errs[i] = err
 			continue
 		}
-		c.socks[i] = s
-		c.source = min(c.source, s.source)
-		c.order = append(c.order, s)
-		c.polled = append(c.polled, unix.PollFd{Fd: int32(s.fd), Events: unix.POLLIN})
+		c.ways[i] = w
+		for _, s := range w {
+			c.source = min(c.source, s.source)
+		}
+		c.order = append(c.order, w)
+		c.polled = append(c.polled, unix.PollFd{Fd: int32(w[0].fd), Events: unix.POLLIN})
 	}
 	if len(c.order) > 0 {
 		if c.source > TimestampsUser {
@@ -67,15 +69,23 @@ func openConn(kind SocketKind) (conn, error) {
 	return nil, errors.Join(err, c.close())
 }
 
-// openSock opens and sets up the socket of a family.
-func openSock(f Family, kind SocketKind) (*sock, error) {
-	if kind == SocketAuto {
-		s, err := openSock(f, SocketRaw)
-		if !errors.Is(err, fs.ErrPermission) {
-			return s, err
-		}
-		return openSock(f, SocketDatagram)
+// openFamily opens the sockets of a family: of the kind asked for, or raw where
+// that is allowed and else datagram.
+func openFamily(f Family, kind SocketKind) (ways, error) {
+	if kind != SocketAuto {
+		return openWays(f, kind)
 	}
+	w, err := openWays(f, SocketRaw)
+	if !errors.Is(err, fs.ErrPermission) {
+		return w, err
+	}
+	return openWays(f, SocketDatagram)
+}
+
+// openSock opens and sets up one socket with the identifier id, or one of its
+// own where that is 0. It receives, or it only sends and reads its stamps into
+// queue, which it shares with others.
+func openSock(f Family, kind SocketKind, id uint16, queue *incoming) (*sock, error) {
 	domain, protocol, typ := unix.AF_INET, unix.IPPROTO_ICMP, unix.SOCK_RAW
 	if f == FamilyIPv6 {
 		domain, protocol = unix.AF_INET6, unix.IPPROTO_ICMPV6
@@ -87,7 +97,7 @@ func openSock(f Family, kind SocketKind) (*sock, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
 	}
-	s := newSock(fd, f, kind)
+	s := newSock(fd, f, kind, id, queue)
 	if err := s.setUp(); err != nil {
 		unix.Close(fd) // the set-up's error is the one that tells
 		return nil, fmt.Errorf("set up %s %s socket: %w", kind, f, err)
@@ -95,7 +105,13 @@ func openSock(f Family, kind SocketKind) (*sock, error) {
 	return s, nil
 }
 
-func (c *linuxConn) sock(f Family) *sock { return c.socks[f-FamilyIPv4] }
+// sock returns the socket that receives for a family, nil where there is none.
+func (c *linuxConn) sock(f Family) *sock {
+	if w := c.ways[f-FamilyIPv4]; w != nil {
+		return w[0]
+	}
+	return nil
+}
 
 func (c *linuxConn) socket(f Family) (SocketKind, error) {
 	if s := c.sock(f); s != nil {
@@ -113,33 +129,45 @@ func (c *linuxConn) id(f Family) uint16 {
 
 func (c *linuxConn) stamps() Timestamps { return c.source }
 
-func (c *linuxConn) send(f Family, reqs []request) (int, error) { return c.sock(f).send(reqs) }
+func (c *linuxConn) send(f Family, slow bool, reqs []request) (int, error) {
+	return c.ways[f-FamilyIPv4].send(slow, reqs)
+}
 
 // receive reads replies first and stamps behind them, so that the stamp of
 // every request whose reply was read is there, and gives stamps first.
 func (c *linuxConn) receive() (evs []event, more bool, err error) {
 	c.events = c.events[:0]
-	for _, s := range c.order {
-		if !s.used {
-			continue
+	for _, w := range c.order {
+		main, replies := w[0], 0
+		if main.used {
+			replies, err = main.in.read(main.fd, 0, pendingErrors)
+			more = c.note(err) || more || replies == len(main.in.msgs)
 		}
-		replies, err := s.in.read(s.fd, 0, pendingErrors)
-		more = c.note(err) || more
-		c.events = append(c.events, s.saved...)
-		s.saved = s.saved[:0]
-		queued := 0
-		if replies > 0 || s.pending > 0 || s.kind == SocketDatagram {
-			queued, err = s.queue.read(s.fd, unix.MSG_ERRQUEUE, 1)
-			more = c.note(err) || more
-			c.events = s.appendQueued(c.events, queued)
-			if s.pending -= queued; queued == 0 || s.pending < 0 {
-				s.pending = 0
+		for _, s := range w {
+			if s.used {
+				more = c.receiveQueue(s, replies) || more
 			}
 		}
-		c.events = s.appendReplies(c.events, replies)
-		more = more || replies == len(s.in.msgs) || queued == len(s.queue.msgs)
+		c.events = main.appendReplies(c.events, replies)
 	}
 	return c.events, more, c.gone
+}
+
+// receiveQueue reads the error queue of a socket where there may be something
+// in it, and reports whether there may be more.
+func (c *linuxConn) receiveQueue(s *sock, replies int) (more bool) {
+	c.events = append(c.events, s.saved...)
+	s.saved = s.saved[:0]
+	if replies == 0 && s.pending == 0 && (s.kind == SocketRaw || !s.receives()) {
+		return false
+	}
+	queued, err := s.queue.read(s.fd, unix.MSG_ERRQUEUE, 1)
+	more = c.note(err) || queued == len(s.queue.msgs)
+	c.events = s.appendQueued(c.events, queued)
+	if s.pending -= queued; queued == 0 || s.pending < 0 {
+		s.pending = 0
+	}
+	return more
 }
 
 // note keeps a receive error: the one that means that the socket is gone, or
@@ -192,10 +220,11 @@ func (c *linuxConn) wait(d time.Duration, nap bool) {
 		unix.Read(int(polled[0].Fd), buf[:]) // EAGAIN: emptied already
 		polled[0].Revents = 0
 	}
-	for i, s := range c.order {
+	for i, w := range c.order {
 		if nap {
 			break
 		}
+		s := w[0]
 		if p := &polled[1+i]; p.Revents != 0 {
 			s.used = true
 			if p.Revents&unix.POLLERR != 0 {
@@ -223,9 +252,9 @@ func (c *linuxConn) close() error {
 		return nil
 	}
 	c.closed = true
-	var errs []error
-	for _, p := range c.polled {
-		errs = append(errs, os.NewSyscallError("close", unix.Close(int(p.Fd))))
+	errs := []error{os.NewSyscallError("close", unix.Close(int(c.polled[0].Fd)))}
+	for _, w := range c.order {
+		errs = append(errs, w.close())
 	}
 	return errors.Join(errs...)
 }

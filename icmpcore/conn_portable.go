@@ -170,7 +170,7 @@ func (c *portableConn) prepare(p *profile, _ Family) error {
 	return joinFaults(errs)
 }
 
-func (c *portableConn) send(f Family, reqs []request) (int, error) {
+func (c *portableConn) send(f Family, _ bool, reqs []request) (int, error) {
 	s := c.sock(f)
 	for i := range reqs {
 		err := s.send(&reqs[i])

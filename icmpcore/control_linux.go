@@ -132,20 +132,27 @@ func (s *sock) appendDrops(evs []event, drops uint32) []event {
 // memDrops returns the kernel's count of packets dropped for want of room. A
 // datagram socket does not send it along with packets (SO_RXQ_OVFL).
 func (s *sock) memDrops() uint32 {
-	var info [skMeminfoVars]uint32
+	if info, ok := s.memInfo(); ok {
+		return info[skMeminfoDrops]
+	}
+	return s.drops
+}
+
+// memInfo returns the kernel's account of the socket's memory. Linux has it
+// from 4.12 on.
+func (s *sock) memInfo() (info [skMeminfoVars]uint32, ok bool) {
 	size := uint32(unsafe.Sizeof(info))
 	_, _, errno := unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(s.fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
 		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
-	if errno != 0 || size < uint32(unsafe.Sizeof(info)) {
-		return s.drops // Linux before 4.12
-	}
-	return info[skMeminfoDrops]
+	return info, errno == 0 && size >= uint32(unsafe.Sizeof(info))
 }
 
-// Of linux/sock_diag.h: how many counts there are, and the place of this one.
+// Of linux/sock_diag.h: how many counts there are, and the places of these.
 const (
-	skMeminfoVars  = 9
-	skMeminfoDrops = 8
+	skMeminfoVars      = 9
+	skMeminfoWmemAlloc = 2
+	skMeminfoSndbuf    = 3
+	skMeminfoDrops     = 8
 )
 
 // packet makes an event of a packet: a reply, or an ICMP error, which only a
@@ -183,8 +190,10 @@ func (s *sock) appendQueued(evs []event, n int) []event {
 		switch {
 		case !c.err.some:
 		case c.err.origin == unix.SO_EE_ORIGIN_TIMESTAMPING:
-			k := s.stamped[c.err.data%stampKeys]
-			evs = append(evs, event{kind: eventStamp, slot: k.slot, number: k.number, stamp: c.stamp})
+			if back := s.key - c.err.data; !s.blind && back-1 < stampKeys {
+				k := s.stamped[c.err.data%stampKeys]
+				evs = append(evs, event{kind: eventStamp, slot: k.slot, gen: k.gen, number: k.number, stamp: c.stamp})
+			}
 		case c.err.origin == unix.SO_EE_ORIGIN_ICMP, c.err.origin == unix.SO_EE_ORIGIN_ICMP6:
 			evs = append(evs, s.queuedError(data, c.err, name))
 		}

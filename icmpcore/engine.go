@@ -2,7 +2,6 @@ package icmpcore
 
 import (
 	"net/netip"
-	"slices"
 	"sync"
 	"time"
 )
@@ -25,39 +24,30 @@ type engine struct {
 	index   addrIndex
 	wheel   *wheel
 	pace    pacer
-	lanes   [2]lane // IPv4, IPv6
-	batch   int     // requests for one send
-	nextSeq uint16  // where the next series' sequence numbers begin
-	flying  int     // echoes in flight
-	hasty   int     // series whose echoes are too close for beats
-	arrived int64   // when something last came in, monotonic ns
-	now     int64   // when what has come in was last looked at
-	flushed int64   // when results were last handed over
-	drained int64   // all that came in before this time has been seen
+	lanes   [4]lane                 // IPv4, IPv6: of each one for most targets and a slow one
+	sick    map[netip.Addr]struct{} // targets whose last packet has not left, at the end of their series
+	batch   int                     // requests for one send
+	nextSeq uint16                  // where the next series' sequence numbers begin
+	flying  int                     // echoes in flight
+	hasty   int                     // series whose echoes are too close for beats
+	arrived int64                   // when something last came in, monotonic ns
+	now     int64                   // when what has come in was last looked at
+	flushed int64                   // when results were last handed over
+	drained int64                   // all that came in before this time has been seen
 	counts  Stats
 
 	unstamped int // replies in a row whose request had no stamp
 }
 
-// lane is what waits to be sent in one family.
-type lane struct {
-	family Family
-	ready  indexQueue // series whose next echo is due
-	reqs   []request  // begun, and not yet taken by the system
-	resume int64      // not before this time, as the system's queue is full
-	full   int64      // since when it has been full, 0: it is not
-}
-
 const (
-	// maxBatch is how many requests go into one system call: from 16 on the
-	// call's own cost no longer shows, and 64 are sent in a third of a
-	// millisecond.
-	maxBatch = 64
+	// stuckAfter is from when on a packet that the kernel has not stamped is
+	// taken to wait for its neighbour or device: a stamp comes within a
+	// millisecond of the send, or of the time slice that the sender lost.
+	stuckAfter = int64(10 * time.Millisecond)
 
-	// fullPause is how long a full send queue is left alone, fullLimit how
-	// long before a request is given up.
-	fullPause = int64(500 * time.Microsecond)
-	fullLimit = int64(time.Second)
+	// maxSick bounds the targets known to be sick. Beyond it all are forgotten
+	// and found again.
+	maxSick = 1 << 16
 
 	// napTime is how long replies are left to gather while many arrive. The
 	// kernel has stamped them, so that waiting costs no truth, and waking up
@@ -85,7 +75,7 @@ const (
 func newEngine(c conn, read func() (mono, wall int64), rate int, in *inbox, out *outbox, t *slots) *engine {
 	e := &engine{
 		conn: c, clock: newClock(read), cookies: newCookieCipher(), slots: t, inbox: in, outbox: out,
-		pace: newPacer(rate), batch: maxBatch,
+		pace: newPacer(rate), batch: maxBatch, sick: make(map[netip.Addr]struct{}),
 	}
 	if c.stamps() < TimestampsKernel {
 		e.batch = 1 // the time before the send stands for the transmit stamp
@@ -94,7 +84,7 @@ func newEngine(c conn, read func() (mono, wall int64), rate int, in *inbox, out 
 	e.index.at = t.at
 	e.nextSeq = uint16(e.cookies.round[0])
 	for i := range e.lanes {
-		e.lanes[i] = lane{family: FamilyIPv4 + Family(i), reqs: make([]request, 0, maxBatch)}
+		e.lanes[i] = lane{family: FamilyIPv4 + Family(i/2), slow: i%2 == 1, reqs: make([]request, 0, maxBatch)}
 	}
 	return e
 }
@@ -180,10 +170,46 @@ func (e *engine) start(i int32) {
 
 func (e *engine) queue(i int32, s *series) {
 	s.queued = true
-	e.lane(familyOf(s.addr)).ready.push(i)
+	e.lane(familyOf(s.addr), e.stuck(s)).ready.push(i)
 }
 
-func (e *engine) lane(f Family) *lane { return &e.lanes[f-FamilyIPv4] }
+func (e *engine) lane(f Family, slow bool) *lane {
+	i := 2 * (f - FamilyIPv4)
+	if slow {
+		i++
+	}
+	return &e.lanes[i]
+}
+
+// stuck reports whether the packets of s seem to stay in the machine: the
+// neighbour does not answer the question for its address, or the device stands
+// still. Where the kernel does not stamp what leaves, a lost echo may be one.
+func (e *engine) stuck(s *series) bool {
+	if s.number == 0 {
+		_, sick := e.sick[s.addr]
+		return sick
+	}
+	if s.tail < s.number {
+		c := s.at(s.tail)
+		if c.held || c.state == echoInFlight && c.stamp == 0 && e.now-c.sent > stuckAfter && e.conn.stamps() == TimestampsKernel {
+			return true
+		}
+	}
+	return s.at(s.number - 1).unseen()
+}
+
+// remember notes at the end of a series whether its target is sick, for the next.
+func (e *engine) remember(s *series) {
+	switch {
+	case s.number > 0 && s.at(s.number-1).unseen():
+		if len(e.sick) >= maxSick {
+			clear(e.sick)
+		}
+		e.sick[s.addr] = struct{}{}
+	case len(e.sick) > 0:
+		delete(e.sick, s.addr)
+	}
+}
 
 // timer does what is due for series i: gives up echoes whose time is over and
 // queues the next one. An echo is given up only when all that came in its time
@@ -289,15 +315,11 @@ func (e *engine) finish(i int32, err error) {
 		e.hasty--
 	}
 	if err != nil {
-		e.lane(familyOf(s.addr)).forget(i)
+		// The queues may keep its index: fill passes over what does not run.
+		e.drop(s, func(r request) bool { return r.slot == i })
 	}
+	e.remember(s)
 	e.outbox.add(delivery{slot: i})
-}
-
-// forget drops the requests of slot i that the system has not taken. The
-// queue may keep its index: fill passes over what does not run.
-func (l *lane) forget(i int32) {
-	l.reqs = slices.DeleteFunc(l.reqs, func(r request) bool { return r.slot == i })
 }
 
 // publish renews what Stats reports.
@@ -326,17 +348,16 @@ func (e *engine) sleep() {
 	}
 	for i := range e.lanes {
 		l := &e.lanes[i]
-		if l.ready.size == 0 && len(l.reqs) == 0 {
+		if len(l.held) > 0 && (!some || l.resume < until) {
+			until, some = l.resume, true
+		}
+		if l.ready.size == 0 {
 			continue
 		}
-		at := l.resume
-		if len(l.reqs) == 0 {
-			if e.pace.allowed(now) > 0 {
-				return
-			}
-			at = e.pace.wait(now)
+		if e.pace.allowed(now) > 0 {
+			return
 		}
-		if !some || at < until {
+		if at := e.pace.wait(now); !some || at < until {
 			until, some = at, true
 		}
 	}

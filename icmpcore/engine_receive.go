@@ -57,11 +57,10 @@ func (e *engine) take(ev *event, now int64) {
 	}
 }
 
-// takeStamp notes when the kernel sent an echo. A stamp that comes after its
-// series' end may meet another series in the slot: it then lies before that
-// one's send, and roundTrip does not believe it.
+// takeStamp notes when the kernel sent an echo. A packet that waited for its
+// neighbour or device may leave, and be stamped, after its series has ended.
 func (e *engine) takeStamp(ev *event) {
-	if uint32(ev.slot) >= uint32(e.live.size()) || !e.live.at(ev.slot).running {
+	if !e.running(uint32(ev.slot), ev.gen) {
 		return
 	}
 	s := e.slots.at(ev.slot)

@@ -3,27 +3,58 @@ package icmpcore
 import (
 	"errors"
 	"slices"
+	"time"
+)
+
+// lane is what waits to be sent in one family, in one of two classes. Requests
+// to targets whose packets leave the machine never wait behind those to
+// targets whose packets stay in it.
+type lane struct {
+	family Family
+	slow   bool       // for targets whose packets have not left
+	ready  indexQueue // series whose next echo is due
+	reqs   []request  // a batch on its way to the system
+	held   []request  // begun, and not yet taken by the system, in turn
+
+	resume int64 // when held requests are tried again
+	pause  int64 // how long the last wait for that was
+	paused bool  // the system had no room: what is begun until then is held
+}
+
+const (
+	// maxBatch is how many requests go into one system call: from 16 on the
+	// call's own cost no longer shows, and 64 are sent in a third of a
+	// millisecond.
+	maxBatch = 64
+
+	// A full send queue is left alone for fullPause, and each time longer up to
+	// longPause while it stays full.
+	fullPause = int64(500 * time.Microsecond)
+	longPause = int64(4 * time.Millisecond)
+
+	// maxFull is how many requests in a row must find no room before a lane
+	// pauses: a large packet may find none where a short one does.
+	maxFull = 4
 )
 
 // sendReady sends what is due in a lane, as far as the rate and the system
 // allow, up to one batch's worth, so that replies are read in between.
 func (e *engine) sendReady(l *lane, now int64) {
-	if len(l.reqs) > 0 {
-		if now < l.resume {
-			return
-		}
-		e.renew(l, now)
-		if !e.transmit(l, now) {
-			return
-		}
+	if len(l.held) > 0 && now >= l.resume {
+		e.retry(l, now)
 	}
 	for sent := 0; sent < maxBatch && l.ready.size > 0; sent += e.batch {
 		if sent > 0 {
 			now = e.clock.now()
 		}
-		e.fill(l, now)
-		if len(l.reqs) == 0 || !e.transmit(l, now) {
+		if e.fill(l, now); len(l.reqs) == 0 {
 			return
+		}
+		if l.paused {
+			e.hold(l, l.reqs, errFull, now)
+			l.reqs = l.reqs[:0]
+		} else {
+			e.transmit(l, now)
 		}
 	}
 }
@@ -49,56 +80,113 @@ func (e *engine) fill(l *lane, now int64) {
 		e.flying++
 		seq := s.base + uint16(n)
 		l.reqs = append(l.reqs, request{
-			addr: s.addr, zone: s.zone, slot: i, number: n, seq: seq, prof: s.prof,
+			addr: s.addr, zone: s.zone, slot: i, number: n, seq: seq, gen: s.gen, prof: s.prof,
+			until:  now + int64(s.prof.opts.Timeout),
 			cookie: e.cookies.encipher(echoID{slot: uint32(i), gen: s.gen, seq: seq}),
 		})
 	}
 	e.pace.took(len(l.reqs))
 }
 
-// renew gives requests that had to wait the time of their new try.
-func (e *engine) renew(l *lane, now int64) {
-	for i := range l.reqs {
-		s := e.slots.at(l.reqs[i].slot)
-		c := s.at(l.reqs[i].number)
-		c.sent, c.epoch, c.held = now, e.clock.epoch, false
-		if l.reqs[i].number == 0 {
-			s.wall, s.start = now+e.clock.offset, now
+// retry tries up to a batch of a lane's held requests again. Those that the
+// system still has no room for when their time is over are given up.
+func (e *engine) retry(l *lane, now int64) {
+	again := slices.Clone(l.held[:min(maxBatch, len(l.held))])
+	l.held = slices.Delete(l.held, 0, len(again))
+	moved := false
+	for l.paused = false; len(again) > 0 && !l.paused; now = e.clock.now() {
+		n := min(e.batch, len(again))
+		l.reqs, again = append(l.reqs, again[:n]...), again[n:]
+		for i := range l.reqs {
+			e.renew(&l.reqs[i], now)
 		}
+		moved = e.transmit(l, now) > 0 || moved
+	}
+	e.hold(l, again, errFull, now)
+	if l.paused {
+		l.held = slices.DeleteFunc(l.held, func(r request) bool { return e.overdue(r, errFull, now) })
+	}
+	l.pause = min(2*l.pause, longPause)
+	if moved {
+		l.pause = fullPause
+	}
+	l.resume = now + l.pause
+}
+
+// overdue gives up a request that the system has no room for if its time is
+// over, and reports whether it has.
+func (e *engine) overdue(r request, why error, now int64) bool {
+	if now < r.until {
+		return false
+	}
+	e.refuse(r, why)
+	return true
+}
+
+// renew gives a request that had to wait the time of its new try.
+func (e *engine) renew(r *request, now int64) {
+	s := e.slots.at(r.slot)
+	c := s.at(r.number)
+	c.sent, c.epoch, c.held = now, e.clock.epoch, false
+	if r.number == 0 {
+		s.wall, s.start = now+e.clock.offset, now
 	}
 }
 
-// transmit sends the lane's requests. It returns false where some must wait.
-func (e *engine) transmit(l *lane, now int64) bool {
-	done := 0
+// transmit sends the lane's batch and returns how many the system took. What
+// it has no room for is held.
+func (e *engine) transmit(l *lane, now int64) (taken int) {
+	done, full := 0, 0
 	for done < len(l.reqs) {
-		n, err := e.conn.send(l.family, l.reqs[done:])
+		n, err := e.conn.send(l.family, l.slow, l.reqs[done:])
 		for _, r := range l.reqs[done : done+n] {
 			e.schedule(r.slot, e.slots.at(r.slot))
 		}
 		e.counts.Sent += uint64(n)
+		taken += n
 		if n > 0 {
-			l.full = 0
+			full = 0
 		}
-		done += n
+		if done += n; err == nil {
+			continue
+		}
+		failed := l.reqs[done : done+1]
+		done++
 		switch {
-		case err == nil:
-		case errors.Is(err, errFull) && !l.stuck(now):
-			e.counts.SendWaits++
-			l.resume = now + fullPause
-			l.reqs = l.reqs[:copy(l.reqs, l.reqs[done:])]
-			for _, r := range l.reqs {
-				e.slots.at(r.slot).at(r.number).held = true
+		case errors.Is(err, errBusy):
+			e.hold(e.lane(l.family, true), failed, err, now) // where it is in nobody's way
+		case errors.Is(err, errFull):
+			e.hold(l, failed, err, now)
+			if full++; full == maxFull {
+				e.hold(l, l.reqs[done:], err, now)
+				done = len(l.reqs)
 			}
-			return false
 		default:
-			refused := l.reqs[done]
-			done++
-			e.refuse(refused, err)
+			e.refuse(failed[0], err)
 		}
 	}
 	l.reqs = l.reqs[:0]
-	return true
+	l.paused = full == maxFull || full > 0 && taken == 0
+	return taken
+}
+
+// hold keeps requests that the system has no room for, to be tried again
+// within their timeout.
+func (e *engine) hold(l *lane, reqs []request, why error, now int64) {
+	if len(l.held) == 0 {
+		l.pause = fullPause
+		l.resume = now + fullPause
+	}
+	for _, r := range reqs {
+		if e.overdue(r, why, now) {
+			continue
+		}
+		s := e.slots.at(r.slot)
+		s.at(r.number).held = true
+		e.schedule(r.slot, s)
+		l.held = append(l.held, r)
+		e.counts.SendWaits++
+	}
 }
 
 // letGo takes the request of an echo from its lane, if it is held there: there
@@ -107,23 +195,17 @@ func (e *engine) letGo(i int32, s *series, number uint32) {
 	if c := s.at(number); c.held {
 		c.held = false
 		e.counts.Sent++
-		l := e.lane(familyOf(s.addr))
-		l.reqs = slices.DeleteFunc(l.reqs, func(r request) bool { return r.slot == i && r.number == number })
+		e.drop(s, func(r request) bool { return r.slot == i && r.number == number })
 		e.schedule(i, s)
 	}
 }
 
-// stuck notes that the lane's queue is full and reports whether it has been
-// for too long.
-func (l *lane) stuck(now int64) bool {
-	if l.full == 0 {
-		l.full = now
+// drop takes those requests of a series that are held off its lanes.
+func (e *engine) drop(s *series, which func(request) bool) {
+	for _, slow := range [...]bool{false, true} {
+		l := e.lane(familyOf(s.addr), slow)
+		l.held = slices.DeleteFunc(l.held, which)
 	}
-	if now-l.full < fullLimit {
-		return false
-	}
-	l.full = 0
-	return true
 }
 
 // refuse ends an echo that the system would not send. The series goes on: the
@@ -133,6 +215,7 @@ func (e *engine) refuse(r request, err error) {
 	send := &SendError{Addr: s.addr, Err: err}
 	e.flying--
 	c := s.at(r.number)
+	c.held = false
 	s.decide(c, echoUnsent, c.sent)
 	e.counts.SendErrors++
 	x := s.rarely()

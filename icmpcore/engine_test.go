@@ -451,7 +451,7 @@ func TestHeldRequest(t *testing.T) {
 		received int
 		err      error
 	}{
-		{name: "then there is room", fullFor: 50 * ms, received: 1},
+		{name: "then there is room", fullFor: 11 * ms, received: 1},
 		{name: "never room", fullFor: time.Hour, err: errFull},
 		{name: "answered all the same", fullFor: time.Hour, escapes: true, received: 1},
 	}
@@ -475,7 +475,7 @@ func TestHeldRequest(t *testing.T) {
 					if since.IsZero() {
 						since = time.Now()
 						if tt.escapes {
-							c.arrive(event{kind: eventStamp, slot: 0, number: 1, stamp: c.wall()})
+							c.arrive(event{kind: eventStamp, slot: 0, gen: 1, number: 1, stamp: c.wall()})
 							c.arrive(r.reply())
 						}
 						time.Sleep(12 * ms)

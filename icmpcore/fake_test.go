@@ -70,7 +70,7 @@ func (c *fakeConn) id(Family) uint16                  { return c.key }
 func (c *fakeConn) prepare(*profile, Family) error    { return nil }
 func (c *fakeConn) stamps() Timestamps                { return c.source }
 
-func (c *fakeConn) send(f Family, reqs []request) (int, error) {
+func (c *fakeConn) send(f Family, _ bool, reqs []request) (int, error) {
 	for i, r := range reqs {
 		message := make([]byte, headSize)
 		putHead((*[headSize]byte)(message), FamilyIPv4, c.key, r.seq, r.cookie, r.prof.sum)
@@ -88,7 +88,7 @@ func (c *fakeConn) send(f Family, reqs []request) (int, error) {
 		c.sent = append(c.sent, s)
 		c.mu.Unlock()
 		if c.source == TimestampsKernel {
-			c.arrive(event{kind: eventStamp, slot: r.slot, number: r.number, stamp: c.wall()})
+			c.arrive(event{kind: eventStamp, slot: r.slot, gen: r.gen, number: r.number, stamp: c.wall()})
 		}
 		for _, a := range c.script(s) {
 			if a.after == 0 {
@@ -204,8 +204,8 @@ func leftovers(p *Pinger) error {
 		}
 	}
 	for _, l := range e.lanes {
-		if len(l.reqs) > 0 {
-			return fmt.Errorf("%d requests wait to be sent", len(l.reqs))
+		if n := len(l.reqs) + len(l.held); n > 0 {
+			return fmt.Errorf("%d requests wait to be sent", n)
 		}
 	}
 	if e.index.count != 0 || e.wheel.count != 0 || e.flying != 0 {

@@ -74,6 +74,12 @@ type echo struct {
 	held  bool // in flight in name: the system's queue was full, and the lane holds the request
 }
 
+// unseen reports whether an echo ended with no sign that it ever left: the
+// kernel has not stamped it and nobody has answered it.
+func (c *echo) unseen() bool {
+	return c.stamp == 0 && (c.state == echoTimedOut || c.state == echoErred || c.state == echoUnsent)
+}
+
 // series is one series of echoes. It belongs to the caller of Go until it is
 // handed to the engine, then to the engine, and from its end to the delivery
 // of its result; nobody else may look at it.

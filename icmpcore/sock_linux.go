@@ -18,6 +18,8 @@ type sock struct {
 	optID   bool   // each transmit stamp's number goes along with its request (Linux 6.13)
 	key     uint32 // number of the next request's transmit stamp
 	stamped []stampKey
+	blind   bool // stamps may be of packets numbered by an earlier count
+	jam     jam
 	pending int  // transmit stamps still to come
 	used    bool // something was sent or has come in
 	dfOff   int  // the system's setting for fragmentation, before any change
@@ -27,18 +29,20 @@ type sock struct {
 
 	out   outgoing
 	in    incoming
-	queue incoming // the error queue
+	queue *incoming // the error queue
 }
 
 // stampKey says whose transmit stamp a number is.
 type stampKey struct {
 	slot   int32
 	number uint32
+	gen    uint16
 }
 
 const (
-	// stampKeys is how many transmit stamps may be under way: more than any
-	// device's queue holds packets.
+	// stampKeys is how many transmit stamps may be under way: more than a
+	// device's queue holds packets that are to leave within a timeout. A stamp
+	// that comes after that many further packets is passed over.
 	stampKeys = 1 << 14
 
 	// receiveBatch is twice the send batch, so that one call takes in what
@@ -53,11 +57,23 @@ const (
 	largestPacket   = 65536
 )
 
-func newSock(fd int, f Family, kind SocketKind) *sock {
-	return &sock{
-		fd: fd, family: f, kind: kind, source: TimestampsUser, stamped: make([]stampKey, stampKeys),
-		in: newIncoming(receiveBatch, firstBufferSize), queue: newIncoming(receiveBatch, firstBufferSize),
-		out: newOutgoing(),
+func newSock(fd int, f Family, kind SocketKind, id uint16, queue *incoming) *sock {
+	s := &sock{fd: fd, family: f, kind: kind, id: id, source: TimestampsUser, queue: queue}
+	if queue == nil {
+		own := newIncoming(receiveBatch, firstBufferSize)
+		s.queue, s.in = &own, newIncoming(receiveBatch, firstBufferSize)
+	}
+	return s
+}
+
+// receives reports whether the socket is the one of its family that receives.
+func (s *sock) receives() bool { return s.in.msgs != nil }
+
+// begin makes what a socket needs to send. Most ways never do.
+func (s *sock) begin() {
+	s.used = true
+	if s.stamped == nil {
+		s.stamped, s.out = make([]stampKey, stampKeys), newOutgoing()
 	}
 }
 
@@ -100,7 +116,7 @@ func newOutgoing() outgoing {
 // send hands requests to the kernel; see conn.send. One call serves requests
 // that agree on fragmentation, which is the socket's setting.
 func (s *sock) send(reqs []request) (int, error) {
-	s.used = true
+	s.begin()
 	n, split := 0, splitEither
 	for ; n < len(reqs); n++ {
 		if k := reqs[n].prof.split; split == splitEither {
@@ -111,6 +127,9 @@ func (s *sock) send(reqs []request) (int, error) {
 	}
 	if err := s.setDontFragment(split != splitAllowed); err != nil {
 		return 0, err
+	}
+	if s.blind {
+		s.recount()
 	}
 	for i := range n {
 		s.fill(i, &reqs[i])
@@ -167,21 +186,41 @@ func full(errno unix.Errno) bool {
 	return errno == unix.EAGAIN || errno == unix.ENOBUFS || errno == unix.ENOMEM
 }
 
-// sendError turns the errno of a refused message into an error. A kernel that
-// numbers the stamps itself may or may not have counted the message: its
-// count is set back to zero, and ours, once the stamps by the old count are in.
+// sendError turns the errno of a refused message into an error.
 func (s *sock) sendError(errno unix.Errno) error {
 	if s.source == TimestampsKernel && !s.optID {
-		s.saveQueue()
-		s.pending, s.key = 0, 0
-		if err := s.restartStamps(); err != nil {
-			s.source = TimestampsKernelRX
-		}
+		s.recount()
 	}
-	if full(errno) {
+	switch {
+	case errno == unix.ENOBUFS && s.room():
+		return errBusy
+	case full(errno):
 		return errFull
 	}
 	return os.NewSyscallError("sendmmsg", errno)
+}
+
+// recount sets the number of the next stamp back to zero. A kernel that numbers
+// the stamps itself may or may not have counted a message that it refused. As
+// long as it holds packets, stamps by the old count may come: they would be
+// taken for those of other packets, and none is used.
+func (s *sock) recount() {
+	s.saveQueue()
+	if info, ok := s.memInfo(); ok && info[skMeminfoWmemAlloc] > 0 {
+		s.blind = true
+		return
+	}
+	s.blind, s.pending, s.key = false, 0, 0
+	if err := s.restartStamps(); err != nil {
+		s.source = TimestampsKernelRX
+	}
+}
+
+// room reports whether the send buffer has room, so that a lack of it was the
+// device's or the neighbour table's.
+func (s *sock) room() bool {
+	info, ok := s.memInfo()
+	return ok && info[skMeminfoWmemAlloc] < info[skMeminfoSndbuf]/2
 }
 
 // saveQueue reads the error queue for the next receive, and reports whether
@@ -213,7 +252,7 @@ func (s *sock) fill(i int, r *request) {
 	}
 	putHead(&o.heads[i], s.family, s.id, r.seq, r.cookie, r.prof.sum)
 	key := s.key + uint32(i)
-	s.stamped[key%stampKeys] = stampKey{r.slot, r.number}
+	s.stamped[key%stampKeys] = stampKey{r.slot, r.number, r.gen}
 	if s.optID {
 		end := len(r.prof.control) + unix.CmsgLen(4)
 		*(*uint32)(unsafe.Pointer(&o.controls[i][end-4])) = key
@@ -249,8 +288,10 @@ func (s *sock) fillProfile(i int, p *profile) {
 		h.Control = &o.controls[i][0]
 	}
 	h.SetControllen(n)
-	s.in.fit(len(p.payload))
-	s.queue.fit(len(p.payload))
+	if s.receives() {
+		s.in.fit(len(p.payload))
+		s.queue.fit(len(p.payload))
+	}
 }
 
 // incoming holds the messages of one recvmmsg.

@@ -35,6 +35,9 @@ func (s *sock) setUp() error {
 		errs = append(errs, s.setUpDatagram(set))
 	}
 	errs = append(errs, s.rememberDontFragment())
+	if !s.receives() && set(unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, sendBuffer) != nil {
+		errs = append(errs, set(unix.SOL_SOCKET, unix.SO_SNDBUF, sendBuffer)) // cut to net.core.wmem_max
+	}
 	if set(unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) != nil {
 		errs = append(errs, set(unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)) // cut to net.core.rmem_max
 	}
@@ -44,15 +47,20 @@ func (s *sock) setUp() error {
 }
 
 // setUpRaw picks an identifier and lets the kernel keep from the socket what
-// does not bear it. The type filter comes first in the kernel, before it
-// copies the packet: on loopback that spares a copy of every request.
+// does not have it. The type filter comes first in the kernel, before it
+// copies the packet: on loopback that spares a copy of every request, and for a
+// socket that only sends one of every packet.
 func (s *sock) setUpRaw() error {
 	var id [2]byte
 	for s.id == 0 {
 		rand.Read(id[:])
 		s.id = binary.BigEndian.Uint16(id[:])
 	}
-	raw, err := bpf.Assemble(filterProgram(s.family, s.id))
+	program := filterProgram(s.family, s.id)
+	if !s.receives() {
+		program = []bpf.Instruction{bpf.RetConstant{Val: 0}}
+	}
+	raw, err := bpf.Assemble(program)
 	if err != nil {
 		return err
 	}
@@ -68,6 +76,9 @@ func (s *sock) setUpRaw() error {
 		const icmpFilter = 1 // ICMP_FILTER of linux/icmp.h: a set bit blocks its type
 		pass := 1<<ipv4.ICMPTypeEchoReply | 1<<ipv4.ICMPTypeDestinationUnreachable |
 			1<<ipv4.ICMPTypeTimeExceeded | 1<<ipv4.ICMPTypeParameterProblem
+		if !s.receives() {
+			pass = 0
+		}
 		return os.NewSyscallError("setsockopt", unix.SetsockoptInt(s.fd, unix.SOL_RAW, icmpFilter, ^pass))
 	}
 	var block unix.ICMPv6Filter
@@ -76,7 +87,9 @@ func (s *sock) setUpRaw() error {
 	}
 	for _, t := range []ipv6.ICMPType{ipv6.ICMPTypeEchoReply, ipv6.ICMPTypeDestinationUnreachable,
 		ipv6.ICMPTypePacketTooBig, ipv6.ICMPTypeTimeExceeded, ipv6.ICMPTypeParameterProblem} {
-		block.Data[t/32] &^= 1 << (t % 32)
+		if s.receives() {
+			block.Data[t/32] &^= 1 << (t % 32)
+		}
 	}
 	const icmp6Filter = 1 // ICMPV6_FILTER of linux/icmpv6.h
 	return os.NewSyscallError("setsockopt",
@@ -86,9 +99,12 @@ func (s *sock) setUpRaw() error {
 // setUpDatagram lets the kernel pick the identifier, which is the socket's
 // port, and give ICMP errors on the error queue.
 func (s *sock) setUpDatagram(set func(level, opt, value int) error) error {
-	var any unix.Sockaddr = &unix.SockaddrInet4{}
+	if err := set(unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil { // the identifier is shared
+		return err
+	}
+	var any unix.Sockaddr = &unix.SockaddrInet4{Port: int(s.id)}
 	if s.family == FamilyIPv6 {
-		any = &unix.SockaddrInet6{}
+		any = &unix.SockaddrInet6{Port: int(s.id)}
 	}
 	if err := unix.Bind(s.fd, any); err != nil {
 		return os.NewSyscallError("bind", err)

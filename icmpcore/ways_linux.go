@@ -1,0 +1,162 @@
+package icmpcore
+
+import (
+	"errors"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// ways are the sockets that send for one family. The kernel counts a packet
+// against the send buffer of its socket until the packet has left the machine.
+// A neighbour that does not answer, or a device that stands still, holds the
+// packets to it for seconds, or for ever: with one socket, 277 short packets to
+// such targets would stop all others. The first way is the socket that also
+// receives. The others only send, with its identifier, and receive nothing but
+// the stamps of what they have sent.
+type ways []*sock
+
+const (
+	// slowWays is the first way that slow requests may take. Packets that sick
+	// targets hold fill all from there on, and leave the others to the rest.
+	slowWays = 2
+
+	// rawWays and datagramWays are how many ways there are at most. The buffer
+	// of a raw socket holds twice as many packets, and every ICMP packet of the
+	// machine costs a look at each raw socket.
+	rawWays      = 4
+	datagramWays = 8
+
+	// sendBuffer is asked of the kernel for every way but the first: room for
+	// 20,000 short packets. The first way keeps the system's default, which
+	// makes a sender wait for a device that is slow.
+	sendBuffer = 8 << 20
+
+	// The first way is jammed when it has been full for patience and has taken
+	// fewer than progress packets meanwhile: a link of 10 Mbit/s takes 75 short
+	// ones. The other ways are jammed when they are full. A jammed way is tried
+	// once in a jamPause, until it has taken progress packets.
+	patience = 5 * time.Millisecond
+	progress = 64
+	jamPause = 5 * time.Millisecond
+)
+
+// jam is what a way knows of its send buffer.
+type jam struct {
+	jammed bool
+	full   time.Time // since when it has been full
+	last   time.Time // when it was last found full
+	until  time.Time // where it is jammed: not tried before
+	taken  int       // packets taken since it was found full
+}
+
+// send hands requests to the first way that has room; see conn.send. Requests
+// to most targets try the ways from the first one on, slow requests from the
+// last one on.
+func (w ways) send(slow bool, reqs []request) (int, error) {
+	if slow {
+		for i := len(w) - 1; i >= min(slowWays, len(w)-1); i-- {
+			if n, err := w[i].sendUnlessJammed(reqs, 0); !errors.Is(err, errFull) {
+				return n, err
+			}
+		}
+		return 0, errFull
+	}
+	for i, s := range w {
+		wait := time.Duration(0)
+		if i == 0 {
+			wait = patience
+		}
+		n, err := s.sendUnlessJammed(reqs, wait)
+		if !errors.Is(err, errFull) || !s.jam.jammed {
+			return n, err
+		}
+	}
+	return 0, errFull
+}
+
+// sendUnlessJammed hands requests to one way.
+func (s *sock) sendUnlessJammed(reqs []request, wait time.Duration) (int, error) {
+	j := &s.jam
+	if j.jammed && time.Now().Before(j.until) {
+		return 0, errFull
+	}
+	n, err := s.send(reqs)
+	if errors.Is(err, errFull) {
+		j.foundFull(time.Now(), wait)
+		return n, err
+	}
+	if j.taken += n; j.taken >= progress {
+		j.jammed, j.last = false, time.Time{}
+	}
+	return n, err
+}
+
+// foundFull notes that the buffer is full, and that the way is jammed where that
+// has been so for the time wait.
+func (j *jam) foundFull(now time.Time, wait time.Duration) {
+	if now.Sub(j.last) > 2*patience {
+		j.full, j.taken = now, 0
+	}
+	j.last = now
+	if j.jammed || now.Sub(j.full) >= wait {
+		j.jammed, j.until, j.taken = true, now.Add(jamPause), 0
+	}
+}
+
+// openWays opens the sockets of one family, the one that receives last: of
+// datagram sockets with one identifier, the kernel gives replies to the newest.
+// Where the system allows no further sockets, one must do.
+func openWays(f Family, kind SocketKind) (ways, error) {
+	w := ways{nil}
+	most := rawWays
+	if kind == SocketDatagram {
+		most = datagramWays
+	}
+	id := uint16(0)
+	queue := newIncoming(receiveBatch, firstBufferSize)
+	for len(w) < most {
+		s, err := openSock(f, kind, id, &queue)
+		if err != nil {
+			if id == 0 {
+				return nil, err
+			}
+			break
+		}
+		id = s.id
+		w = append(w, s)
+	}
+	main, err := openSock(f, kind, id, nil)
+	if err != nil {
+		w.close()
+		main, err = openSock(f, kind, 0, nil)
+		w = ways{main}
+	}
+	if err != nil {
+		return nil, err
+	}
+	w[0] = main
+	for _, s := range w {
+		if kind == SocketDatagram {
+			// No other process of this user may take the identifier too, and with
+			// it our replies.
+			if err := unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 0); err != nil {
+				w.close()
+				return nil, os.NewSyscallError("setsockopt", err)
+			}
+		}
+	}
+	return w, nil
+}
+
+// close closes the ways' sockets.
+func (w ways) close() error {
+	var errs []error
+	for _, s := range w {
+		if s != nil {
+			errs = append(errs, os.NewSyscallError("close", unix.Close(s.fd)))
+		}
+	}
+	return errors.Join(errs...)
+}
