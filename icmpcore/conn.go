@@ -58,7 +58,7 @@ var (
 
 	// errBusy means the same of a packet's own device or neighbour table: a
 	// packet to another target may still go out.
-	errBusy = errors.New("send queue full on the way to this host")
+	errBusy = errors.New("the queue of its device, or the neighbour table, is full")
 )
 
 // request is one echo request to send.

@@ -3,7 +3,6 @@ package icmpcore
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"sync"
@@ -15,18 +14,24 @@ import (
 // linuxConn is the conn of Linux: own calls of sendmmsg and recvmmsg, and one
 // poll for all. x/net's batches cost twice the time.
 type linuxConn struct {
-	ways   [2]ways  // IPv4, IPv6; nil where there is none
-	errs   [2]error // why
+	socks  [2]*sockets // IPv4, IPv6; nil where there are none
+	errs   [2]error    // why
 	source Timestamps
 	events []event
 	polled []unix.PollFd // an eventfd that wakes, then the sockets that receive
-	order  []ways        // of polled[1:]
+	order  []*sockets    // of polled[1:]
 	gone   error         // why receiving has ended for good
 
 	troubles int // failures to receive in a row
 
 	mu     sync.Mutex // guards closed, so that wake never writes to a descriptor that is another's by now
 	closed bool
+}
+
+// sockets are those of one family.
+type sockets struct {
+	in  *receiver
+	out ways
 }
 
 // maxTroubles is how many failures to receive in a row mean that it will not
@@ -40,18 +45,16 @@ func openConn(kind SocketKind) (conn, error) {
 		return nil, os.NewSyscallError("eventfd", err)
 	}
 	c := &linuxConn{source: TimestampsKernel, polled: []unix.PollFd{{Fd: int32(wake), Events: unix.POLLIN}}}
-	for i := range c.ways {
-		w, err := openFamily(FamilyIPv4+Family(i), kind)
+	for i := range c.socks {
+		s, err := openFamily(FamilyIPv4+Family(i), kind)
 		if err != nil {
 			c.errs[i] = err
 			continue
 		}
-		c.ways[i] = w
-		for _, s := range w {
-			c.source = min(c.source, s.source)
-		}
-		c.order = append(c.order, w)
-		c.polled = append(c.polled, unix.PollFd{Fd: int32(w[0].fd), Events: unix.POLLIN})
+		c.socks[i] = s
+		c.source = min(c.source, s.in.source, s.out[0].source)
+		c.order = append(c.order, s)
+		c.polled = append(c.polled, unix.PollFd{Fd: int32(s.in.fd), Events: unix.POLLIN})
 	}
 	if len(c.order) > 0 {
 		if c.source > TimestampsUser {
@@ -71,58 +74,66 @@ func openConn(kind SocketKind) (conn, error) {
 
 // openFamily opens the sockets of a family: of the kind asked for, or raw where
 // that is allowed and else datagram.
-func openFamily(f Family, kind SocketKind) (ways, error) {
-	if kind != SocketAuto {
-		return openWays(f, kind)
+func openFamily(f Family, kind SocketKind) (*sockets, error) {
+	if kind == SocketAuto {
+		s, err := openFamily(f, SocketRaw)
+		if !errors.Is(err, fs.ErrPermission) {
+			return s, err
+		}
+		kind = SocketDatagram
 	}
-	w, err := openWays(f, SocketRaw)
-	if !errors.Is(err, fs.ErrPermission) {
-		return w, err
+	out, err := openWays(f, kind)
+	if err != nil {
+		return nil, err
 	}
-	return openWays(f, SocketDatagram)
-}
-
-// openSock opens and sets up one socket with the identifier id, or one of its
-// own where that is 0. It receives, or it only sends and reads its stamps into
-// queue, which it shares with others.
-func openSock(f Family, kind SocketKind, id uint16, queue *incoming) (*sock, error) {
-	domain, protocol, typ := unix.AF_INET, unix.IPPROTO_ICMP, unix.SOCK_RAW
-	if f == FamilyIPv6 {
-		domain, protocol = unix.AF_INET6, unix.IPPROTO_ICMPV6
+	// Of datagram sockets with one identifier, the kernel gives what comes in to
+	// the one that was bound last.
+	in := &receiver{
+		sock: sock{family: f, kind: kind, id: out[0].id, source: TimestampsUser},
+		in:   newIncoming(receiveBatch, firstBufferSize), queue: newIncoming(receiveBatch, firstBufferSize),
+	}
+	if err := in.open(in.setUp); err != nil {
+		return nil, errors.Join(err, out.close())
+	}
+	s := &sockets{in: in, out: out}
+	for _, w := range out {
+		w.receiver = in
 	}
 	if kind == SocketDatagram {
-		typ = unix.SOCK_DGRAM
-	}
-	fd, err := unix.Socket(domain, typ|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, protocol)
-	if err != nil {
-		return nil, os.NewSyscallError("socket", err)
-	}
-	s := newSock(fd, f, kind, id, queue)
-	if err := s.setUp(); err != nil {
-		unix.Close(fd) // the set-up's error is the one that tells
-		return nil, fmt.Errorf("set up %s %s socket: %w", kind, f, err)
+		if err := s.keepIdentifier(); err != nil {
+			return nil, errors.Join(err, s.close())
+		}
 	}
 	return s, nil
 }
 
-// sock returns the socket that receives for a family, nil where there is none.
-func (c *linuxConn) sock(f Family) *sock {
-	if w := c.ways[f-FamilyIPv4]; w != nil {
-		return w[0]
+// keepIdentifier sees to it that no other process can bind the identifier of
+// datagram sockets, and take their replies.
+func (s *sockets) keepIdentifier() error {
+	errs := []error{s.in.set(unix.SOL_SOCKET, unix.SO_REUSEADDR, 0)}
+	for _, w := range s.out {
+		errs = append(errs, w.set(unix.SOL_SOCKET, unix.SO_REUSEADDR, 0))
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
+func (s *sockets) close() error {
+	return errors.Join(os.NewSyscallError("close", unix.Close(s.in.fd)), s.out.close())
+}
+
+// of returns the sockets of a family, nil where there are none.
+func (c *linuxConn) of(f Family) *sockets { return c.socks[f-FamilyIPv4] }
+
 func (c *linuxConn) socket(f Family) (SocketKind, error) {
-	if s := c.sock(f); s != nil {
-		return s.kind, nil
+	if s := c.of(f); s != nil {
+		return s.in.kind, nil
 	}
 	return SocketAuto, c.errs[f-FamilyIPv4]
 }
 
 func (c *linuxConn) id(f Family) uint16 {
-	if s := c.sock(f); s != nil {
-		return s.id
+	if s := c.of(f); s != nil {
+		return s.in.id
 	}
 	return 0
 }
@@ -130,43 +141,55 @@ func (c *linuxConn) id(f Family) uint16 {
 func (c *linuxConn) stamps() Timestamps { return c.source }
 
 func (c *linuxConn) send(f Family, slow bool, reqs []request) (int, error) {
-	return c.ways[f-FamilyIPv4].send(slow, reqs)
+	return c.of(f).out.send(slow, reqs)
 }
 
 // receive reads replies first and stamps behind them, so that the stamp of
 // every request whose reply was read is there, and gives stamps first.
 func (c *linuxConn) receive() (evs []event, more bool, err error) {
 	c.events = c.events[:0]
-	for _, w := range c.order {
-		main, replies := w[0], 0
-		if main.used {
-			replies, err = main.in.read(main.fd, 0, pendingErrors)
-			more = c.note(err) || more || replies == len(main.in.msgs)
+	for _, s := range c.order {
+		if !s.out.used() {
+			continue
 		}
-		for _, s := range w {
-			if s.used {
-				more = c.receiveQueue(s, replies) || more
+		replies, err := s.in.in.read(s.in.fd, 0, pendingErrors)
+		more = c.note(err) || more || replies == len(s.in.in.msgs)
+		for _, w := range s.out {
+			if w.used() {
+				more = c.receiveStamps(w, replies > 0) || more
 			}
 		}
-		c.events = main.appendReplies(c.events, replies)
+		more = c.receiveErrors(s.in) || more
+		c.events = s.in.appendReplies(c.events, replies)
 	}
 	return c.events, more, c.gone
 }
 
-// receiveQueue reads the error queue of a socket where there may be something
-// in it, and reports whether there may be more.
-func (c *linuxConn) receiveQueue(s *sock, replies int) (more bool) {
+// receiveStamps reads the stamps of a sender where there may be some, and
+// reports whether there may be more.
+func (c *linuxConn) receiveStamps(s *sender, replies bool) (more bool) {
 	c.events = append(c.events, s.saved...)
 	s.saved = s.saved[:0]
-	if replies == 0 && s.pending == 0 && (s.kind == SocketRaw || !s.receives()) {
+	if !replies && s.pending == 0 {
 		return false
 	}
-	queued, err := s.queue.read(s.fd, unix.MSG_ERRQUEUE, 1)
-	more = c.note(err) || queued == len(s.queue.msgs)
-	c.events = s.appendQueued(c.events, queued)
-	if s.pending -= queued; queued == 0 || s.pending < 0 {
-		s.pending = 0
+	n, err := s.queue.read(s.fd, unix.MSG_ERRQUEUE, 1)
+	more = c.note(err) || n == len(s.queue.msgs)
+	c.events = s.appendStamps(c.events, n)
+	// A look in vain counts for one, since stamps can be lost.
+	s.pending = max(s.pending-max(n, 1), 0)
+	return more
+}
+
+// receiveErrors reads the ICMP errors that a datagram socket has in its error
+// queue, and reports whether there may be more.
+func (c *linuxConn) receiveErrors(s *receiver) (more bool) {
+	if s.kind == SocketRaw {
+		return false
 	}
+	n, err := s.queue.read(s.fd, unix.MSG_ERRQUEUE, 1)
+	more = c.note(err) || n == len(s.queue.msgs)
+	c.events = s.appendErrors(c.events, n)
 	return more
 }
 
@@ -218,20 +241,9 @@ func (c *linuxConn) wait(d time.Duration, nap bool) {
 	if polled[0].Revents != 0 {
 		var buf [8]byte
 		unix.Read(int(polled[0].Fd), buf[:]) // EAGAIN: emptied already
-		polled[0].Revents = 0
 	}
-	for i, w := range c.order {
-		if nap {
-			break
-		}
-		s := w[0]
-		if p := &polled[1+i]; p.Revents != 0 {
-			s.used = true
-			if p.Revents&unix.POLLERR != 0 {
-				s.pending++
-			}
-			p.Revents = 0
-		}
+	for i := range polled {
+		polled[i].Revents = 0
 	}
 }
 
@@ -253,8 +265,8 @@ func (c *linuxConn) close() error {
 	}
 	c.closed = true
 	errs := []error{os.NewSyscallError("close", unix.Close(int(c.polled[0].Fd)))}
-	for _, w := range c.order {
-		errs = append(errs, w.close())
+	for _, s := range c.order {
+		errs = append(errs, s.close())
 	}
 	return errors.Join(errs...)
 }

@@ -103,7 +103,7 @@ func nameOf(n *unix.RawSockaddrInet6) (netip.Addr, uint32) {
 }
 
 // appendReplies turns the first n messages read into events.
-func (s *sock) appendReplies(evs []event, n int) []event {
+func (s *receiver) appendReplies(evs []event, n int) []event {
 	for i := range n {
 		data, ctl, name := s.in.message(i)
 		c := parseControl(ctl)
@@ -120,7 +120,7 @@ func (s *sock) appendReplies(evs []event, n int) []event {
 
 // appendDrops tells of packets that the kernel has dropped since it last did.
 // drops is its count of all.
-func (s *sock) appendDrops(evs []event, drops uint32) []event {
+func (s *receiver) appendDrops(evs []event, drops uint32) []event {
 	if drops == s.drops {
 		return evs
 	}
@@ -131,7 +131,7 @@ func (s *sock) appendDrops(evs []event, drops uint32) []event {
 
 // memDrops returns the kernel's count of packets dropped for want of room. A
 // datagram socket does not send it along with packets (SO_RXQ_OVFL).
-func (s *sock) memDrops() uint32 {
+func (s *receiver) memDrops() uint32 {
 	if info, ok := s.memInfo(); ok {
 		return info[skMeminfoDrops]
 	}
@@ -157,7 +157,7 @@ const (
 
 // packet makes an event of a packet: a reply, or an ICMP error, which only a
 // raw socket gets this way.
-func (s *sock) packet(data []byte, c control, name *unix.RawSockaddrInet6) event {
+func (s *receiver) packet(data []byte, c control, name *unix.RawSockaddrInet6) event {
 	ev := event{kind: eventReply, family: s.family, stamp: c.stamp, ttl: c.ttl, tos: c.tos, message: data}
 	ev.from, ev.zone = nameOf(name)
 	if s.kind == SocketDatagram {
@@ -181,20 +181,29 @@ func (s *sock) packet(data []byte, c control, name *unix.RawSockaddrInet6) event
 	return ev
 }
 
-// appendQueued turns the first n messages of the error queue into events:
-// transmit stamps, and on a datagram socket ICMP errors.
-func (s *sock) appendQueued(evs []event, n int) []event {
+// appendStamps turns the first n messages of a sender's error queue into
+// events.
+func (s *sender) appendStamps(evs []event, n int) []event {
+	for i := range n {
+		_, ctl, _ := s.queue.message(i)
+		c := parseControl(ctl)
+		back := s.key - c.err.data
+		if !c.err.some || c.err.origin != unix.SO_EE_ORIGIN_TIMESTAMPING || s.blind || back-1 >= stampKeys {
+			continue
+		}
+		k := s.stamped[c.err.data%stampKeys]
+		evs = append(evs, event{kind: eventStamp, slot: k.slot, gen: k.gen, number: k.number, stamp: c.stamp})
+	}
+	return evs
+}
+
+// appendErrors turns the first n messages of the error queue into events: the
+// ICMP errors that a datagram socket gets there.
+func (s *receiver) appendErrors(evs []event, n int) []event {
 	for i := range n {
 		data, ctl, name := s.queue.message(i)
 		c := parseControl(ctl)
-		switch {
-		case !c.err.some:
-		case c.err.origin == unix.SO_EE_ORIGIN_TIMESTAMPING:
-			if back := s.key - c.err.data; !s.blind && back-1 < stampKeys {
-				k := s.stamped[c.err.data%stampKeys]
-				evs = append(evs, event{kind: eventStamp, slot: k.slot, gen: k.gen, number: k.number, stamp: c.stamp})
-			}
-		case c.err.origin == unix.SO_EE_ORIGIN_ICMP, c.err.origin == unix.SO_EE_ORIGIN_ICMP6:
+		if c.err.some && (c.err.origin == unix.SO_EE_ORIGIN_ICMP || c.err.origin == unix.SO_EE_ORIGIN_ICMP6) {
 			evs = append(evs, s.queuedError(data, c.err, name))
 		}
 	}
@@ -203,7 +212,7 @@ func (s *sock) appendQueued(evs []event, n int) []event {
 
 // queuedError makes an event of an ICMP error from the error queue: data is
 // our own message as it was quoted, name where it was sent.
-func (s *sock) queuedError(data []byte, x extendedError, name *unix.RawSockaddrInet6) event {
+func (s *receiver) queuedError(data []byte, x extendedError, name *unix.RawSockaddrInet6) event {
 	request, ok := parseEcho(data, requestType(s.family))
 	if !ok {
 		return event{kind: eventForeign}

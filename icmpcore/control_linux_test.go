@@ -81,7 +81,7 @@ func FuzzPacket(f *testing.F) {
 	f.Add([]byte{129, 0, 0, 0, 0x12, 0x34, 0, 7, 1, 2, 3, 4, 5, 6, 7, 8}, true)
 	f.Add(append([]byte{1, 0, 0, 0, 0, 0, 0, 0}, quoted6("12345678")...), true)
 	f.Fuzz(func(t *testing.T, data []byte, six bool) {
-		s := &sock{family: FamilyIPv4, kind: SocketRaw}
+		s := &receiver{sock: sock{family: FamilyIPv4, kind: SocketRaw}}
 		if six {
 			s.family = FamilyIPv6
 		}
@@ -110,7 +110,7 @@ func FuzzDatagram(f *testing.F) {
 	f.Add([]byte{128, 0, 0, 0, 0x12, 0x34, 0, 7}, refused, true)
 	f.Add([]byte{129}, []byte(nil), true)
 	f.Fuzz(func(t *testing.T, data, ctl []byte, six bool) {
-		s := &sock{family: FamilyIPv4, kind: SocketDatagram}
+		s := &receiver{sock: sock{family: FamilyIPv4, kind: SocketDatagram}}
 		if six {
 			s.family = FamilyIPv6
 		}
@@ -159,11 +159,13 @@ func TestNumbersOfStamps(t *testing.T) {
 		t.Skip("no ICMP socket: ", err)
 	}
 	l := c.(*linuxConn)
-	s := l.sock(FamilyIPv4)
-	if s == nil || s.source != TimestampsKernel {
+	s := l.of(FamilyIPv4)
+	if s == nil || s.out[0].source != TimestampsKernel {
 		t.Fatalf("no IPv4 socket with kernel stamps: %+v, %v", s, l.errs)
 	}
-	s.optID = false
+	for _, w := range s.out {
+		w.optID = false
+	}
 	p := newPinger(c, Config{MaxRate: -1}, systemClock())
 	defer p.Close()
 	results := make(chan PingResult, 300)

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"strconv"
@@ -16,50 +17,114 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// setUp sets the socket's options. What a kernel may refuse without harm to
-// the figures is asked for and not insisted on.
-func (s *sock) setUp() error {
-	set := func(level, opt, value int) error {
-		return os.NewSyscallError("setsockopt", unix.SetsockoptInt(s.fd, level, opt, value))
+// open opens the socket and sets its options by setUp.
+func (s *sock) open(setUp func() error) (err error) {
+	domain, protocol, typ := unix.AF_INET, unix.IPPROTO_ICMP, unix.SOCK_RAW
+	if s.family == FamilyIPv6 {
+		domain, protocol = unix.AF_INET6, unix.IPPROTO_ICMPV6
 	}
-	var errs []error
-	if s.family == FamilyIPv4 {
-		errs = append(errs, set(unix.SOL_SOCKET, unix.SO_BROADCAST, 1))
-	} else {
-		errs = append(errs, set(unix.IPPROTO_IPV6, unix.IPV6_RECVHOPLIMIT, 1),
-			set(unix.IPPROTO_IPV6, unix.IPV6_RECVTCLASS, 1))
+	if s.kind == SocketDatagram {
+		typ = unix.SOCK_DGRAM
 	}
-	if s.kind == SocketRaw {
-		errs = append(errs, s.setUpRaw())
-	} else {
-		errs = append(errs, s.setUpDatagram(set))
+	s.fd, err = unix.Socket(domain, typ|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, protocol)
+	if err != nil {
+		return os.NewSyscallError("socket", err)
 	}
-	errs = append(errs, s.rememberDontFragment())
-	if !s.receives() && set(unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, sendBuffer) != nil {
-		errs = append(errs, set(unix.SOL_SOCKET, unix.SO_SNDBUF, sendBuffer)) // cut to net.core.wmem_max
+	if err := setUp(); err != nil {
+		unix.Close(s.fd) // the set-up's error is the one that tells
+		return fmt.Errorf("set up %s %s socket: %w", s.kind, s.family, err)
 	}
-	if set(unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) != nil {
-		errs = append(errs, set(unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)) // cut to net.core.rmem_max
+	return nil
+}
+
+func (s *sock) set(level, opt, value int) error {
+	return os.NewSyscallError("setsockopt", unix.SetsockoptInt(s.fd, level, opt, value))
+}
+
+// setBuffer asks for a buffer of that size: by force, which takes a right, or as
+// far as the system's limit lets everybody.
+func (s *sock) setBuffer(force, opt, size int) error {
+	if s.set(unix.SOL_SOCKET, force, size) == nil {
+		return nil
 	}
-	_ = set(unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1) // without it drops are not counted
+	return s.set(unix.SOL_SOCKET, opt, size)
+}
+
+// setUp sets the options of a socket that receives. What a kernel may refuse
+// without harm to the figures is asked for and not insisted on.
+func (s *receiver) setUp() error {
+	errs := []error{s.identify()}
+	switch {
+	case s.kind == SocketRaw:
+		errs = append(errs, s.filter(filterProgram(s.family, s.id)), s.passTypes(true))
+	case s.family == FamilyIPv4:
+		errs = append(errs, s.set(unix.IPPROTO_IP, unix.IP_RECVTTL, 1), s.set(unix.IPPROTO_IP, unix.IP_RECVTOS, 1),
+			s.set(unix.IPPROTO_IP, unix.IP_RECVERR, 1))
+	default:
+		errs = append(errs, s.set(unix.IPPROTO_IPV6, unix.IPV6_RECVERR, 1))
+	}
+	if s.family == FamilyIPv6 {
+		errs = append(errs, s.set(unix.IPPROTO_IPV6, unix.IPV6_RECVHOPLIMIT, 1),
+			s.set(unix.IPPROTO_IPV6, unix.IPV6_RECVTCLASS, 1))
+	}
+	errs = append(errs, s.setBuffer(unix.SO_RCVBUFFORCE, unix.SO_RCVBUF, receiveBuffer))
+	_ = s.set(unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1) // without it drops are not counted
 	s.setUpStamps()
 	return errors.Join(errs...)
 }
 
-// setUpRaw picks an identifier and lets the kernel keep from the socket what
-// does not have it. The type filter comes first in the kernel, before it
-// copies the packet: on loopback that spares a copy of every request, and for a
-// socket that only sends one of every packet.
-func (s *sock) setUpRaw() error {
-	var id [2]byte
-	for s.id == 0 {
-		rand.Read(id[:])
-		s.id = binary.BigEndian.Uint16(id[:])
+// setUp sets the options of a socket that sends. A raw one takes in nothing.
+func (s *sender) setUp() error {
+	first := s.id == 0
+	errs := []error{s.identify(), s.rememberDontFragment()}
+	if s.kind == SocketRaw {
+		errs = append(errs, s.filter([]bpf.Instruction{bpf.RetConstant{Val: 0}}), s.passTypes(false))
 	}
-	program := filterProgram(s.family, s.id)
-	if !s.receives() {
-		program = []bpf.Instruction{bpf.RetConstant{Val: 0}}
+	if s.family == FamilyIPv4 {
+		errs = append(errs, s.set(unix.SOL_SOCKET, unix.SO_BROADCAST, 1))
 	}
+	if !first {
+		errs = append(errs, s.setBuffer(unix.SO_SNDBUFFORCE, unix.SO_SNDBUF, sendBuffer))
+	}
+	errs = append(errs, s.setBuffer(unix.SO_RCVBUFFORCE, unix.SO_RCVBUF, stampBuffer))
+	s.setUpStamps()
+	s.optID = s.source == TimestampsKernel && kernelAtLeast(6, 13)
+	return errors.Join(errs...)
+}
+
+// identify gives the socket the identifier s.id, or a new one where that is 0.
+// The kernel picks that of a datagram socket, as its port.
+func (s *sock) identify() error {
+	if s.kind == SocketRaw {
+		var id [2]byte
+		for s.id == 0 {
+			rand.Read(id[:])
+			s.id = binary.BigEndian.Uint16(id[:])
+		}
+		return nil
+	}
+	if err := s.set(unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
+		return err
+	}
+	var address unix.Sockaddr = &unix.SockaddrInet4{Port: int(s.id)}
+	if s.family == FamilyIPv6 {
+		address = &unix.SockaddrInet6{Port: int(s.id)}
+	}
+	if err := unix.Bind(s.fd, address); err != nil {
+		return os.NewSyscallError("bind", err)
+	}
+	bound, err := unix.Getsockname(s.fd)
+	switch b := bound.(type) {
+	case *unix.SockaddrInet4:
+		s.id = uint16(b.Port)
+	case *unix.SockaddrInet6:
+		s.id = uint16(b.Port)
+	}
+	return os.NewSyscallError("getsockname", err)
+}
+
+// filter lets the kernel keep from the socket what the program does not pass.
+func (s *sock) filter(program []bpf.Instruction) error {
 	raw, err := bpf.Assemble(program)
 	if err != nil {
 		return err
@@ -69,17 +134,22 @@ func (s *sock) setUpRaw() error {
 		prog[i] = unix.SockFilter{Code: r.Op, Jt: r.Jt, Jf: r.Jf, K: r.K}
 	}
 	fprog := unix.SockFprog{Len: uint16(len(prog)), Filter: &prog[0]}
-	if err := unix.SetsockoptSockFprog(s.fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &fprog); err != nil {
-		return os.NewSyscallError("setsockopt", err)
-	}
+	return os.NewSyscallError("setsockopt",
+		unix.SetsockoptSockFprog(s.fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &fprog))
+}
+
+// passTypes lets a raw socket have replies and errors, or nothing. This filter
+// comes first in the kernel, before it copies the packet: on loopback that
+// spares a copy of every request, and for a sender one of every packet.
+func (s *sock) passTypes(some bool) error {
 	if s.family == FamilyIPv4 {
 		const icmpFilter = 1 // ICMP_FILTER of linux/icmp.h: a set bit blocks its type
-		pass := 1<<ipv4.ICMPTypeEchoReply | 1<<ipv4.ICMPTypeDestinationUnreachable |
-			1<<ipv4.ICMPTypeTimeExceeded | 1<<ipv4.ICMPTypeParameterProblem
-		if !s.receives() {
-			pass = 0
+		pass := 0
+		if some {
+			pass = 1<<ipv4.ICMPTypeEchoReply | 1<<ipv4.ICMPTypeDestinationUnreachable |
+				1<<ipv4.ICMPTypeTimeExceeded | 1<<ipv4.ICMPTypeParameterProblem
 		}
-		return os.NewSyscallError("setsockopt", unix.SetsockoptInt(s.fd, unix.SOL_RAW, icmpFilter, ^pass))
+		return s.set(unix.SOL_RAW, icmpFilter, ^pass)
 	}
 	var block unix.ICMPv6Filter
 	for i := range block.Data {
@@ -87,39 +157,13 @@ func (s *sock) setUpRaw() error {
 	}
 	for _, t := range []ipv6.ICMPType{ipv6.ICMPTypeEchoReply, ipv6.ICMPTypeDestinationUnreachable,
 		ipv6.ICMPTypePacketTooBig, ipv6.ICMPTypeTimeExceeded, ipv6.ICMPTypeParameterProblem} {
-		if s.receives() {
+		if some {
 			block.Data[t/32] &^= 1 << (t % 32)
 		}
 	}
 	const icmp6Filter = 1 // ICMPV6_FILTER of linux/icmpv6.h
 	return os.NewSyscallError("setsockopt",
 		unix.SetsockoptICMPv6Filter(s.fd, unix.IPPROTO_ICMPV6, icmp6Filter, &block))
-}
-
-// setUpDatagram lets the kernel pick the identifier, which is the socket's
-// port, and give ICMP errors on the error queue.
-func (s *sock) setUpDatagram(set func(level, opt, value int) error) error {
-	if err := set(unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil { // the identifier is shared
-		return err
-	}
-	var any unix.Sockaddr = &unix.SockaddrInet4{Port: int(s.id)}
-	if s.family == FamilyIPv6 {
-		any = &unix.SockaddrInet6{Port: int(s.id)}
-	}
-	if err := unix.Bind(s.fd, any); err != nil {
-		return os.NewSyscallError("bind", err)
-	}
-	bound, err := unix.Getsockname(s.fd)
-	if err != nil {
-		return os.NewSyscallError("getsockname", err)
-	}
-	if s.family == FamilyIPv6 {
-		s.id = uint16(bound.(*unix.SockaddrInet6).Port)
-		return set(unix.IPPROTO_IPV6, unix.IPV6_RECVERR, 1)
-	}
-	s.id = uint16(bound.(*unix.SockaddrInet4).Port)
-	return errors.Join(set(unix.IPPROTO_IP, unix.IP_RECVTTL, 1), set(unix.IPPROTO_IP, unix.IP_RECVTOS, 1),
-		set(unix.IPPROTO_IP, unix.IP_RECVERR, 1))
 }
 
 // filterProgram passes echo replies with the identifier id, and ICMP errors
@@ -163,7 +207,6 @@ const stampFlags = unix.SOF_TIMESTAMPING_SOFTWARE | unix.SOF_TIMESTAMPING_RX_SOF
 func (s *sock) setUpStamps() {
 	if s.restartStamps() == nil {
 		s.source = TimestampsKernel
-		s.optID = kernelAtLeast(6, 13)
 		return
 	}
 	if unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1) == nil {
@@ -209,7 +252,7 @@ func (s *sock) rememberDontFragment() (err error) {
 // setDontFragment forbids or allows fragmentation for what is sent next. PROBE
 // ignores what the kernel believes of the path's MTU: a router on the way says
 // what is true today.
-func (s *sock) setDontFragment(on bool) error {
+func (s *sender) setDontFragment(on bool) error {
 	if s.df == on {
 		return nil
 	}
@@ -233,7 +276,7 @@ func (s *sock) setDontFragment(on bool) error {
 // prepare makes the control messages of a profile and settles its fragmentation.
 func (c *linuxConn) prepare(p *profile, f Family) error {
 	o, index := p.opts, 0
-	if o.Source.IsValid() && f == FamilyIPv6 && c.sock(f).kind == SocketDatagram {
+	if o.Source.IsValid() && f == FamilyIPv6 && c.of(f).in.kind == SocketDatagram {
 		// ping_v6_sendmsg takes the socket's own address whatever it is told
 		return &OptionError{Field: "source", Value: o.Source.String(), Want: "a raw socket: Linux lets an IPv6 datagram socket not choose"}
 	}
@@ -265,7 +308,7 @@ func (c *linuxConn) prepare(p *profile, f Family) error {
 	switch {
 	case o.DontFragment:
 		p.split = splitNever
-	case c.sock(f).neverSplit(len(p.payload)):
+	case c.of(f).out[0].neverSplit(len(p.payload)):
 		p.split = splitEither
 	}
 	return nil

@@ -8,14 +8,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ways are the sockets that send for one family. The kernel counts a packet
-// against the send buffer of its socket until the packet has left the machine.
-// A neighbour that does not answer, or a device that stands still, holds the
-// packets to it for seconds, or for ever: with one socket, 277 short packets to
-// such targets would stop all others. The first way is the socket that also
-// receives. The others only send, with its identifier, and receive nothing but
-// the stamps of what they have sent.
-type ways []*sock
+// ways are the sockets that send for one family, all with the identifier of the
+// one that receives. The kernel counts a packet against the send buffer of its
+// socket until the packet has left the machine. A neighbour that does not
+// answer, or a device that stands still, holds the packets to it for seconds, or
+// for ever: with one socket, 277 short packets to such targets would stop all
+// others.
+type ways []*sender
 
 const (
 	// slowWays is the first way that slow requests may take. Packets that sick
@@ -32,6 +31,9 @@ const (
 	// 20,000 short packets. The first way keeps the system's default, which
 	// makes a sender wait for a device that is slow.
 	sendBuffer = 8 << 20
+
+	// stampBuffer is asked of the kernel for the stamps of a way.
+	stampBuffer = 1 << 20
 
 	// The first way is jammed when it has been full for patience and has taken
 	// fewer than progress packets meanwhile: a link of 10 Mbit/s takes 75 short
@@ -77,7 +79,7 @@ func (w ways) send(slow bool, reqs []request) (int, error) {
 }
 
 // sendUnlessJammed hands requests to one way.
-func (s *sock) sendUnlessJammed(reqs []request, wait time.Duration) (int, error) {
+func (s *sender) sendUnlessJammed(reqs []request, wait time.Duration) (int, error) {
 	j := &s.jam
 	if j.jammed && time.Now().Before(j.until) {
 		return 0, errFull
@@ -105,58 +107,39 @@ func (j *jam) foundFull(now time.Time, wait time.Duration) {
 	}
 }
 
-// openWays opens the sockets of one family, the one that receives last: of
-// datagram sockets with one identifier, the kernel gives replies to the newest.
-// Where the system allows no further sockets, one must do.
+// openWays opens the sockets that send for a family. Where the system allows
+// fewer than wanted, one must do.
 func openWays(f Family, kind SocketKind) (ways, error) {
-	w := ways{nil}
 	most := rawWays
 	if kind == SocketDatagram {
 		most = datagramWays
 	}
-	id := uint16(0)
+	w := make(ways, 0, most)
 	queue := newIncoming(receiveBatch, firstBufferSize)
 	for len(w) < most {
-		s, err := openSock(f, kind, id, &queue)
-		if err != nil {
-			if id == 0 {
+		s := &sender{sock: sock{family: f, kind: kind, source: TimestampsUser}, queue: &queue}
+		if len(w) > 0 {
+			s.id = w[0].id
+		}
+		if err := s.open(s.setUp); err != nil {
+			if len(w) == 0 {
 				return nil, err
 			}
 			break
 		}
-		id = s.id
 		w = append(w, s)
-	}
-	main, err := openSock(f, kind, id, nil)
-	if err != nil {
-		w.close()
-		main, err = openSock(f, kind, 0, nil)
-		w = ways{main}
-	}
-	if err != nil {
-		return nil, err
-	}
-	w[0] = main
-	for _, s := range w {
-		if kind == SocketDatagram {
-			// No other process of this user may take the identifier too, and with
-			// it our replies.
-			if err := unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 0); err != nil {
-				w.close()
-				return nil, os.NewSyscallError("setsockopt", err)
-			}
-		}
 	}
 	return w, nil
 }
+
+// used reports whether anything was ever sent.
+func (w ways) used() bool { return w[0].used() || w[len(w)-1].used() }
 
 // close closes the ways' sockets.
 func (w ways) close() error {
 	var errs []error
 	for _, s := range w {
-		if s != nil {
-			errs = append(errs, os.NewSyscallError("close", unix.Close(s.fd)))
-		}
+		errs = append(errs, os.NewSyscallError("close", unix.Close(s.fd)))
 	}
 	return errors.Join(errs...)
 }
