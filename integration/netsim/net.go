@@ -154,6 +154,12 @@ func (n *Net) SetRoutes(there bool) error {
 // route along that has it for its source.
 func (n *Net) RemoveAddr(a netip.Addr) error { return n.dev.removeAddr(a) }
 
+// AddLAN gives the host an Ethernet device, with addresses of 198.19.0.0/16 and
+// 2001:db8:1a::/64 on it and no neighbour that answers. The kernel holds what is
+// sent to a neighbour for the three seconds in which it asks for it, or, with
+// forever, as if the device stood still, until the test ends.
+func (n *Net) AddLAN(forever bool) error { return n.dev.addLAN(forever) }
+
 // AddAddr gives the host an address, which it sends from by default from then
 // on. It must lie in the simulated network.
 func (n *Net) AddAddr(a netip.Addr) error { return n.dev.addAddr(a) }

@@ -29,6 +29,7 @@ func (d *device) setMTU(int) error            { return errNoDevice }
 func (d *device) setUp(bool) error            { return errNoDevice }
 func (d *device) route(netip.Addr) error      { return errNoDevice }
 func (d *device) unroute(netip.Addr) error    { return errNoDevice }
+func (d *device) addLAN(bool) error           { return errNoDevice }
 func (d *device) addAddr(netip.Addr) error    { return errNoDevice }
 func (d *device) removeAddr(netip.Addr) error { return errNoDevice }
 func allowDatagram(bool) error                { return errNoDevice }

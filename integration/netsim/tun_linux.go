@@ -39,23 +39,9 @@ type device struct {
 
 // openTUN makes the device with the name.
 func openTUN(name string) (*device, error) {
-	const path = "/dev/net/tun"
-	fd, err := unix.Open(path, unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	fd, err := openDevice(name, unix.IFF_TUN)
 	if err != nil {
-		return nil, fmt.Errorf("%w: load the module (modprobe tun) and let the caller "+
-			"read and write it (chmod 666 %s; in a container --device %s)",
-			&os.PathError{Op: "open", Path: path, Err: err}, path, path)
-	}
-	req, err := unix.NewIfreq(name)
-	if err != nil {
-		unix.Close(fd)
 		return nil, err
-	}
-	req.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI)
-	if err := unix.IoctlIfreq(fd, unix.TUNSETIFF, req); err != nil {
-		unix.Close(fd)
-		return nil, fmt.Errorf("making a TUN device (it needs CAP_NET_ADMIN in the new namespace): %w",
-			os.NewSyscallError("ioctl TUNSETIFF", err))
 	}
 	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
@@ -63,6 +49,32 @@ func openTUN(name string) (*device, error) {
 		return nil, os.NewSyscallError("eventfd", err)
 	}
 	return &device{fd: fd, wake: wake, began: time.Now()}, nil
+}
+
+// openTAP makes an Ethernet device with the name, which is there until its
+// descriptor is closed.
+func openTAP(name string) (fd int, err error) { return openDevice(name, unix.IFF_TAP) }
+
+func openDevice(name string, kind uint16) (fd int, err error) {
+	const path = "/dev/net/tun"
+	fd, err = unix.Open(path, unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("%w: load the module (modprobe tun) and let the caller "+
+			"read and write it (chmod 666 %s; in a container --device %s)",
+			&os.PathError{Op: "open", Path: path, Err: err}, path, path)
+	}
+	req, err := unix.NewIfreq(name)
+	if err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	req.SetUint16(kind | unix.IFF_NO_PI)
+	if err := unix.IoctlIfreq(fd, unix.TUNSETIFF, req); err != nil {
+		unix.Close(fd)
+		return -1, fmt.Errorf("making a TUN device (it needs CAP_NET_ADMIN in the new namespace): %w",
+			os.NewSyscallError("ioctl TUNSETIFF", err))
+	}
+	return fd, nil
 }
 
 func (d *device) now() time.Duration { return time.Since(d.began) }
