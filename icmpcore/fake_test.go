@@ -17,6 +17,7 @@ type fakeConn struct {
 	key    uint16
 	script func(r sent) []answer
 	refuse func(r sent) error // why a request is not sent, if not nil
+	held   func(r sent) bool  // whether the machine keeps a request that it has taken, if not nil
 	source Timestamps
 
 	step atomic.Int64 // of the wall clock, which stamps are taken from, ns
@@ -38,6 +39,7 @@ type sent struct {
 	at      time.Time
 	seq     uint16
 	number  int // of its series
+	slow    bool
 	size    int
 	cookie  uint64
 	message []byte // ICMP message
@@ -70,13 +72,13 @@ func (c *fakeConn) id(Family) uint16                  { return c.key }
 func (c *fakeConn) prepare(*profile, Family) error    { return nil }
 func (c *fakeConn) stamps() Timestamps                { return c.source }
 
-func (c *fakeConn) send(f Family, _ bool, reqs []request) (int, error) {
+func (c *fakeConn) send(f Family, slow bool, reqs []request) (int, error) {
 	for i, r := range reqs {
 		message := make([]byte, headSize)
 		putHead((*[headSize]byte)(message), FamilyIPv4, c.key, r.seq, r.cookie, r.prof.sum)
 		message = append(message, r.prof.payload...)
 		c.mu.Lock()
-		s := sent{n: len(c.sent), addr: r.addr, family: f, at: time.Now(), seq: r.seq, number: int(r.number),
+		s := sent{n: len(c.sent), addr: r.addr, family: f, at: time.Now(), seq: r.seq, number: int(r.number), slow: slow,
 			size: len(message) - icmpHeaderSize, cookie: r.cookie, message: message}
 		c.mu.Unlock()
 		if c.refuse != nil {
@@ -87,7 +89,8 @@ func (c *fakeConn) send(f Family, _ bool, reqs []request) (int, error) {
 		c.mu.Lock()
 		c.sent = append(c.sent, s)
 		c.mu.Unlock()
-		if c.source == TimestampsKernel {
+		kept := c.held != nil && c.held(s)
+		if c.source == TimestampsKernel && !kept {
 			c.arrive(event{kind: eventStamp, slot: r.slot, gen: r.gen, number: r.number, stamp: c.wall()})
 		}
 		for _, a := range c.script(s) {

@@ -89,10 +89,15 @@ func (s *sender) sendUnlessJammed(reqs []request, wait time.Duration) (int, erro
 		j.foundFull(time.Now(), wait)
 		return n, err
 	}
+	j.took(n)
+	return n, err
+}
+
+// took notes packets that the way has taken.
+func (j *jam) took(n int) {
 	if j.taken += n; j.taken >= progress {
 		j.jammed, j.last = false, time.Time{}
 	}
-	return n, err
 }
 
 // foundFull notes that the buffer is full, and that the way is jammed where that

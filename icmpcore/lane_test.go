@@ -1,0 +1,154 @@
+package icmpcore
+
+import (
+	"errors"
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// testHost returns the i-th address of a series of them.
+func testHost(i int) netip.Addr {
+	return netip.AddrFrom4([4]byte{198, 18, byte(i / 250), byte(1 + i%250)})
+}
+
+// TestFullForOne has the system take no request to one target: the others do
+// not wait for it, and it is given up when its own timeout has passed.
+func TestFullForOne(t *testing.T) {
+	for _, reason := range []error{errFull, errBusy} {
+		t.Run(reason.Error(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newFake(t, after(10*ms, sent.reply))
+				c.refuse = func(s sent) error {
+					if s.addr == testHost(0) {
+						return reason
+					}
+					return nil
+				}
+				p := openFake(t, c, Config{MaxRate: -1})
+				start := time.Now()
+				const hosts, count = 100, 10
+				results := make(chan PingResult, hosts)
+				for i := range hosts {
+					o := Options{Count: count, Interval: 100 * ms, Timeout: 500 * ms}
+					if err := p.Go(Target{Addr: testHost(i)}, o, func(r PingResult) { results <- r }); err != nil {
+						t.Fatal(err)
+					}
+				}
+				for range hosts {
+					r := <-results
+					if r.Addr != testHost(0) {
+						if r.Received != count || r.Max != 10*ms || time.Since(start) > time.Second {
+							t.Errorf("%s: %d received, max %v, after %v", r.Addr, r.Received, r.Max, time.Since(start))
+						}
+						continue
+					}
+					if len(r.Errors) != count || !errors.Is(r.Errors[0].Err(), reason) {
+						t.Errorf("errors of the target without room: %v", r.Errors)
+					}
+					if took := time.Since(start); took < 1400*ms || took > 1420*ms {
+						t.Errorf("given up after %v, want its series of 900ms and a timeout", took)
+					}
+				}
+				synctest.Wait()
+				if err := leftovers(p); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// TestFullForAll has the system take nothing: every target is given up when
+// its own timeout has passed, none waits for another.
+func TestFullForAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newFake(t, func(sent) []answer { return nil })
+		c.refuse = func(sent) error { return errFull }
+		p := openFake(t, c, Config{MaxRate: -1})
+		start := time.Now()
+		const hosts = 1000
+		results := make(chan error, hosts)
+		for i := range hosts {
+			timeout := time.Duration(1+i%3) * 300 * ms
+			err := p.Go(Target{Addr: testHost(i)}, Options{Timeout: timeout}, func(r PingResult) {
+				if late := time.Since(start) - timeout; late < 0 || late > 30*ms { // results are handed over once in 20 ms
+					t.Errorf("%s with a timeout of %v given up %v after it", r.Addr, timeout, late)
+				}
+				results <- r.Err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range hosts {
+			if err := <-results; !errors.Is(err, errFull) {
+				t.Errorf("%v, want %v", err, errFull)
+			}
+		}
+		synctest.Wait()
+		if err := leftovers(p); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestSlowLane sends to targets whose packets stay in the machine as slow
+// requests, so that the conn can keep room for others: from the second echo on,
+// in their next series from the first one on, and no longer once one has left.
+func TestSlowLane(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stuck := true
+		c := newFake(t, func(r sent) []answer {
+			if stuck && r.addr == testHost(0) {
+				return nil
+			}
+			return after(10*ms, sent.reply)(r)
+		})
+		c.held = func(s sent) bool { return stuck && s.addr == testHost(0) }
+		p := openFake(t, c, Config{})
+		ping := func(host, slow int) {
+			t.Helper()
+			before := len(c.requests())
+			if _, err := p.Ping(t.Context(), testHost(host).String(), Options{Count: 4, Interval: 50 * ms, Timeout: 200 * ms}); err != nil {
+				t.Fatal(err)
+			}
+			got := 0
+			for _, r := range c.requests()[before:] {
+				if r.slow {
+					got++
+				}
+			}
+			if got != slow {
+				t.Errorf("%d slow requests of 4, want %d", got, slow)
+			}
+		}
+		ping(0, 3)
+		ping(1, 0)
+		ping(0, 4)
+		stuck = false
+		ping(0, 1)
+		ping(0, 0)
+	})
+}
+
+// TestStampOfAnotherSeries lets a packet leave after its series has ended and
+// another has taken its slot: its stamp is none of that one's.
+func TestStampOfAnotherSeries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newFake(t, after(30*ms, sent.reply))
+		c.held = func(s sent) bool { return true }
+		p := openFake(t, c, Config{})
+		if r, err := p.Ping(t.Context(), testHost(0).String(), Options{Timeout: 20 * ms}); err != nil || r.Received != 0 {
+			t.Fatalf("%d received, %v", r.Received, err)
+		}
+		time.AfterFunc(10*ms, func() { // 20 ms after the second series' request, of the first one
+			c.arrive(event{kind: eventStamp, slot: 0, gen: 1, number: 0, stamp: c.wall()})
+		})
+		r, err := p.Ping(t.Context(), testHost(0).String(), Options{Timeout: 50 * ms})
+		if err != nil || r.Received != 1 || r.Min != 30*ms || r.Timestamps != TimestampsKernelRX {
+			t.Errorf("%+v, %v, want an RTT of 30ms by the receive stamp", r, err)
+		}
+	})
+}
