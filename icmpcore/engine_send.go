@@ -154,7 +154,7 @@ func (e *engine) transmit(l *lane, now int64) (taken int) {
 		done++
 		switch {
 		case errors.Is(err, errBusy):
-			e.hold(e.lane(l.family, true), failed, err, now) // where it is in nobody's way
+			e.hold(l, failed, err, now)
 		case errors.Is(err, errFull):
 			e.hold(l, failed, err, now)
 			if full++; full == maxFull {
