@@ -32,7 +32,7 @@ func TestLink(t *testing.T) {
 			checkSound(t, outside)
 			checkRefused(t, within, "network is unreachable")
 			checkPartly(t, partly)
-			checkSteady(t, s.Of(t, host))
+			checkSteady(t, s, s.Of(t, host))
 		}
 	})
 }

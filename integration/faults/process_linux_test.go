@@ -48,7 +48,7 @@ func TestDescriptors(t *testing.T) {
 		s.End(t)
 		for _, host := range []string{host4, known, other4} {
 			checkSound(t, s.Of(t, host))
-			checkSteady(t, s.Of(t, host))
+			checkSteady(t, s, s.Of(t, host))
 		}
 	})
 }
@@ -94,25 +94,33 @@ var stop = flag.Duration("stop", 4*time.Second, "how long TestStopped stops the 
 func TestStopped(t *testing.T) {
 	t.Parallel()
 	netsim.Run(t, network(), func(t *testing.T, n *netsim.Net) {
+		began := time.Now()
 		s := peer.StartService(t, file("198.18.8.0/26", host4), nil)
 		s.More(t, 3, host4)
 		for range 2 {
-			n.Forget()
 			s.Signal(syscall.SIGSTOP)
 			stopped := time.NewTimer(*stop)
 			<-stopped.C // the fault itself
+			n.Forget()
+			goesOn := n.Now()
 			s.Signal(syscall.SIGCONT)
 			s.More(t, 2, host4)
-			if peak := n.Peak(100 * ms); peak > 100 { // of 63 hosts, 189 requests a second
-				t.Errorf("%d requests within 100ms", peak)
+			arrived := len(n.Arrived())
+			// 64 hosts, three requests each in a second; half a second of rounds may be made up for, and series were running.
+			if most := int(64 * 3 * ((n.Now() - goesOn).Seconds() + 1.5)); arrived > most {
+				t.Errorf("%d requests within %v after the stop, want at most %d", arrived, n.Now()-goesOn, most)
 			}
 		}
 		missed := s.Internal(t).Int("series_missed")
 		s.End(t)
 		points := pings(s.Points(t))
 		checkSound(t, points)
-		if rounds := int64(*stop / time.Second); missed < 2*63*(rounds-1) || missed > 2*63*(rounds+1) {
+		if rounds := int64(*stop / time.Second); missed < 2*63*(rounds-1) {
 			t.Errorf("series_missed = %d after two stops of %v", missed, *stop)
+		}
+		// The target list has a round in each second: what it missed and what it did are no more than that.
+		if most := 64 * int64(time.Since(began)/time.Second+1); missed+int64(len(points)) > most {
+			t.Errorf("%d series missed and %d done, want %d together at most", missed, len(points), most)
 		}
 		t.Logf("%d series without a fault, %d missed", len(points), missed)
 	})
@@ -143,7 +151,7 @@ func TestReloadNeedsRight(t *testing.T) {
 		s.End(t)
 		checkSound(t, s.Of(t, host4))
 		checkSound(t, s.Of(t, other4))
-		checkSteady(t, s.Of(t, host4))
+		checkSteady(t, s, s.Of(t, host4))
 	})
 }
 
@@ -197,7 +205,7 @@ func TestPrinting(t *testing.T) {
 			p, _ := start("127.1.0.0/24") // more at once than a pipe holds
 			peer.Await(t, "it says so", func() bool { return strings.Contains(p.Text(), "push to stdout: it is not read") }, p)
 			took, status := p.Stop()
-			if status != 0 || took > 6*time.Second || !strings.Contains(p.Text(), "what no push before it has delivered is lost") {
+			if status != 0 || !strings.Contains(p.Text(), "what no push before it has delivered is lost") {
 				t.Errorf("ended with %d after %v, said %q", status, took, p.Text())
 			}
 		})

@@ -56,7 +56,7 @@ func TestResolverDead(t *testing.T) {
 
 		for _, host := range []string{host4, known} {
 			checkSound(t, s.Of(t, host))
-			checkSteady(t, s.Of(t, host))
+			checkSteady(t, s, s.Of(t, host))
 		}
 		for _, p := range s.Of(t, known) {
 			if got := p.Tags["address"]; p.At.Before(dead) && got != "198.18.3.1" || p.At.After(again) && got != "198.18.3.2" {
@@ -93,7 +93,7 @@ func TestResolverSlow(t *testing.T) {
 		s.More(t, 6, host4, known)
 		s.End(t)
 		checkSound(t, s.Of(t, host4))
-		checkSteady(t, s.Of(t, host4))
+		checkSteady(t, s, s.Of(t, host4))
 		points := s.Of(t, known)
 		answered := slices.IndexFunc(points, func(p peer.Point) bool { return p.Tags["address"] == "198.18.3.1" })
 		if answered < 1 {
@@ -101,7 +101,7 @@ func TestResolverSlow(t *testing.T) {
 		}
 		checkRefused(t, points[:answered], "no answer from the resolver yet")
 		checkSound(t, points[answered:])
-		checkSteady(t, points[answered+1:]) // the first has begun when the answer came
+		checkSteady(t, s, points[answered+1:]) // the first has begun when the answer came
 	})
 }
 
@@ -128,7 +128,7 @@ func TestResolverLies(t *testing.T) {
 		s.End(t)
 		points := s.Of(t, known)
 		checkSound(t, points)
-		checkSteady(t, points)
+		checkSteady(t, s, points)
 		seen := make(map[string]bool)
 		for _, p := range points {
 			seen[p.Tags["address"]] = true

@@ -168,11 +168,7 @@ func checkPartly(t *testing.T, points []peer.Point) {
 
 // checkSteady demands that no series of a host is missing: one began in each
 // interval.
-func checkSteady(t *testing.T, points []peer.Point) {
+func checkSteady(t *testing.T, s *peer.Service, points []peer.Point) {
 	t.Helper()
-	for i, p := range points[1:] {
-		if gap := p.At.Sub(points[i].At); gap < 500*ms || gap > 1500*ms {
-			t.Errorf("%s: a series came %v after the one before, want 1s", p.Tags["url"], gap)
-		}
-	}
+	peer.CheckSteady(t, points, time.Second, s.Points(t))
 }

@@ -114,11 +114,11 @@ func listens(address string) bool {
 	return true
 }
 
-// stopPingtel ends pingtel, which must push a last time, within five seconds.
+// stopPingtel ends pingtel, which must push a last time.
 func stopPingtel(t *testing.T, p *peer.Process) {
 	t.Helper()
-	if took, status := p.Stop(); status != 0 || took > 5*time.Second {
-		t.Errorf("pingtel ended after %v with status %d, want 0 within 5s", took, status)
+	if took, status := p.Stop(); status != 0 {
+		t.Errorf("pingtel ended after %v with status %d, want 0", took, status)
 	}
 }
 

@@ -54,49 +54,6 @@ func Main(m *testing.M) int {
 // Pingtel returns the path of the binary that Main has built.
 func Pingtel() string { return os.Getenv(binaryEnv) }
 
-// Cached returns the path of a file in a folder of the user's cache, which
-// make fills, given an empty folder, where it is not there yet. version names
-// the folder: another version is made anew.
-func Cached(t *testing.T, version, file string, make func(dir string) error) string {
-	t.Helper()
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	root := filepath.Join(cache, "pingtel-test")
-	if err := os.MkdirAll(root, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	lock, err := os.OpenFile(filepath.Join(root, version+".lock"), os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer lock.Close()
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil { // packages are tested side by side
-		t.Fatal(err)
-	}
-	dir := filepath.Join(root, version)
-	path := filepath.Join(dir, file)
-	if _, err := os.Stat(path); err == nil {
-		return path
-	}
-	if err := os.RemoveAll(dir); err != nil {
-		t.Fatal(err)
-	}
-	temp, err := os.MkdirTemp(root, version+".")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(temp)
-	if err := make(temp); err != nil {
-		t.Fatalf("make %s: %v", version, err)
-	}
-	if err := os.Rename(temp, dir); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
 // Output runs a command and returns what it printed; its error holds that too.
 func Output(cmd *exec.Cmd) (string, error) {
 	out, err := cmd.CombinedOutput()

@@ -4,6 +4,7 @@ package peer
 
 import (
 	"fmt"
+	"testing"
 	"time"
 
 	"github.com/influxdata/line-protocol/v2/lineprotocol"
@@ -66,4 +67,29 @@ func parsePoint(d *lineprotocol.Decoder) (Point, error) {
 	}
 	p.At, err = d.Time(lineprotocol.Nanosecond, time.Time{})
 	return p, err
+}
+
+// CheckSteady demands that the points of one host hold a series for each
+// interval between the first and the last, but for as many as the process
+// itself counts as missed or skipped in all, and no more than that. A series
+// that a busy machine has begun late is no fault.
+func CheckSteady(t *testing.T, points []Point, interval time.Duration, all []Point) {
+	t.Helper()
+	if len(points) < 2 {
+		t.Errorf("%d points, want some", len(points))
+		return
+	}
+	var lost int
+	for _, p := range all {
+		if p.Measurement == "pingtel_internal" {
+			lost = int(p.Int("series_missed") + p.Int("series_skipped")) // since the start
+		}
+	}
+	first, last := points[0], points[len(points)-1]
+	const late = 1 // intervals that the first or the last one may be late
+	rounds := int(last.At.Sub(first.At).Round(interval) / interval)
+	if n := len(points) - 1; n < rounds-lost-late || n > rounds+late {
+		t.Errorf("%s: %d series after the first in %v, want one in each %v; %d were missed or skipped",
+			first.Tags["url"], n, last.At.Sub(first.At), interval, lost)
+	}
 }

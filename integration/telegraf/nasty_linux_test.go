@@ -79,12 +79,7 @@ family = "both"
 // on: the first round may be faster.
 func evenly(t *testing.T, points []peer.Point, host string, interval time.Duration) {
 	t.Helper()
-	list := of(points, host)
-	for i := 2; i < len(list); i++ {
-		if gap := list[i].At.Sub(list[i-1].At); gap < interval/2 || gap > interval*3/2 {
-			t.Errorf("%s: point %d is %v behind the one before, want %v", host, i, gap, interval)
-		}
-	}
+	peer.CheckSteady(t, of(points, host)[1:], interval, points)
 }
 
 // TestReload adds and removes targets under Telegraf, and changes an option of

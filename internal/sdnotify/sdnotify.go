@@ -1,30 +1,29 @@
 // Package sdnotify tells a service manager, such as systemd, how a daemon is:
 // ready, reloading, stopping, alive (sd_notify(3)). Where no manager asks to be
-// told, nothing happens and nothing fails.
+// told, nothing happens and nothing fails; so it is on every system but Linux,
+// where no manager speaks this protocol.
 package sdnotify
 
 import (
 	"context"
 	"fmt"
 	"time"
-
-	"github.com/coreos/go-systemd/v22/daemon"
 )
 
 // Ready says that the start, or a reload, is over and the daemon works.
 // status is one line for people, for example what is being probed.
 func Ready(status string) error {
-	return send(daemon.SdNotifyReady + "\nSTATUS=" + status)
+	return send("READY=1\nSTATUS=" + status)
 }
 
 // Reloading says that the configuration is being read again. Ready must
 // follow, also where the reload failed and the old configuration stays.
 func Reloading() error {
-	return send(daemon.SdNotifyReloading + "\n" + daemon.SdNotifyMonotonicUsec())
+	return send("RELOADING=1\n" + monotonic())
 }
 
 // Stopping says that the daemon is on its way out.
-func Stopping() error { return send(daemon.SdNotifyStopping) }
+func Stopping() error { return send("STOPPING=1") }
 
 // Watch tells the manager's watchdog that the daemon is alive, twice in the
 // time that it allows, as long as alive returns true: a daemon that has stopped
@@ -32,14 +31,14 @@ func Stopping() error { return send(daemon.SdNotifyStopping) }
 // where there is no watchdog, and with an error where the manager cannot be
 // told. alive is called on the caller's goroutine.
 func Watch(ctx context.Context, alive func() bool) error {
-	allowed, err := daemon.SdWatchdogEnabled(false)
+	allowed, err := watchdog()
 	if err != nil {
 		return fmt.Errorf("watchdog of the service manager: %w", err)
 	}
 	if allowed == 0 {
 		return nil
 	}
-	return watch(ctx, allowed/2, alive, func() error { return send(daemon.SdNotifyWatchdog) })
+	return watch(ctx, allowed/2, alive, func() error { return send("WATCHDOG=1") })
 }
 
 // watch calls tell now and every interval while alive says so.
@@ -61,7 +60,7 @@ func watch(ctx context.Context, interval time.Duration, alive func() bool, tell 
 }
 
 func send(state string) error {
-	if _, err := daemon.SdNotify(false, state); err != nil {
+	if err := notify(state); err != nil {
 		return fmt.Errorf("tell the service manager: %w", err)
 	}
 	return nil

@@ -1,0 +1,126 @@
+//go:build unix
+
+package peer
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+)
+
+// program is a Go program that the tests run. Each is built from a module of
+// its own, in a folder beside this file whose go.mod and go.sum name every
+// version: a build resolves nothing.
+type program struct {
+	name string // of the folder
+	main string // package
+	tags string // that leave out what the tests do not use
+
+	once sync.Once
+	path string
+	err  error
+}
+
+var (
+	collector  = &program{name: "collector", main: "."}
+	prometheus = &program{name: "prometheus", main: "github.com/prometheus/prometheus/cmd/prometheus", tags: "remove_all_sd"}
+	telegraf   = &program{name: "telegraf", main: "github.com/influxdata/telegraf/cmd/telegraf", tags: "custom," +
+		"inputs.execd,inputs.exec,inputs.ping,outputs.file,outputs.influxdb,parsers.influx,parsers.nagios,serializers.influx"}
+)
+
+// Collector returns the path of a real OpenTelemetry collector with an OTLP
+// receiver and the exporters debug and file. The first time it is downloaded
+// and built, which takes some minutes; where that fails, the test is skipped.
+func Collector(t *testing.T) string { t.Helper(); return collector.get(t) }
+
+// Prometheus returns the path of a real Prometheus without its service
+// discoveries, as Collector does.
+func Prometheus(t *testing.T) string { t.Helper(); return prometheus.get(t) }
+
+// Telegraf returns the path of a real Telegraf with the plugins that the tests
+// use, as Collector does.
+func Telegraf(t *testing.T) string { t.Helper(); return telegraf.get(t) }
+
+func (p *program) get(t *testing.T) string {
+	t.Helper()
+	p.once.Do(func() { p.path, p.err = p.find() })
+	if p.err != nil {
+		t.Skipf("no %s to test with: %v\nIts build needs the Go module proxy once, and room in the Go caches. To try it alone:\n"+
+			"cd integration/peer/%[1]s && %[3]s", p.name, p.err, strings.Join(p.build(os.DevNull), " "))
+	}
+	return p.path
+}
+
+// find builds the program, unless the process that started this one in a
+// network namespace has done so.
+func (p *program) find() (string, error) {
+	env := "PINGTEL_TEST_" + strings.ToUpper(p.name)
+	if path := os.Getenv(env); path != "" {
+		return path, nil
+	}
+	path, err := p.make()
+	if err != nil {
+		return "", err
+	}
+	return path, os.Setenv(env, path)
+}
+
+func (p *program) build(to string) []string {
+	args := []string{"go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s"}
+	if p.tags != "" {
+		args = append(args, "-tags="+p.tags)
+	}
+	return append(args, "-o", to, p.main)
+}
+
+// make builds the program in the user's cache. Where it is there already and
+// up to date, go build finds that out in a second or two.
+func (p *program) make() (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(cache, "pingtel-test")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	lock, err := os.OpenFile(filepath.Join(dir, p.name+".lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return "", err
+	}
+	defer lock.Close()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil { // packages are tested side by side
+		return "", fmt.Errorf("lock %s: %w", lock.Name(), err)
+	}
+	module, err := p.module()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, p.name)
+	args := p.build(path)
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Dir = module
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=readonly", "GOWORK=off")
+	_, err = Output(cmd)
+	return path, err
+}
+
+// module is the folder of the program's module. A test runs in the folder of
+// its package.
+func (p *program) module() (string, error) {
+	out, err := exec.Command("go", "env", "GOMOD").Output()
+	if err != nil {
+		return "", fmt.Errorf("go env GOMOD: %w", err)
+	}
+	file := strings.TrimSpace(string(out))
+	if filepath.Base(file) != "go.mod" {
+		return "", errors.New("the test does not run in its folder of the source code")
+	}
+	return filepath.Join(filepath.Dir(file), "integration", "peer", p.name), nil
+}

@@ -1,0 +1,66 @@
+// The Telegraf that runs pingtel in its tests. A module of its own: what it takes is no dependency of pingtel.
+module github.com/pingtel/pingtel/integration/peer/telegraf
+
+go 1.26.0
+
+tool github.com/influxdata/telegraf/cmd/telegraf
+
+require (
+	cel.dev/expr v0.25.2
+	filippo.io/edwards25519 v1.2.0
+	github.com/alecthomas/participle v0.4.1
+	github.com/alecthomas/units v0.0.0-20240927000941-0f3dac36c52b
+	github.com/antlr4-go/antlr/v4 v4.13.1
+	github.com/awnumar/memcall v0.4.0
+	github.com/awnumar/memguard v0.23.0
+	github.com/benbjohnson/clock v1.3.5
+	github.com/clipperhouse/uax29/v2 v2.7.0
+	github.com/compose-spec/compose-go v1.20.2
+	github.com/coreos/go-semver v0.3.1
+	github.com/coreos/go-systemd/v22 v22.7.0
+	github.com/cpuguy83/go-md2man/v2 v2.0.7
+	github.com/fatih/color v1.19.0
+	github.com/gobwas/glob v0.2.3
+	github.com/golang-jwt/jwt/v5 v5.3.1
+	github.com/google/cel-go v0.30.0
+	github.com/google/uuid v1.6.0
+	github.com/gosnmp/gosnmp v1.44.0
+	github.com/influxdata/line-protocol/v2 v2.2.1
+	github.com/influxdata/tail v1.0.1-0.20241014115250-3e0015cb677a
+	github.com/influxdata/telegraf v1.39.3
+	github.com/influxdata/toml v0.0.0-20251106153700-c381e153d076
+	github.com/jedib0t/go-pretty/v6 v6.8.3
+	github.com/kballard/go-shellquote v0.0.0-20180428030007-95032a82bc51
+	github.com/klauspost/compress v1.19.1
+	github.com/klauspost/pgzip v1.2.6
+	github.com/mattn/go-colorable v0.1.15
+	github.com/mattn/go-isatty v0.0.23
+	github.com/mattn/go-runewidth v0.0.24
+	github.com/naoina/go-stringutil v0.1.0
+	github.com/pkg/errors v0.9.1
+	github.com/prometheus-community/pro-bing v0.9.1
+	github.com/russross/blackfriday/v2 v2.1.0
+	github.com/sirupsen/logrus v1.9.4
+	github.com/sleepinggenius2/gosmi v0.4.4
+	github.com/tidwall/gjson v1.19.0
+	github.com/tidwall/match v1.1.1
+	github.com/tidwall/pretty v1.2.1
+	github.com/tidwall/tinylru v1.2.1
+	github.com/tidwall/wal v1.2.1
+	github.com/urfave/cli/v2 v2.27.7
+	github.com/xrash/smetrics v0.0.0-20250705151800-55b8f293f342
+	go.step.sm/crypto v0.87.0
+	go.yaml.in/yaml/v3 v3.0.5
+	golang.org/x/crypto v0.54.0
+	golang.org/x/exp v0.0.0-20260709172345-9ea1abe57597
+	golang.org/x/net v0.57.0
+	golang.org/x/sync v0.22.0
+	golang.org/x/sys v0.47.0
+	golang.org/x/term v0.45.0
+	golang.org/x/text v0.40.0
+	google.golang.org/genproto/googleapis/api v0.0.0-20260720211330-0afa2a65878a
+	google.golang.org/genproto/googleapis/rpc v0.0.0-20260724162435-b2f20204f0df
+	google.golang.org/protobuf v1.36.12-0.20260120151049-f2248ac996af
+	gopkg.in/fsnotify.v1 v1.4.7
+	gopkg.in/tomb.v1 v1.0.0-20141024135613-dd632973f1e7
+)
