@@ -39,8 +39,7 @@ const stampKeys = 1 << 14
 
 // begin makes what a sender needs. With the errors of its packets on, the system
 // says so where a device's queue or the neighbour table has no room for one,
-// instead of dropping it. ICMP errors come too, and are passed over: the
-// receiver has them.
+// instead of dropping it.
 func (s *sender) begin() error {
 	if s.stamped != nil {
 		return nil

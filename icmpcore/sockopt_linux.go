@@ -56,7 +56,7 @@ func (s *receiver) setUp() error {
 	errs := []error{s.identify()}
 	switch {
 	case s.kind == SocketRaw:
-		errs = append(errs, s.filter(filterProgram(s.family, s.id)), s.passTypes(true))
+		errs = append(errs, s.filter(filterProgram(s.family, s.id)), s.passTypes())
 	case s.family == FamilyIPv4:
 		errs = append(errs, s.set(unix.IPPROTO_IP, unix.IP_RECVTTL, 1), s.set(unix.IPPROTO_IP, unix.IP_RECVTOS, 1),
 			s.set(unix.IPPROTO_IP, unix.IP_RECVERR, 1))
@@ -73,12 +73,12 @@ func (s *receiver) setUp() error {
 	return errors.Join(errs...)
 }
 
-// setUp sets the options of a socket that sends. A raw one takes in nothing.
+// setUp sets the options of a socket that sends.
 func (s *sender) setUp() error {
 	first := s.id == 0
 	errs := []error{s.identify(), s.rememberDontFragment()}
 	if s.kind == SocketRaw {
-		errs = append(errs, s.filter([]bpf.Instruction{bpf.RetConstant{Val: 0}}), s.passTypes(false))
+		errs = append(errs, s.passNothing())
 	}
 	if s.family == FamilyIPv4 {
 		errs = append(errs, s.set(unix.SOL_SOCKET, unix.SO_BROADCAST, 1))
@@ -124,7 +124,7 @@ func (s *sock) identify() error {
 }
 
 // filter lets the kernel keep from the socket what the program does not pass.
-func (s *sock) filter(program []bpf.Instruction) error {
+func (s *receiver) filter(program []bpf.Instruction) error {
 	raw, err := bpf.Assemble(program)
 	if err != nil {
 		return err
@@ -138,17 +138,28 @@ func (s *sock) filter(program []bpf.Instruction) error {
 		unix.SetsockoptSockFprog(s.fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &fprog))
 }
 
-// passTypes lets a raw socket have replies and errors, or nothing. This filter
-// comes first in the kernel, before it copies the packet: on loopback that
-// spares a copy of every request, and for a sender one of every packet.
-func (s *sock) passTypes(some bool) error {
+// passNothing takes a raw socket off the kernel's list of those that get what
+// comes in, which is what connect(2) to AF_UNSPEC does to it (__udp_disconnect):
+// it can still send, costs arriving packets nothing, and nobody can fill its
+// error queue.
+func (s *sender) passNothing() error {
+	unspecified := unix.RawSockaddr{Family: unix.AF_UNSPEC}
+	_, _, errno := unix.RawSyscall(unix.SYS_CONNECT, uintptr(s.fd),
+		uintptr(unsafe.Pointer(&unspecified)), unsafe.Sizeof(unspecified))
+	if errno != 0 {
+		return os.NewSyscallError("connect", errno)
+	}
+	return nil
+}
+
+// passTypes lets a raw socket have replies and errors. This filter comes first
+// in the kernel, before it copies the packet: on loopback that spares a copy of
+// every request.
+func (s *receiver) passTypes() error {
 	if s.family == FamilyIPv4 {
 		const icmpFilter = 1 // ICMP_FILTER of linux/icmp.h: a set bit blocks its type
-		pass := 0
-		if some {
-			pass = 1<<ipv4.ICMPTypeEchoReply | 1<<ipv4.ICMPTypeDestinationUnreachable |
-				1<<ipv4.ICMPTypeTimeExceeded | 1<<ipv4.ICMPTypeParameterProblem
-		}
+		pass := 1<<ipv4.ICMPTypeEchoReply | 1<<ipv4.ICMPTypeDestinationUnreachable |
+			1<<ipv4.ICMPTypeTimeExceeded | 1<<ipv4.ICMPTypeParameterProblem
 		return s.set(unix.SOL_RAW, icmpFilter, ^pass)
 	}
 	var block unix.ICMPv6Filter
@@ -157,9 +168,7 @@ func (s *sock) passTypes(some bool) error {
 	}
 	for _, t := range []ipv6.ICMPType{ipv6.ICMPTypeEchoReply, ipv6.ICMPTypeDestinationUnreachable,
 		ipv6.ICMPTypePacketTooBig, ipv6.ICMPTypeTimeExceeded, ipv6.ICMPTypeParameterProblem} {
-		if some {
-			block.Data[t/32] &^= 1 << (t % 32)
-		}
+		block.Data[t/32] &^= 1 << (t % 32)
 	}
 	const icmp6Filter = 1 // ICMPV6_FILTER of linux/icmpv6.h
 	return os.NewSyscallError("setsockopt",

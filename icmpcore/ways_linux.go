@@ -21,11 +21,8 @@ const (
 	// targets hold fill all from there on, and leave the others to the rest.
 	slowWays = 2
 
-	// rawWays and datagramWays are how many ways there are at most. The buffer
-	// of a raw socket holds twice as many packets, and every ICMP packet of the
-	// machine costs a look at each raw socket.
-	rawWays      = 4
-	datagramWays = 8
+	// mostWays is how many ways there are, as far as the system lets them be.
+	mostWays = 8
 
 	// sendBuffer is asked of the kernel for every way but the first: room for
 	// 20,000 short packets. The first way keeps the system's default, which
@@ -115,13 +112,9 @@ func (j *jam) foundFull(now time.Time, wait time.Duration) {
 // openWays opens the sockets that send for a family. Where the system allows
 // fewer than wanted, one must do.
 func openWays(f Family, kind SocketKind) (ways, error) {
-	most := rawWays
-	if kind == SocketDatagram {
-		most = datagramWays
-	}
-	w := make(ways, 0, most)
+	w := make(ways, 0, mostWays)
 	queue := newIncoming(receiveBatch, firstBufferSize)
-	for len(w) < most {
+	for len(w) < mostWays {
 		s := &sender{sock: sock{family: f, kind: kind, source: TimestampsUser}, queue: &queue}
 		if len(w) > 0 {
 			s.id = w[0].id

@@ -87,8 +87,8 @@ func TestEveryWay(t *testing.T) {
 				defer p.Close()
 				to := map[Family]string{FamilyIPv4: "127.0.0.1", FamilyIPv6: "::1"}[f]
 				all := l.of(f).out
-				if want := map[SocketKind]int{SocketRaw: rawWays, SocketDatagram: datagramWays}[kind]; len(all) != want {
-					t.Fatalf("%d ways, want %d", len(all), want)
+				if len(all) != mostWays {
+					t.Fatalf("%d ways, want %d", len(all), mostWays)
 				}
 				for i := range all {
 					// Whatever comes before the way is jammed.
