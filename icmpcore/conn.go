@@ -66,7 +66,7 @@ type request struct {
 	addr   netip.Addr
 	zone   uint32
 	slot   int32
-	number uint32 // of the echo in its series
+	number uint64 // of the echo in its series
 	seq    uint16
 	gen    uint16 // of the series
 	cookie uint64
@@ -95,7 +95,7 @@ type event struct {
 	stamp  int64      // wall ns: the kernel's receive stamp (0: none), or the transmit stamp
 	slot   int32      // eventStamp: whose stamp it is
 	gen    uint16     // eventStamp: of which series in that slot
-	number uint32     // eventStamp: of which echo; eventDrops: how many
+	number uint32     // eventStamp: the lower half of the echo's number; eventDrops: how many
 
 	message    []byte    // eventReply: the ICMP message
 	unverified bool      // eventReply: the kernel has not looked at the checksum

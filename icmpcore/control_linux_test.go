@@ -181,7 +181,7 @@ func TestNumbersOfStamps(t *testing.T) {
 	refused := 0
 	for range 300 {
 		r := <-results
-		if r.Sent != 5 || r.Received+len(r.Errors) != 5 {
+		if r.Sent+len(r.Errors) != 5 || r.Received != r.Sent {
 			t.Errorf("%s: sent %d received %d errors %d", r.Addr, r.Sent, r.Received, len(r.Errors))
 		}
 		refused += len(r.Errors)

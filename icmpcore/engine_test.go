@@ -318,7 +318,7 @@ func TestEnds(t *testing.T) {
 		{name: "reply", script: after(ms, sent.reply), sent: 3},
 		{name: "timeout", script: silent, sent: 3},
 		{name: "ICMP error", script: after(ms, func(r sent) event { return r.errored(3, 0, 8) }), sent: 3},
-		{name: "send error", script: silent, refuse: func(sent) error { return noRoute }, err: syscall.ENETUNREACH, sent: 3},
+		{name: "send error", script: silent, refuse: func(sent) error { return noRoute }, err: syscall.ENETUNREACH},
 		{name: "cancel", script: silent, err: context.Canceled,
 			cut: func(_ *fakeConn, _ *Pinger, cancel context.CancelFunc) { cancel() }},
 		{name: "close", script: silent, err: net.ErrClosed,
@@ -333,7 +333,7 @@ func TestEnds(t *testing.T) {
 		{name: "cancel while the send queue is full", script: silent, err: context.Canceled,
 			refuse: func(sent) error { return errFull },
 			cut:    func(_ *fakeConn, _ *Pinger, cancel context.CancelFunc) { cancel() }},
-		{name: "send queue full for ever", script: silent, refuse: func(sent) error { return errFull }, err: errFull, sent: 3},
+		{name: "send queue full for ever", script: silent, refuse: func(sent) error { return errFull }, err: errFull},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -493,7 +493,7 @@ func TestHeldRequest(t *testing.T) {
 				time.Sleep(30 * ms)
 				start("2001:db8::1", Options{Count: 2, Interval: 2 * time.Second, Timeout: time.Second})
 				r := <-results
-				if r.Sent != 2 || r.Received != tt.received || len(r.Errors) != 1-tt.received {
+				if r.Sent != 1+tt.received || r.Received != tt.received || len(r.Errors) != 1-tt.received {
 					t.Errorf("%d sent, %d received, errors %v", r.Sent, r.Received, r.Errors)
 				}
 				if tt.err != nil && (len(r.Errors) != 1 || !errors.Is(r.Errors[0].Err(), tt.err)) {
@@ -545,7 +545,7 @@ func TestOneBadTarget(t *testing.T) {
 			if !errors.As(r.Err, &send) || !errors.Is(r.Err, os.ErrPermission) || send.Addr != bad {
 				t.Errorf("bad target's error = %v", r.Err)
 			}
-			if r.Sent != 2 || r.Loss != 100 || len(r.Errors) != 2 || r.Errors[0].Kind != ErrorSend {
+			if r.Sent != 0 || r.Loss != 0 || len(r.Lost) != 0 || len(r.Errors) != 2 || r.Errors[0].Kind != ErrorSend {
 				t.Errorf("bad target's result = %+v", r)
 			}
 		}
@@ -671,4 +671,81 @@ func TestStoppedProcess(t *testing.T) {
 // loopbackTarget returns the i-th of many loopback addresses.
 func loopbackTarget(i int) Target {
 	return Target{Addr: netip.AddrFrom4([4]byte{127, byte(2 + i/62500), byte(i / 250 % 250), byte(i%250 + 1)})}
+}
+
+// TestForever runs an endless series over the turn of 32 bits. Its counts and
+// running statistics are of all echoes; lists hold the last ones.
+func TestForever(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const start, n = uint64(1)<<32 - 3000, 20000
+		c := newFake(t, func(r sent) []answer {
+			switch i := uint64(r.number) - start; {
+			case uint64(r.number) < start || i%10 == 9:
+				return nil
+			default:
+				return []answer{{time.Duration(1+i%2) * ms, r.reply()}}
+			}
+		})
+		p := openFake(t, c, Config{MaxRate: -1})
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		c.refuse = func(r sent) error {
+			if r.n == 0 { // before it is on its way: nobody else looks at the series
+				s := p.slots.at(0)
+				s.number, s.tail, s.base = start+1, start, s.base-uint16(start&0xffff)
+				*s.at(start) = *s.at(0)
+				s.at(start).state = echoTimedOut
+				s.highest = uint32(start & 0xffffffff)
+				s.inFlight--
+			}
+			if uint64(r.number) == start+n {
+				cancel()
+			}
+			return nil
+		}
+		r, err := p.Ping(ctx, "198.18.0.1", Options{Count: Forever, Interval: ms, Timeout: 20 * ms})
+		if !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		if got := r.Sent - int(start); got < n-21 || got > n {
+			t.Errorf("%d sent, want about %d", got, n)
+		}
+		if len(r.RTTs) != ForeverKept || cap(r.RTTs) > 3*ForeverKept {
+			t.Errorf("%d RTTs kept, room for %d", len(r.RTTs), cap(r.RTTs))
+		}
+		if r.Min != ms || r.Max != 2*ms || r.Mean < 1400*time.Microsecond || r.Mean > 1500*time.Microsecond || r.Jitter == 0 {
+			t.Errorf("min %v max %v mean %v jitter %v", r.Min, r.Max, r.Mean, r.Jitter)
+		}
+		if r.IPDV != ms || r.IPDVPairs < n*8/10-30 || r.Reordered+r.Duplicates+r.Late > 0 {
+			t.Errorf("IPDV %v of %d pairs, %d reordered, %d late", r.IPDV, r.IPDVPairs, r.Reordered, r.Late)
+		}
+		if last := r.Lost[len(r.Lost)-1]; uint64(last) < start+n-40 || len(r.Lost) > n/10+1 {
+			t.Errorf("%d lost, the last is %d", len(r.Lost), last)
+		}
+	})
+}
+
+// TestEndlessErrors has every echo of an endless series end in an error: the
+// last ones are kept, all are counted.
+func TestEndlessErrors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newFake(t, after(ms, func(r sent) event { return r.errored(3, 1, 8) }))
+		noRoute := os.NewSyscallError("sendmmsg", syscall.ENETUNREACH)
+		c.refuse = func(r sent) error {
+			if r.number%2 == 1 {
+				return noRoute
+			}
+			return nil
+		}
+		p := openFake(t, c, Config{MaxRate: -1})
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		r, _ := p.Ping(ctx, "198.18.0.1", Options{Count: Forever, Interval: ms, Timeout: 20 * ms}) // cut short: its error says so
+		if r.Sent < 9900 || r.Sent > 10000 || r.Loss != 100 || len(r.Errors) != ForeverKept || len(r.Lost) != ForeverKept {
+			t.Errorf("%d sent, %v %% lost, %d errors, %d lost ones", r.Sent, r.Loss, len(r.Errors), len(r.Lost))
+		}
+		if last := r.Errors[len(r.Errors)-1].Seq; last < 19900 {
+			t.Errorf("the last error is of echo %d", last)
+		}
+	})
 }

@@ -24,7 +24,7 @@ type inbox struct {
 // cancellation ends one series early.
 type cancellation struct {
 	slot int32
-	gen  uint16
+	gen  uint32
 	err  error
 }
 

@@ -91,7 +91,7 @@ func (c *fakeConn) send(f Family, slow bool, reqs []request) (int, error) {
 		c.mu.Unlock()
 		kept := c.held != nil && c.held(s)
 		if c.source == TimestampsKernel && !kept {
-			c.arrive(event{kind: eventStamp, slot: r.slot, gen: r.gen, number: r.number, stamp: c.wall()})
+			c.arrive(event{kind: eventStamp, slot: r.slot, gen: r.gen, number: uint32(r.number), stamp: c.wall()})
 		}
 		for _, a := range c.script(s) {
 			if a.after == 0 {

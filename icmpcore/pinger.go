@@ -199,7 +199,7 @@ func (p *Pinger) Go(t Target, opts Options, done func(PingResult)) error {
 }
 
 // start hands a new series to the engine.
-func (p *Pinger) start(t Target, opts Options, done func(PingResult)) (slot int32, gen uint16, err error) {
+func (p *Pinger) start(t Target, opts Options, done func(PingResult)) (slot int32, gen uint32, err error) {
 	addr := t.Addr.Unmap()
 	if !addr.IsValid() || addr.IsUnspecified() {
 		return 0, 0, &OptionError{Field: "address", Value: t.Addr.String(), Want: "the address of a host"}
