@@ -174,7 +174,7 @@ func TestNumbersOfStamps(t *testing.T) {
 		if i%10 == 0 {
 			o.Source = testAddr4 // not an address of this system: refused
 		}
-		if err := p.Go(loopbackTarget(i), o, func(r PingResult) { results <- r }); err != nil {
+		if _, err := p.Go(loopbackTarget(i), o, func(r PingResult) { results <- r }); err != nil {
 			t.Fatal(err)
 		}
 	}
