@@ -52,6 +52,10 @@ type conn interface {
 	close() error
 }
 
+// maxTroubles is how many failures of a socket to receive in a row mean that it
+// will not work again.
+const maxTroubles = 10000
+
 var (
 	// errFull means that the system has no room for a packet now.
 	errFull = errors.New("send queue full")
@@ -84,6 +88,7 @@ const (
 	eventDrops                    // the kernel has dropped packets
 	eventTrouble                  // receiving failed, and may work again
 	eventForeign                  // a packet that is certainly not ours
+	eventGone                     // the family's socket receives nothing any more; the other's does
 )
 
 // event is one thing that has come in.
@@ -103,4 +108,5 @@ type event struct {
 	tos        uint8     // eventReply
 	noTOS      bool      // eventReply: the system does not say tos
 	err        icmpError // eventError
+	fault      error     // eventGone: why
 }

@@ -36,7 +36,8 @@ type engine struct {
 	drained int64                   // all that came in before this time has been seen
 	counts  Stats
 
-	unstamped int // replies in a row whose request had no stamp
+	against int      // replies in a row that speak against the size of the batch: stamps are missing, or come again
+	gone    [2]error // why a family has no socket any more
 }
 
 const (
@@ -165,7 +166,21 @@ func (e *engine) start(i int32) {
 	if s.prof.hasty {
 		e.hasty++
 	}
+	if err := e.gone[familyOf(s.addr)-FamilyIPv4]; err != nil { // lost while it was in the inbox
+		e.finish(i, err)
+		return
+	}
 	e.queue(i, s)
+}
+
+// lose ends all series of a family, whose socket is gone.
+func (e *engine) lose(f Family, err error) {
+	e.gone[f-FamilyIPv4] = err
+	for i := range int32(e.live.size()) {
+		if e.live.at(i).running && familyOf(e.slots.at(i).addr) == f {
+			e.finish(i, err)
+		}
+	}
 }
 
 func (e *engine) queue(i int32, s *series) {

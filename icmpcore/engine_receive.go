@@ -54,6 +54,8 @@ func (e *engine) take(ev *event, now int64) {
 		e.counts.ReceiveErrors++
 	case eventForeign:
 		e.counts.Foreign++
+	case eventGone:
+		e.lose(ev.family, ev.fault)
 	}
 }
 
@@ -169,6 +171,7 @@ func (e *engine) match(i int32, s *series, number uint64, ev *event, now int64) 
 	}
 	c.rtt = rtt
 	e.counts.Received++
+	e.watchStamps(c, source)
 	e.noteReply(s, number, ev, source)
 	e.watchReply(s, OutcomeReply, number, ev, rtt)
 	if s.over() {
@@ -181,7 +184,6 @@ func (e *engine) noteReply(s *series, number uint64, ev *event, source Timestamp
 	if s.received == 0 {
 		s.ttl, s.dscp, s.stamps = ev.ttl, ev.dscp(), source
 	}
-	e.watchStamps(source)
 	s.received++
 	s.stamps = min(s.stamps, source)
 	if next := uint32(number) + 1; int32(next-s.highest) < 0 {
@@ -196,13 +198,22 @@ func (e *engine) noteReply(s *series, number uint64, ev *event, source Timestamp
 
 // watchStamps goes over to sending one request a call where the system accepts
 // to stamp what it sends and does not do it: the time before the call is then
-// all there is, and must not be that of a whole batch.
-func (e *engine) watchStamps(source Timestamps) {
-	if source >= TimestampsKernel {
-		e.unstamped = 0
+// all there is, and must not be that of a whole batch. When stamps come again,
+// it goes back to batches. What was under way while the wall clock was stepped
+// tells nothing.
+func (e *engine) watchStamps(c *echo, source Timestamps) {
+	if c.epoch != e.clock.epoch || e.conn.stamps() < TimestampsKernel {
 		return
 	}
-	if e.unstamped++; e.unstamped > maxBatch {
+	if (source >= TimestampsKernel) == (e.batch > 1) {
+		e.against = 0
+		return
+	}
+	if e.against++; e.against <= maxBatch {
+		return
+	}
+	e.against = 0
+	if e.batch = maxBatch; source < TimestampsKernel {
 		e.batch = 1
 	}
 }

@@ -749,3 +749,73 @@ func TestEndlessErrors(t *testing.T) {
 		}
 	})
 }
+
+// TestBatchesAgain takes the stamps of requests away and gives them back, and
+// steps the wall clock with many echoes in flight.
+func TestBatchesAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newFake(t, after(50*ms, sent.reply))
+		base := time.Now()
+		p := newPinger(c, Config{MaxRate: -1}, func() (int64, int64) { return int64(time.Since(base)), c.wall() })
+		defer p.Close() // nothing of it is left to fail
+		round := func() (got Timestamps) {
+			results := make(chan PingResult, 100)
+			for i := range 100 {
+				if _, err := p.Go(loopbackTarget(i), Options{}, func(r PingResult) { results <- r }); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for range 100 {
+				got = (<-results).Timestamps
+			}
+			synctest.Wait()
+			return got
+		}
+		time.AfterFunc(25*ms, func() { c.step.Store(int64(time.Second)) })
+		if round(); p.Stats().ClockSteps != 1 || p.engine.batch != maxBatch {
+			t.Errorf("a step of the clock: batches of %d", p.engine.batch)
+		}
+		c.unstamped.Store(true)
+		if got := round(); got == TimestampsKernel || p.engine.batch != 1 {
+			t.Errorf("without stamps: %s, batches of %d", got, p.engine.batch)
+		}
+		c.unstamped.Store(false)
+		if got := round(); got != TimestampsKernel || p.engine.batch != maxBatch {
+			t.Errorf("with stamps again: %s, batches of %d", got, p.engine.batch)
+		}
+	})
+}
+
+// TestFamilyGone ends the series of a family whose socket is gone, those in the
+// lane and in the inbox too.
+func TestFamilyGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		boom := errors.New("boom")
+		c := newFake(t, after(10*ms, sent.reply))
+		p := openFake(t, c, Config{})
+		results := make(chan PingResult, 2)
+		start := func(addr string) {
+			if _, err := p.Go(Target{Addr: netip.MustParseAddr(addr)}, Options{Count: 5}, func(r PingResult) { results <- r }); err != nil {
+				t.Error(err)
+			}
+		}
+		start("2001:db8::1")
+		start("198.18.0.1")
+		time.Sleep(150 * ms)
+		c.arrive(event{kind: eventGone, family: FamilyIPv6, fault: boom})
+		if r := <-results; !errors.Is(r.Err, boom) || r.Sent != 2 {
+			t.Errorf("the family's series: %v, %d sent", r.Err, r.Sent)
+		}
+		start("2001:db8::1")
+		if r := <-results; !errors.Is(r.Err, boom) || r.Sent != 0 {
+			t.Errorf("a series that came later: %v, %d sent", r.Err, r.Sent)
+		}
+		if r := <-results; r.Err != nil || r.Received != 5 {
+			t.Errorf("the other family: %v, %d received", r.Err, r.Received)
+		}
+		synctest.Wait()
+		if err := leftovers(p); err != nil {
+			t.Error(err)
+		}
+	})
+}
