@@ -29,7 +29,7 @@ func BenchmarkSweep(b *testing.B) {
 	b.ResetTimer()
 	before := cpuTime(b)
 	for i := range b.N {
-		if err := p.Go(loopbackTarget(i%1000000), Options{Size: 8}, done); err != nil {
+		if _, err := p.Go(loopbackTarget(i%1000000), Options{Size: 8}, done); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -53,7 +53,7 @@ func BenchmarkPacing(b *testing.B) {
 	all.Add(b.N)
 	starts := make([]time.Time, 0, b.N)
 	for i := range b.N {
-		err := p.Go(loopbackTarget(i%1000000), Options{Size: 8}, func(r PingResult) {
+		_, err := p.Go(loopbackTarget(i%1000000), Options{Size: 8}, func(r PingResult) {
 			starts = append(starts, r.Start)
 			all.Done()
 		})

@@ -44,20 +44,21 @@ var parameter6 = [...]string{
 }
 
 // describe returns the kind of the ICMP error and what its type and code
-// mean. ok is false for a type that is no error about an echo request. For
-// IPv4, MTU 0 of code 4 means that the router is older than RFC 1191.
-func describe(f Family, typ, code, mtu int) (kind ErrorKind, message string, ok bool) {
+// mean. info is the MTU of a packet too big, for IPv4 0 where the router is
+// older than RFC 1191, or the pointer of a parameter problem. ok is false for a
+// type that is no error about an echo request.
+func describe(f Family, typ, code, info int) (kind ErrorKind, message string, ok bool) {
 	if f == FamilyIPv4 {
 		switch ipv4.ICMPType(typ) {
 		case ipv4.ICMPTypeDestinationUnreachable:
 			if code == 4 {
-				return ErrorPacketTooBig, withMTU(unreachable4[4], mtu), true
+				return ErrorPacketTooBig, withMTU(unreachable4[4], info), true
 			}
 			return ErrorDestinationUnreachable, codeText("destination unreachable", unreachable4[:], code), true
 		case ipv4.ICMPTypeTimeExceeded:
 			return ErrorTimeExceeded, codeText("time exceeded", exceeded4[:], code), true
 		case ipv4.ICMPTypeParameterProblem:
-			return ErrorParameterProblem, parameterText(parameter4[:], code), true
+			return ErrorParameterProblem, parameterText(parameter4[:], code, info, code == 0), true
 		}
 		return "", "", false
 	}
@@ -65,11 +66,11 @@ func describe(f Family, typ, code, mtu int) (kind ErrorKind, message string, ok 
 	case ipv6.ICMPTypeDestinationUnreachable:
 		return ErrorDestinationUnreachable, codeText("destination unreachable", unreachable6[:], code), true
 	case ipv6.ICMPTypePacketTooBig:
-		return ErrorPacketTooBig, withMTU("packet too big", mtu), true
+		return ErrorPacketTooBig, withMTU("packet too big", info), true
 	case ipv6.ICMPTypeTimeExceeded:
 		return ErrorTimeExceeded, codeText("time exceeded", exceeded6[:], code), true
 	case ipv6.ICMPTypeParameterProblem:
-		return ErrorParameterProblem, parameterText(parameter6[:], code), true
+		return ErrorParameterProblem, parameterText(parameter6[:], code, info, true), true
 	}
 	return "", "", false
 }
@@ -81,11 +82,16 @@ func codeText(kind string, texts []string, code int) string {
 	return fmt.Sprintf("%s, code %d", kind, code)
 }
 
-func parameterText(texts []string, code int) string {
+// parameterText names the byte too that the fault is at, where the code has one.
+func parameterText(texts []string, code, pointer int, pointed bool) string {
+	text := codeText("parameter problem", nil, code)
 	if code < len(texts) {
-		return "parameter problem: " + texts[code]
+		text = "parameter problem: " + texts[code]
 	}
-	return codeText("parameter problem", nil, code)
+	if pointed {
+		text += fmt.Sprintf(", at byte %d", pointer)
+	}
+	return text
 }
 
 func withMTU(text string, mtu int) string {

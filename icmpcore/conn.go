@@ -52,6 +52,10 @@ type conn interface {
 	close() error
 }
 
+// maxTroubles is how many failures of a socket to receive in a row mean that it
+// will not work again.
+const maxTroubles = 10000
+
 var (
 	// errFull means that the system has no room for a packet now.
 	errFull = errors.New("send queue full")
@@ -66,7 +70,7 @@ type request struct {
 	addr   netip.Addr
 	zone   uint32
 	slot   int32
-	number uint32 // of the echo in its series
+	number uint64 // of the echo in its series
 	seq    uint16
 	gen    uint16 // of the series
 	cookie uint64
@@ -84,6 +88,7 @@ const (
 	eventDrops                    // the kernel has dropped packets
 	eventTrouble                  // receiving failed, and may work again
 	eventForeign                  // a packet that is certainly not ours
+	eventGone                     // the family's socket receives nothing any more; the other's does
 )
 
 // event is one thing that has come in.
@@ -95,7 +100,7 @@ type event struct {
 	stamp  int64      // wall ns: the kernel's receive stamp (0: none), or the transmit stamp
 	slot   int32      // eventStamp: whose stamp it is
 	gen    uint16     // eventStamp: of which series in that slot
-	number uint32     // eventStamp: of which echo; eventDrops: how many
+	number uint32     // eventStamp: the lower half of the echo's number; eventDrops: how many
 
 	message    []byte    // eventReply: the ICMP message
 	unverified bool      // eventReply: the kernel has not looked at the checksum
@@ -103,4 +108,5 @@ type event struct {
 	tos        uint8     // eventReply
 	noTOS      bool      // eventReply: the system does not say tos
 	err        icmpError // eventError
+	fault      error     // eventGone: why
 }

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -22,21 +24,19 @@ type linuxConn struct {
 	order  []*sockets    // of polled[1:]
 	gone   error         // why receiving has ended for good
 
-	troubles int // failures to receive in a row
-
 	mu     sync.Mutex // guards closed, so that wake never writes to a descriptor that is another's by now
 	closed bool
 }
 
 // sockets are those of one family.
 type sockets struct {
-	in  *receiver
-	out ways
+	in   *receiver
+	out  ways
+	lost atomic.Pointer[lost] // set once nothing is received any more
 }
 
-// maxTroubles is how many failures to receive in a row mean that it will not
-// work again.
-const maxTroubles = 10000
+// lost is why nothing is received any more.
+type lost struct{ err error }
 
 // openConn opens the sockets: of the kind asked for, or raw and else datagram.
 func openConn(kind SocketKind) (conn, error) {
@@ -126,6 +126,9 @@ func (c *linuxConn) of(f Family) *sockets { return c.socks[f-FamilyIPv4] }
 
 func (c *linuxConn) socket(f Family) (SocketKind, error) {
 	if s := c.of(f); s != nil {
+		if why := s.lost.Load(); why != nil {
+			return SocketAuto, why.err
+		}
 		return s.in.kind, nil
 	}
 	return SocketAuto, c.errs[f-FamilyIPv4]
@@ -148,67 +151,77 @@ func (c *linuxConn) send(f Family, slow bool, reqs []request) (int, error) {
 // every request whose reply was read is there, and gives stamps first.
 func (c *linuxConn) receive() (evs []event, more bool, err error) {
 	c.events = c.events[:0]
-	for _, s := range c.order {
-		if !s.out.used() {
+	for i, s := range c.order {
+		if !s.out.used() || s.lost.Load() != nil {
 			continue
 		}
 		replies, err := s.in.in.read(s.in.fd, 0, pendingErrors)
-		more = c.note(err) || more || replies == len(s.in.in.msgs)
+		more = c.note(i, &s.in.sock, err) || more || replies == len(s.in.in.msgs)
 		for _, w := range s.out {
 			if w.used() {
-				more = c.receiveStamps(w, replies > 0) || more
+				more = c.receiveStamps(i, w, replies > 0) || more
 			}
 		}
-		more = c.receiveErrors(s.in) || more
+		more = c.receiveErrors(i, s.in) || more
 		c.events = s.in.appendReplies(c.events, replies)
 	}
 	return c.events, more, c.gone
 }
 
-// receiveStamps reads the stamps of a sender where there may be some, and
-// reports whether there may be more.
-func (c *linuxConn) receiveStamps(s *sender, replies bool) (more bool) {
+// receiveStamps reads the stamps of a sender of family i where there may be
+// some, and reports whether there may be more.
+func (c *linuxConn) receiveStamps(i int, s *sender, replies bool) (more bool) {
 	c.events = append(c.events, s.saved...)
 	s.saved = s.saved[:0]
 	if !replies && s.pending == 0 {
 		return false
 	}
 	n, err := s.queue.read(s.fd, unix.MSG_ERRQUEUE, 1)
-	more = c.note(err) || n == len(s.queue.msgs)
+	more = c.note(i, &s.sock, err) || n == len(s.queue.msgs)
 	c.events = s.appendStamps(c.events, n)
 	// A look in vain counts for one, since stamps can be lost.
 	s.pending = max(s.pending-max(n, 1), 0)
 	return more
 }
 
-// receiveErrors reads the ICMP errors that a datagram socket has in its error
-// queue, and reports whether there may be more.
-func (c *linuxConn) receiveErrors(s *receiver) (more bool) {
+// receiveErrors reads the ICMP errors that a datagram socket of family i has in
+// its error queue, and reports whether there may be more.
+func (c *linuxConn) receiveErrors(i int, s *receiver) (more bool) {
 	if s.kind == SocketRaw {
 		return false
 	}
 	n, err := s.queue.read(s.fd, unix.MSG_ERRQUEUE, 1)
-	more = c.note(err) || n == len(s.queue.msgs)
+	if err != nil { // else what reading the replies met stays counted
+		more = c.note(i, &s.sock, err)
+	}
 	c.events = s.appendErrors(c.events, n)
-	return more
+	return more || n == len(s.queue.msgs)
 }
 
-// note keeps a receive error: the one that means that the socket is gone, or
-// one of the moment, such as of an interface that went down, as an event. It
-// reports whether there was one, so that something may be left to read.
-func (c *linuxConn) note(err error) bool {
+// note keeps a receive error of a socket of family i: one of the moment, such as
+// of an interface that went down, as an event; one that means that the socket is
+// gone, or too many in a row, as the end of the family. It reports whether there
+// was one of the moment, so that something may be left to read.
+func (c *linuxConn) note(i int, s *sock, err error) bool {
 	switch {
 	case err == nil:
+		s.troubles = 0
+		return false
 	case errors.Is(err, unix.EBADF), errors.Is(err, unix.ENOTSOCK):
-		c.gone = err
 	default:
 		c.events = append(c.events, event{kind: eventTrouble})
-		if c.troubles++; c.troubles > maxTroubles {
-			c.gone = err
+		if s.troubles++; s.troubles <= maxTroubles {
+			return true
 		}
-		return true
 	}
-	c.troubles = 0
+	if !c.order[i].lost.CompareAndSwap(nil, &lost{err}) {
+		return false // another of its sockets was first
+	}
+	c.events = append(c.events, event{kind: eventGone, family: s.family, fault: err})
+	c.polled[1+i].Fd = ^c.polled[1+i].Fd // poll passes over a negative one
+	if !slices.ContainsFunc(c.order, func(s *sockets) bool { return s.lost.Load() == nil }) {
+		c.gone = err
+	}
 	return false
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/net/icmp"
@@ -29,6 +30,8 @@ type portableConn struct {
 	mu      sync.Mutex // guards what follows
 	arrived []event
 	given   []event // what receive gave last, to be filled again
+	readers int     // sockets that receive
+	gone    error   // why none does
 }
 
 // portableSock is one socket of x/net/icmp.
@@ -40,6 +43,7 @@ type portableSock struct {
 	ttl, tos int // as set on the socket now
 	system   int // the system's TTL
 	buf      []byte
+	lost     atomic.Pointer[error] // why it receives nothing any more
 }
 
 // openPortable opens the sockets: of the kind asked for, or raw and else
@@ -55,6 +59,9 @@ func openPortable(kind SocketKind) (conn, error) {
 		}
 		c.socks[i] = s
 		opened++
+		c.mu.Lock()
+		c.readers++
+		c.mu.Unlock()
 		c.reader.Go(func() { c.readAll(s) })
 	}
 	if opened > 0 {
@@ -139,6 +146,9 @@ func (c *portableConn) sock(f Family) *portableSock { return c.socks[f-FamilyIPv
 
 func (c *portableConn) socket(f Family) (SocketKind, error) {
 	if s := c.sock(f); s != nil {
+		if why := s.lost.Load(); why != nil {
+			return SocketAuto, *why
+		}
 		return s.kind, nil
 	}
 	return SocketAuto, c.errs[f-FamilyIPv4]
@@ -234,16 +244,21 @@ func (s *portableSock) setHeader(o Options) error {
 	return nil
 }
 
-// readAll queues what comes in until the socket is closed.
+// readAll queues what comes in until the socket is closed or fails for good.
 func (c *portableConn) readAll(s *portableSock) {
 	buf := make([]byte, largestMessage)
-	for {
+	for troubles := 0; ; {
 		ev, err := s.read(buf)
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
-		if err != nil {
-			ev = event{kind: eventTrouble}
+		if err == nil {
+			troubles = 0
+		} else if ev = (event{kind: eventTrouble}); troubles == maxTroubles {
+			c.lose(s, err)
+			return
+		} else {
+			troubles++
 		}
 		if ev.kind == eventReply && len(ev.message) == 0 {
 			continue // a raw socket sees the requests to its own host too
@@ -253,6 +268,18 @@ func (c *portableConn) readAll(s *portableSock) {
 		c.mu.Unlock()
 		c.wake()
 	}
+}
+
+// lose ends the receiving of a socket; with the last one, that of the conn.
+func (c *portableConn) lose(s *portableSock, err error) {
+	s.lost.Store(&err)
+	c.mu.Lock()
+	c.arrived = append(c.arrived, event{kind: eventGone, family: s.family, fault: err})
+	if c.readers--; c.readers == 0 {
+		c.gone = err
+	}
+	c.mu.Unlock()
+	c.wake()
 }
 
 // largestMessage is the longest ICMP message there can be.
@@ -320,7 +347,7 @@ func (c *portableConn) receive() (evs []event, more bool, err error) {
 	clear(c.given)
 	evs, c.arrived = c.arrived, c.given[:0]
 	c.given = evs
-	return evs, false, nil
+	return evs, false, c.gone
 }
 
 func (c *portableConn) wait(d time.Duration, _ bool) {

@@ -174,14 +174,14 @@ func TestNumbersOfStamps(t *testing.T) {
 		if i%10 == 0 {
 			o.Source = testAddr4 // not an address of this system: refused
 		}
-		if err := p.Go(loopbackTarget(i), o, func(r PingResult) { results <- r }); err != nil {
+		if _, err := p.Go(loopbackTarget(i), o, func(r PingResult) { results <- r }); err != nil {
 			t.Fatal(err)
 		}
 	}
 	refused := 0
 	for range 300 {
 		r := <-results
-		if r.Sent != 5 || r.Received+len(r.Errors) != 5 {
+		if r.Sent+len(r.Errors) != 5 || r.Received != r.Sent {
 			t.Errorf("%s: sent %d received %d errors %d", r.Addr, r.Sent, r.Received, len(r.Errors))
 		}
 		refused += len(r.Errors)

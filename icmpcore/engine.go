@@ -36,7 +36,8 @@ type engine struct {
 	drained int64                   // all that came in before this time has been seen
 	counts  Stats
 
-	unstamped int // replies in a row whose request had no stamp
+	against int      // replies in a row that speak against the size of the batch: stamps are missing, or come again
+	gone    [2]error // why a family has no socket any more
 }
 
 const (
@@ -143,7 +144,7 @@ func (e *engine) takeInbox() error {
 		e.start(i)
 	}
 	for _, c := range cancelled {
-		if e.running(uint32(c.slot), c.gen) {
+		if e.running(uint32(c.slot), uint16(c.gen)) && e.slots.at(c.slot).gen == c.gen {
 			e.finish(c.slot, c.err)
 		}
 	}
@@ -157,7 +158,7 @@ func (e *engine) running(slot uint32, gen uint16) bool {
 
 func (e *engine) start(i int32) {
 	s := e.slots.at(i)
-	e.live.start(i, s.gen)
+	e.live.start(i, uint16(s.gen))
 	s.base = e.nextSeq
 	// Neighbours in time get different sequence numbers, as far as they go.
 	e.nextSeq += uint16(min(len(s.echoes), 1024))
@@ -165,7 +166,21 @@ func (e *engine) start(i int32) {
 	if s.prof.hasty {
 		e.hasty++
 	}
+	if err := e.gone[familyOf(s.addr)-FamilyIPv4]; err != nil { // lost while it was in the inbox
+		e.finish(i, err)
+		return
+	}
 	e.queue(i, s)
+}
+
+// lose ends all series of a family, whose socket is gone.
+func (e *engine) lose(f Family, err error) {
+	e.gone[f-FamilyIPv4] = err
+	for i := range int32(e.live.size()) {
+		if e.live.at(i).running && familyOf(e.slots.at(i).addr) == f {
+			e.finish(i, err)
+		}
+	}
 }
 
 func (e *engine) queue(i int32, s *series) {
@@ -262,7 +277,7 @@ func (e *engine) schedule(i int32, s *series) {
 
 // giveUp ends an echo whose timeout has passed: with the error that was
 // reported without proof, now that no reply has disproved it, or as lost.
-func (e *engine) giveUp(s *series, number uint32, c *echo) {
+func (e *engine) giveUp(s *series, number uint64, c *echo) {
 	e.flying--
 	ended := c.sent + int64(s.prof.opts.Timeout)
 	if err, ok := s.unprovenError(number); ok {
@@ -279,8 +294,7 @@ func (e *engine) giveUp(s *series, number uint32, c *echo) {
 
 // recordError adds an error to the series' list and tells the watcher.
 func (e *engine) recordError(s *series, err EchoError) {
-	r := s.rarely()
-	r.errors = append(r.errors, err)
+	s.keepError(err)
 	e.counts.Errors++
 	if s.onEcho != nil {
 		e.emit(s, Echo{Seq: err.Seq, Outcome: OutcomeError, From: err.From, Err: err.Err()})

@@ -54,6 +54,8 @@ func (e *engine) take(ev *event, now int64) {
 		e.counts.ReceiveErrors++
 	case eventForeign:
 		e.counts.Foreign++
+	case eventGone:
+		e.lose(ev.family, ev.fault)
 	}
 }
 
@@ -64,10 +66,11 @@ func (e *engine) takeStamp(ev *event) {
 		return
 	}
 	s := e.slots.at(ev.slot)
-	if ev.number >= s.number || !s.kept(ev.number) {
+	number, ok := s.numbered(ev.number)
+	if !ok {
 		return
 	}
-	if c := s.at(ev.number); c.stamp == 0 {
+	if c := s.at(number); c.stamp == 0 {
 		c.stamp = ev.stamp
 	}
 }
@@ -138,7 +141,7 @@ func (s *series) from(ev *event) bool {
 }
 
 // match gives a true reply to its echo.
-func (e *engine) match(i int32, s *series, number uint32, ev *event, now int64) {
+func (e *engine) match(i int32, s *series, number uint64, ev *event, now int64) {
 	if !s.kept(number) {
 		e.late(s, number, ev, 0) // long after its timeout, or it would be in the ring
 		return
@@ -168,6 +171,7 @@ func (e *engine) match(i int32, s *series, number uint32, ev *event, now int64) 
 	}
 	c.rtt = rtt
 	e.counts.Received++
+	e.watchStamps(c, source)
 	e.noteReply(s, number, ev, source)
 	e.watchReply(s, OutcomeReply, number, ev, rtt)
 	if s.over() {
@@ -176,17 +180,16 @@ func (e *engine) match(i int32, s *series, number uint32, ev *event, now int64) 
 }
 
 // noteReply keeps what a series' result tells of its replies.
-func (e *engine) noteReply(s *series, number uint32, ev *event, source Timestamps) {
+func (e *engine) noteReply(s *series, number uint64, ev *event, source Timestamps) {
 	if s.received == 0 {
 		s.ttl, s.dscp, s.stamps = ev.ttl, ev.dscp(), source
 	}
-	e.watchStamps(source)
 	s.received++
 	s.stamps = min(s.stamps, source)
-	if number+1 < s.highest {
+	if next := uint32(number) + 1; int32(next-s.highest) < 0 {
 		s.rarely().reordered++
 	} else {
-		s.highest = number + 1
+		s.highest = next
 	}
 	if s.rare != nil && len(s.rare.unproven) > 0 {
 		s.unprovenError(number)
@@ -195,18 +198,27 @@ func (e *engine) noteReply(s *series, number uint32, ev *event, source Timestamp
 
 // watchStamps goes over to sending one request a call where the system accepts
 // to stamp what it sends and does not do it: the time before the call is then
-// all there is, and must not be that of a whole batch.
-func (e *engine) watchStamps(source Timestamps) {
-	if source >= TimestampsKernel {
-		e.unstamped = 0
+// all there is, and must not be that of a whole batch. When stamps come again,
+// it goes back to batches. What was under way while the wall clock was stepped
+// tells nothing.
+func (e *engine) watchStamps(c *echo, source Timestamps) {
+	if c.epoch != e.clock.epoch || e.conn.stamps() < TimestampsKernel {
 		return
 	}
-	if e.unstamped++; e.unstamped > maxBatch {
+	if (source >= TimestampsKernel) == (e.batch > 1) {
+		e.against = 0
+		return
+	}
+	if e.against++; e.against <= maxBatch {
+		return
+	}
+	e.against = 0
+	if e.batch = maxBatch; source < TimestampsKernel {
 		e.batch = 1
 	}
 }
 
-func (e *engine) late(s *series, number uint32, ev *event, rtt int64) {
+func (e *engine) late(s *series, number uint64, ev *event, rtt int64) {
 	e.counts.Late++
 	s.rarely().late++
 	e.watchReply(s, OutcomeLate, number, ev, rtt)
@@ -258,7 +270,7 @@ func (e *engine) takeError(ev *event, now int64) {
 // may be about. Where several may be meant it is nobody's.
 func (e *engine) unprovenError(ev *event) {
 	var of *series
-	var number uint32
+	var number uint64
 	candidates := 0
 	e.index.find(ev.err.to, func(_ int32, s *series) bool {
 		n, ok := s.numberOf(ev.err.request.seq)
@@ -278,16 +290,21 @@ func (e *engine) unprovenError(ev *event) {
 }
 
 // newEchoError describes the error of an event that is about echo number.
-func newEchoError(ev *event, number uint32) EchoError {
+func newEchoError(ev *event, number uint64) EchoError {
 	q := &ev.err
-	kind, message, _ := describe(ev.family, q.typ, q.code, q.mtu)
-	return EchoError{
-		Seq: int(number) + 1, Kind: kind, Type: q.typ, Code: q.code, MTU: q.mtu, Message: message, From: ev.from,
+	kind, message, _ := describe(ev.family, q.typ, q.code, q.info)
+	err := EchoError{Seq: int(number) + 1, Kind: kind, Type: q.typ, Code: q.code, Message: message, From: ev.from}
+	switch kind {
+	case ErrorPacketTooBig:
+		err.MTU = q.info
+	case ErrorParameterProblem:
+		err.Pointer = q.info
 	}
+	return err
 }
 
 // dropError takes the error of an echo off the list again.
-func (s *series) dropError(number uint32) {
+func (s *series) dropError(number uint64) {
 	for i, e := range s.rare.errors {
 		if e.Seq == int(number)+1 {
 			s.rare.errors = append(s.rare.errors[:i], s.rare.errors[i+1:]...)
@@ -297,7 +314,7 @@ func (s *series) dropError(number uint32) {
 }
 
 // watchReply tells the series' watcher, if there is one, of a reply.
-func (e *engine) watchReply(s *series, outcome Outcome, number uint32, ev *event, rtt int64) {
+func (e *engine) watchReply(s *series, outcome Outcome, number uint64, ev *event, rtt int64) {
 	if s.onEcho == nil {
 		return
 	}

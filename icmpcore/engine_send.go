@@ -80,9 +80,9 @@ func (e *engine) fill(l *lane, now int64) {
 		e.flying++
 		seq := s.base + uint16(n)
 		l.reqs = append(l.reqs, request{
-			addr: s.addr, zone: s.zone, slot: i, number: n, seq: seq, gen: s.gen, prof: s.prof,
+			addr: s.addr, zone: s.zone, slot: i, number: n, seq: seq, gen: uint16(s.gen), prof: s.prof,
 			until:  now + int64(s.prof.opts.Timeout),
-			cookie: e.cookies.encipher(echoID{slot: uint32(i), gen: s.gen, seq: seq}),
+			cookie: e.cookies.encipher(echoID{slot: uint32(i), gen: uint16(s.gen), seq: seq}),
 		})
 	}
 	e.pace.took(len(l.reqs))
@@ -191,7 +191,7 @@ func (e *engine) hold(l *lane, reqs []request, why error, now int64) {
 
 // letGo takes the request of an echo from its lane, if it is held there: there
 // is an answer, so that a try that was thought to have failed got out.
-func (e *engine) letGo(i int32, s *series, number uint32) {
+func (e *engine) letGo(i int32, s *series, number uint64) {
 	if c := s.at(number); c.held {
 		c.held = false
 		e.counts.Sent++
@@ -218,8 +218,8 @@ func (e *engine) refuse(r request, err error) {
 	c.held = false
 	s.decide(c, echoUnsent, c.sent)
 	e.counts.SendErrors++
-	x := s.rarely()
-	x.errors = append(x.errors, EchoError{Seq: int(r.number) + 1, Kind: ErrorSend, Message: systemText(err), send: send})
+	s.rarely().unsent++
+	s.keepError(EchoError{Seq: int(r.number) + 1, Kind: ErrorSend, Message: systemText(err), send: send})
 	if s.onEcho != nil {
 		e.emit(s, Echo{Seq: int(r.number) + 1, Outcome: OutcomeError, Err: send})
 	}

@@ -228,7 +228,7 @@ func TestPacing(t *testing.T) {
 				start := time.Now()
 				for i := range tt.series {
 					addr := netip.AddrFrom4([4]byte{198, 18, 0, byte(i)})
-					if err := p.Go(Target{Addr: addr}, Options{Count: 50, Interval: tt.interval, Timeout: 300 * ms}, func(PingResult) {}); err != nil {
+					if _, err := p.Go(Target{Addr: addr}, Options{Count: 50, Interval: tt.interval, Timeout: 300 * ms}, func(PingResult) {}); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -277,7 +277,7 @@ func TestRate(t *testing.T) {
 		const n = 5000
 		results := make(chan PingResult, n)
 		for i := range n {
-			if err := p.Go(loopbackTarget(i), Options{}, func(r PingResult) { results <- r }); err != nil {
+			if _, err := p.Go(loopbackTarget(i), Options{}, func(r PingResult) { results <- r }); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -318,7 +318,7 @@ func TestEnds(t *testing.T) {
 		{name: "reply", script: after(ms, sent.reply), sent: 3},
 		{name: "timeout", script: silent, sent: 3},
 		{name: "ICMP error", script: after(ms, func(r sent) event { return r.errored(3, 0, 8) }), sent: 3},
-		{name: "send error", script: silent, refuse: func(sent) error { return noRoute }, err: syscall.ENETUNREACH, sent: 3},
+		{name: "send error", script: silent, refuse: func(sent) error { return noRoute }, err: syscall.ENETUNREACH},
 		{name: "cancel", script: silent, err: context.Canceled,
 			cut: func(_ *fakeConn, _ *Pinger, cancel context.CancelFunc) { cancel() }},
 		{name: "close", script: silent, err: net.ErrClosed,
@@ -333,7 +333,7 @@ func TestEnds(t *testing.T) {
 		{name: "cancel while the send queue is full", script: silent, err: context.Canceled,
 			refuse: func(sent) error { return errFull },
 			cut:    func(_ *fakeConn, _ *Pinger, cancel context.CancelFunc) { cancel() }},
-		{name: "send queue full for ever", script: silent, refuse: func(sent) error { return errFull }, err: errFull, sent: 3},
+		{name: "send queue full for ever", script: silent, refuse: func(sent) error { return errFull }, err: errFull},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -485,7 +485,7 @@ func TestHeldRequest(t *testing.T) {
 				p := openFake(t, c, Config{})
 				results := make(chan PingResult, 2)
 				start := func(addr string, o Options) {
-					if err := p.Go(Target{Addr: netip.MustParseAddr(addr)}, o, func(r PingResult) { results <- r }); err != nil {
+					if _, err := p.Go(Target{Addr: netip.MustParseAddr(addr)}, o, func(r PingResult) { results <- r }); err != nil {
 						t.Error(err)
 					}
 				}
@@ -493,7 +493,7 @@ func TestHeldRequest(t *testing.T) {
 				time.Sleep(30 * ms)
 				start("2001:db8::1", Options{Count: 2, Interval: 2 * time.Second, Timeout: time.Second})
 				r := <-results
-				if r.Sent != 2 || r.Received != tt.received || len(r.Errors) != 1-tt.received {
+				if r.Sent != 1+tt.received || r.Received != tt.received || len(r.Errors) != 1-tt.received {
 					t.Errorf("%d sent, %d received, errors %v", r.Sent, r.Received, r.Errors)
 				}
 				if tt.err != nil && (len(r.Errors) != 1 || !errors.Is(r.Errors[0].Err(), tt.err)) {
@@ -529,7 +529,7 @@ func TestOneBadTarget(t *testing.T) {
 		p := openFake(t, c, Config{MaxRate: -1})
 		results := make(chan PingResult, 100)
 		for i := range 100 {
-			if err := p.Go(loopbackTarget(i), Options{Count: 2}, func(r PingResult) { results <- r }); err != nil {
+			if _, err := p.Go(loopbackTarget(i), Options{Count: 2}, func(r PingResult) { results <- r }); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -545,7 +545,7 @@ func TestOneBadTarget(t *testing.T) {
 			if !errors.As(r.Err, &send) || !errors.Is(r.Err, os.ErrPermission) || send.Addr != bad {
 				t.Errorf("bad target's error = %v", r.Err)
 			}
-			if r.Sent != 2 || r.Loss != 100 || len(r.Errors) != 2 || r.Errors[0].Kind != ErrorSend {
+			if r.Sent != 0 || r.Loss != 0 || len(r.Lost) != 0 || len(r.Errors) != 2 || r.Errors[0].Kind != ErrorSend {
 				t.Errorf("bad target's result = %+v", r)
 			}
 		}
@@ -563,7 +563,7 @@ func TestSameAddress(t *testing.T) {
 		addr := netip.MustParseAddr("198.18.0.1")
 		for i, host := range []string{"a.example", "b.example", "c.example"} {
 			opts := Options{Count: 4, Size: 10 + i, DSCP: i}
-			if err := p.Go(Target{Host: host, Addr: addr}, opts, func(r PingResult) { results <- r }); err != nil {
+			if _, err := p.Go(Target{Host: host, Addr: addr}, opts, func(r PingResult) { results <- r }); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -627,7 +627,7 @@ func TestSlowCallback(t *testing.T) {
 		p := openFake(t, c, Config{})
 		results := make(chan PingResult, 10)
 		for i := range 10 {
-			err := p.Go(loopbackTarget(i), Options{Count: 10, Interval: 10 * ms}, func(r PingResult) {
+			_, err := p.Go(loopbackTarget(i), Options{Count: 10, Interval: 10 * ms}, func(r PingResult) {
 				time.Sleep(time.Second)
 				results <- r
 			})
@@ -671,4 +671,151 @@ func TestStoppedProcess(t *testing.T) {
 // loopbackTarget returns the i-th of many loopback addresses.
 func loopbackTarget(i int) Target {
 	return Target{Addr: netip.AddrFrom4([4]byte{127, byte(2 + i/62500), byte(i / 250 % 250), byte(i%250 + 1)})}
+}
+
+// TestForever runs an endless series over the turn of 32 bits. Its counts and
+// running statistics are of all echoes; lists hold the last ones.
+func TestForever(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const start, n = uint64(1)<<32 - 3000, 20000
+		c := newFake(t, func(r sent) []answer {
+			switch i := uint64(r.number) - start; {
+			case uint64(r.number) < start || i%10 == 9:
+				return nil
+			default:
+				return []answer{{time.Duration(1+i%2) * ms / 4, r.reply()}}
+			}
+		})
+		p := openFake(t, c, Config{MaxRate: -1})
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		c.refuse = func(r sent) error {
+			if r.n == 0 { // before it is on its way: nobody else looks at the series
+				s := p.slots.at(0)
+				s.number, s.tail, s.base = start+1, start, s.base-uint16(start&0xffff)
+				*s.at(start) = *s.at(0)
+				s.at(start).state = echoTimedOut
+				s.highest = uint32(start & 0xffffffff)
+				s.inFlight--
+			}
+			if uint64(r.number) == start+n {
+				cancel()
+			}
+			return nil
+		}
+		r, err := p.Ping(ctx, "198.18.0.1", Options{Count: Forever, Interval: ms, Timeout: 20 * ms})
+		if !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		if got := r.Sent - int(start); got < n-21 || got > n {
+			t.Errorf("%d sent, want about %d", got, n)
+		}
+		if len(r.RTTs) != ForeverKept || cap(r.RTTs) > 3*ForeverKept {
+			t.Errorf("%d RTTs kept, room for %d", len(r.RTTs), cap(r.RTTs))
+		}
+		if r.Min != ms/4 || r.Max != ms/2 || r.Mean < 350*time.Microsecond || r.Mean > 375*time.Microsecond || r.Jitter == 0 {
+			t.Errorf("min %v max %v mean %v jitter %v", r.Min, r.Max, r.Mean, r.Jitter)
+		}
+		if r.IPDV != ms/4 || r.IPDVPairs < n*8/10-30 || r.Reordered+r.Duplicates+r.Late > 0 {
+			t.Errorf("IPDV %v of %d pairs, %d reordered, %d late", r.IPDV, r.IPDVPairs, r.Reordered, r.Late)
+		}
+		if last := r.Lost[len(r.Lost)-1]; uint64(last) < start+n-40 || len(r.Lost) > n/10+1 {
+			t.Errorf("%d lost, the last is %d", len(r.Lost), last)
+		}
+	})
+}
+
+// TestEndlessErrors has every echo of an endless series end in an error: the
+// last ones are kept, all are counted.
+func TestEndlessErrors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newFake(t, after(ms, func(r sent) event { return r.errored(3, 1, 8) }))
+		noRoute := os.NewSyscallError("sendmmsg", syscall.ENETUNREACH)
+		c.refuse = func(r sent) error {
+			if r.number%2 == 1 {
+				return noRoute
+			}
+			return nil
+		}
+		p := openFake(t, c, Config{MaxRate: -1})
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		r, _ := p.Ping(ctx, "198.18.0.1", Options{Count: Forever, Interval: ms, Timeout: 20 * ms}) // cut short: its error says so
+		if r.Sent < 9900 || r.Sent > 10000 || r.Loss != 100 || len(r.Errors) != ForeverKept || len(r.Lost) != ForeverKept {
+			t.Errorf("%d sent, %v %% lost, %d errors, %d lost ones", r.Sent, r.Loss, len(r.Errors), len(r.Lost))
+		}
+		if last := r.Errors[len(r.Errors)-1].Seq; last < 19900 {
+			t.Errorf("the last error is of echo %d", last)
+		}
+	})
+}
+
+// TestBatchesAgain takes the stamps of requests away and gives them back, and
+// steps the wall clock with many echoes in flight.
+func TestBatchesAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newFake(t, after(50*ms, sent.reply))
+		base := time.Now()
+		p := newPinger(c, Config{MaxRate: -1}, func() (int64, int64) { return int64(time.Since(base)), c.wall() })
+		defer p.Close() // nothing of it is left to fail
+		round := func() (got Timestamps) {
+			results := make(chan PingResult, 100)
+			for i := range 100 {
+				if _, err := p.Go(loopbackTarget(i), Options{}, func(r PingResult) { results <- r }); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for range 100 {
+				got = (<-results).Timestamps
+			}
+			synctest.Wait()
+			return got
+		}
+		time.AfterFunc(25*ms, func() { c.step.Store(int64(time.Second)) })
+		if round(); p.Stats().ClockSteps != 1 || p.engine.batch != maxBatch {
+			t.Errorf("a step of the clock: batches of %d", p.engine.batch)
+		}
+		c.unstamped.Store(true)
+		if got := round(); got == TimestampsKernel || p.engine.batch != 1 {
+			t.Errorf("without stamps: %s, batches of %d", got, p.engine.batch)
+		}
+		c.unstamped.Store(false)
+		if got := round(); got != TimestampsKernel || p.engine.batch != maxBatch {
+			t.Errorf("with stamps again: %s, batches of %d", got, p.engine.batch)
+		}
+	})
+}
+
+// TestFamilyGone ends the series of a family whose socket is gone, those in the
+// lane and in the inbox too.
+func TestFamilyGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		boom := errors.New("boom")
+		c := newFake(t, after(10*ms, sent.reply))
+		p := openFake(t, c, Config{})
+		results := make(chan PingResult, 2)
+		start := func(addr string) {
+			if _, err := p.Go(Target{Addr: netip.MustParseAddr(addr)}, Options{Count: 5}, func(r PingResult) { results <- r }); err != nil {
+				t.Error(err)
+			}
+		}
+		start("2001:db8::1")
+		start("198.18.0.1")
+		time.Sleep(150 * ms)
+		c.arrive(event{kind: eventGone, family: FamilyIPv6, fault: boom})
+		if r := <-results; !errors.Is(r.Err, boom) || r.Sent != 2 {
+			t.Errorf("the family's series: %v, %d sent", r.Err, r.Sent)
+		}
+		start("2001:db8::1")
+		if r := <-results; !errors.Is(r.Err, boom) || r.Sent != 0 {
+			t.Errorf("a series that came later: %v, %d sent", r.Err, r.Sent)
+		}
+		if r := <-results; r.Err != nil || r.Received != 5 {
+			t.Errorf("the other family: %v, %d received", r.Err, r.Received)
+		}
+		synctest.Wait()
+		if err := leftovers(p); err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -154,6 +154,7 @@ func (e *PacketTooBig) Error() string { return reported(e.Message, e.From) }
 type ParameterProblem struct {
 	Code    int
 	Message string
+	Pointer int // at which byte of the request's IP packet the fault is; 0 also where not said
 	From    netip.Addr
 }
 

@@ -39,7 +39,7 @@ func ExamplePinger_Go() {
 	for i := byte(1); i <= 100; i++ {
 		series.Add(1)
 		target := icmpcore.Target{Addr: netip.AddrFrom4([4]byte{127, 0, 1, i})}
-		err := p.Go(target, icmpcore.Options{}, func(res icmpcore.PingResult) {
+		_, err := p.Go(target, icmpcore.Options{}, func(res icmpcore.PingResult) {
 			if res.Success() { // one callback at a time
 				up++
 			}

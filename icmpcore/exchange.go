@@ -1,6 +1,9 @@
 package icmpcore
 
 import (
+	"bytes"
+	"runtime"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,7 +27,7 @@ type inbox struct {
 // cancellation ends one series early.
 type cancellation struct {
 	slot int32
-	gen  uint16
+	gen  uint32
 	err  error
 }
 
@@ -43,6 +46,10 @@ func (b *inbox) start(i int32) error {
 
 func (b *inbox) cancel(c cancellation) {
 	b.mu.Lock()
+	if b.closed != nil { // which ends them all
+		b.mu.Unlock()
+		return
+	}
 	b.cancelled = append(b.cancelled, c)
 	b.mu.Unlock()
 	b.ring()
@@ -113,6 +120,9 @@ type outbox struct {
 
 	fresh []delivery // the engine's, not yet handed over
 
+	runner  atomic.Uint64 // number of the goroutine that calls back, 0: not known
+	calling atomic.Bool   // it is calling back
+
 	mu    sync.Mutex // guards what follows
 	full  []delivery
 	ended bool
@@ -155,6 +165,7 @@ func (o *outbox) end() {
 
 // run calls the callers back, one at a time and in order, until end.
 func (o *outbox) run() {
+	o.runner.Store(goroutineNumber())
 	var batch []delivery
 	freed := make([]int32, 0, 256)
 	for range o.some {
@@ -163,6 +174,7 @@ func (o *outbox) run() {
 		ended := o.ended
 		o.mu.Unlock()
 		now := time.Now()
+		o.calling.Store(true)
 		for i, d := range batch {
 			if d.echo != nil {
 				d.echo.f(d.echo.echo)
@@ -175,12 +187,39 @@ func (o *outbox) run() {
 				o.free(freed)
 				freed = freed[:0]
 			}
-			done(r)
+			if done != nil {
+				done(r)
+			}
 		}
+		o.calling.Store(false)
 		o.free(freed)
 		freed = freed[:0]
 		if ended {
 			return
 		}
 	}
+}
+
+// onCallback reports whether the caller runs in a callback.
+func (o *outbox) onCallback() bool {
+	if !o.calling.Load() {
+		return false
+	}
+	runner := o.runner.Load()
+	return runner != 0 && runner == goroutineNumber()
+}
+
+// goroutineNumber returns the runtime's number of this goroutine, or 0 where it
+// cannot be told. Numbers are not used twice. The head of a stack trace is the
+// only place that Go gives it, and reading it takes a microsecond or two: what
+// asks for it waits for a network anyway.
+func goroutineNumber() uint64 {
+	var buf [64]byte
+	trace, ok := bytes.CutPrefix(buf[:runtime.Stack(buf[:], false)], []byte("goroutine "))
+	number, _, _ := bytes.Cut(trace, []byte(" "))
+	n, err := strconv.ParseUint(string(number), 10, 64)
+	if !ok || err != nil {
+		return 0
+	}
+	return n
 }

@@ -22,6 +22,8 @@ type fakeConn struct {
 
 	step atomic.Int64 // of the wall clock, which stamps are taken from, ns
 
+	unstamped atomic.Bool // requests get no stamp
+
 	some chan struct{}
 
 	mu      sync.Mutex
@@ -90,8 +92,8 @@ func (c *fakeConn) send(f Family, slow bool, reqs []request) (int, error) {
 		c.sent = append(c.sent, s)
 		c.mu.Unlock()
 		kept := c.held != nil && c.held(s)
-		if c.source == TimestampsKernel && !kept {
-			c.arrive(event{kind: eventStamp, slot: r.slot, gen: r.gen, number: r.number, stamp: c.wall()})
+		if c.source == TimestampsKernel && !kept && !c.unstamped.Load() {
+			c.arrive(event{kind: eventStamp, slot: r.slot, gen: r.gen, number: uint32(r.number), stamp: c.wall()})
 		}
 		for _, a := range c.script(s) {
 			if a.after == 0 {

@@ -2,6 +2,7 @@ package icmpcore
 
 import (
 	"encoding/json"
+	"math"
 	"net/netip"
 	"strconv"
 	"time"
@@ -15,7 +16,7 @@ func (r PingResult) MarshalJSON() ([]byte, error) { return r.AppendJSON(nil), ni
 // and returns it. It is written by hand because encoding/json takes longer for
 // a result than its echo takes to send and receive.
 func (r *PingResult) AppendJSON(b []byte) []byte {
-	some, two := r.Received > 0, r.Received > 1
+	some := r.Received > 0
 	w := jsonWriter{b: b}
 	w.int(`{"sent":`, r.Sent, true)
 	w.int(`,"received":`, r.Received, true)
@@ -46,7 +47,7 @@ func (r *PingResult) AppendJSON(b []byte) []byte {
 	w.duration(`,"p50":`, r.P50, some)
 	w.duration(`,"p90":`, r.P90, some)
 	w.duration(`,"p99":`, r.P99, some)
-	w.duration(`,"ipdv":`, r.IPDV, two)
+	w.duration(`,"ipdv":`, r.IPDV, r.IPDVPairs > 0)
 	w.int(`,"duplicates":`, r.Duplicates, true)
 	w.int(`,"late":`, r.Late, true)
 	w.int(`,"reordered":`, r.Reordered, true)
@@ -55,6 +56,7 @@ func (r *PingResult) AppendJSON(b []byte) []byte {
 	w.word(`,"socket":`, r.Socket.String(), r.Socket != SocketAuto)
 	w.errors(r.Errors)
 	w.int(`,"corrupt":`, r.Corrupt, true)
+	w.ints(`,"lost":`, r.Lost)
 	if r.Err != nil {
 		w.string(`,"error":`, r.Err.Error(), true)
 	}
@@ -75,7 +77,7 @@ func (w *jsonWriter) text(s string) { w.b = append(w.b, s...) }
 
 func (w *jsonWriter) loss(r *PingResult) {
 	w.text(`,"loss":`)
-	if r.Sent > 0 {
+	if r.Sent > 0 && !math.IsNaN(r.Loss) && !math.IsInf(r.Loss, 0) {
 		w.b = strconv.AppendFloat(w.b, r.Loss, 'g', -1, 64)
 	} else {
 		w.text("null")
@@ -103,6 +105,18 @@ func (w *jsonWriter) errors(errs []EchoError) {
 		w.string(`,"message":`, e.Message, true)
 		w.string(`,"from":`, e.From.String(), e.From.IsValid())
 		w.text("}")
+	}
+	w.text("]")
+}
+
+func (w *jsonWriter) ints(key string, list []int) {
+	w.text(key)
+	w.text("[")
+	for i, v := range list {
+		if i > 0 {
+			w.text(",")
+		}
+		w.b = strconv.AppendInt(w.b, int64(v), 10)
 	}
 	w.text("]")
 }
@@ -181,12 +195,12 @@ func (w *jsonWriter) seconds(d time.Duration) {
 }
 
 func appendSeconds(b []byte, d time.Duration) []byte {
-	ns := int64(d)
-	if ns < 0 {
+	ns := uint64(d)
+	if d < 0 {
 		b = append(b, '-')
 		ns = -ns
 	}
-	b = strconv.AppendInt(b, ns/1e9, 10)
+	b = strconv.AppendUint(b, ns/1e9, 10)
 	frac := uint32(ns % 1e9)
 	if frac == 0 {
 		return b

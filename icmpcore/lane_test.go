@@ -32,7 +32,7 @@ func TestFullForOne(t *testing.T) {
 				results := make(chan PingResult, hosts)
 				for i := range hosts {
 					o := Options{Count: count, Interval: 100 * ms, Timeout: 500 * ms}
-					if err := p.Go(Target{Addr: testHost(i)}, o, func(r PingResult) { results <- r }); err != nil {
+					if _, err := p.Go(Target{Addr: testHost(i)}, o, func(r PingResult) { results <- r }); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -72,7 +72,7 @@ func TestFullForAll(t *testing.T) {
 		results := make(chan error, hosts)
 		for i := range hosts {
 			timeout := time.Duration(1+i%3) * 300 * ms
-			err := p.Go(Target{Addr: testHost(i)}, Options{Timeout: timeout}, func(r PingResult) {
+			_, err := p.Go(Target{Addr: testHost(i)}, Options{Timeout: timeout}, func(r PingResult) {
 				if late := time.Since(start) - timeout; late < 0 || late > 30*ms { // results are handed over once in 20 ms
 					t.Errorf("%s with a timeout of %v given up %v after it", r.Addr, timeout, late)
 				}

@@ -14,8 +14,8 @@ const (
 	DefaultSize     = 56
 )
 
-// Forever as [Options.Count] sends until the context ends or the Pinger is
-// closed.
+// Forever as [Options.Count] sends until the series is cancelled or the Pinger
+// is closed. What the result holds then is said at [PingResult].
 const Forever = -1
 
 // The ranges within which options lie.
@@ -137,7 +137,7 @@ func (o Options) Validate() error {
 	if o.Family > FamilyIPv6 {
 		fault("family", o.Family, "auto, ipv4 or ipv6")
 	}
-	if o.Source.IsValid() && o.Family != FamilyAuto && familyOf(o.Source) != o.Family {
+	if o.Source.IsValid() && o.Family != FamilyAuto && familyOf(o.Source.Unmap()) != o.Family {
 		fault("source", o.Source, "an address of the family "+o.Family.String())
 	}
 	return joinFaults(errs)

@@ -109,9 +109,10 @@ func replyType(f Family) byte {
 
 // icmpError is an ICMP error about an echo request.
 type icmpError struct {
-	typ, code, mtu int
-	to             netip.Addr  // where the quoted request was sent
-	request        echoMessage // the quoted request; its payload may be cut short
+	typ, code int
+	info      int         // MTU of the next link, or pointer of a parameter problem
+	to        netip.Addr  // where the quoted request was sent
+	request   echoMessage // the quoted request; its payload may be cut short
 }
 
 // parseICMPError reads an ICMP error that quotes an echo request. ok is false
@@ -126,13 +127,16 @@ func parseICMPError(b []byte, f Family) (e icmpError, ok bool) {
 	}
 	var quoted []byte
 	if f == FamilyIPv4 {
-		if e.typ == int(ipv4.ICMPTypeDestinationUnreachable) && e.code == 4 {
-			e.mtu = int(binary.BigEndian.Uint16(b[6:])) // RFC 1191
+		switch {
+		case e.typ == int(ipv4.ICMPTypeDestinationUnreachable) && e.code == 4:
+			e.info = int(binary.BigEndian.Uint16(b[6:])) // RFC 1191
+		case e.typ == int(ipv4.ICMPTypeParameterProblem):
+			e.info = int(b[4]) // RFC 792
 		}
 		e.to, quoted, ok = quote4(b[icmpHeaderSize:])
 	} else {
-		if e.typ == int(ipv6.ICMPTypePacketTooBig) {
-			e.mtu = int(binary.BigEndian.Uint32(b[4:]))
+		if e.typ == int(ipv6.ICMPTypePacketTooBig) || e.typ == int(ipv6.ICMPTypeParameterProblem) {
+			e.info = int(binary.BigEndian.Uint32(b[4:])) // RFC 4443
 		}
 		e.to, quoted, ok = quote6(b[icmpHeaderSize:])
 	}

@@ -72,18 +72,18 @@ func TestParseICMPError(t *testing.T) {
 	head := func(b ...byte) []byte { return append(b, make([]byte, 8-len(b))...) }
 	cat := func(a, b []byte) []byte { return append(append([]byte(nil), a...), b...) }
 	tests := []struct {
-		name           string
-		in             []byte
-		family         Family
-		typ, code, mtu int
-		payload        string
-		ok             bool
+		name            string
+		in              []byte
+		family          Family
+		typ, code, info int
+		payload         string
+		ok              bool
 	}{
 		{name: "unreachable, cookie quoted", in: cat(head(3, 1), quoted4(nil, "12345678")), family: FamilyIPv4, typ: 3, code: 1, payload: "12345678", ok: true},
 		{name: "unreachable, eight bytes quoted", in: cat(head(3, 13), quoted4(nil, "")), family: FamilyIPv4, typ: 3, code: 13, ok: true},
 		{name: "options in the quoted header", in: cat(head(11, 0), quoted4([]byte{1, 1, 1, 0}, "abc")), family: FamilyIPv4, typ: 11, payload: "abc", ok: true},
-		{name: "fragmentation needed", in: cat([]byte{3, 4, 0, 0, 0, 0, 5, 120}, quoted4(nil, "")), family: FamilyIPv4, typ: 3, code: 4, mtu: 1400, ok: true},
-		{name: "parameter problem", in: cat(head(12, 0), quoted4(nil, "")), family: FamilyIPv4, typ: 12, ok: true},
+		{name: "fragmentation needed", in: cat([]byte{3, 4, 0, 0, 0, 0, 5, 120}, quoted4(nil, "")), family: FamilyIPv4, typ: 3, code: 4, info: 1400, ok: true},
+		{name: "parameter problem", in: cat([]byte{12, 0, 0, 0, 20, 9, 9, 9}, quoted4(nil, "")), family: FamilyIPv4, typ: 12, info: 20, ok: true},
 		{name: "redirect is no error", in: cat(head(5, 1), quoted4(nil, "")), family: FamilyIPv4},
 		{name: "source quench is no error", in: cat(head(4, 0), quoted4(nil, "")), family: FamilyIPv4},
 		{name: "quote cut in the ICMP header", in: cat(head(3, 1), quoted4(nil, "")[:27]), family: FamilyIPv4},
@@ -93,9 +93,9 @@ func TestParseICMPError(t *testing.T) {
 		{name: "only a header", in: head(3, 1), family: FamilyIPv4},
 		{name: "nothing", family: FamilyIPv4},
 		{name: "IPv6 no route", in: cat(head(1, 0), quoted6("12345678")), family: FamilyIPv6, typ: 1, payload: "12345678", ok: true},
-		{name: "IPv6 too big", in: cat([]byte{2, 0, 0, 0, 0, 0, 5, 0}, quoted6("")), family: FamilyIPv6, typ: 2, mtu: 1280, ok: true},
+		{name: "IPv6 too big", in: cat([]byte{2, 0, 0, 0, 0, 0, 5, 0}, quoted6("")), family: FamilyIPv6, typ: 2, info: 1280, ok: true},
 		{name: "IPv6 hop limit", in: cat(head(3, 0), quoted6("")), family: FamilyIPv6, typ: 3, ok: true},
-		{name: "IPv6 parameter problem", in: cat(head(4, 1), quoted6("")), family: FamilyIPv6, typ: 4, code: 1, ok: true},
+		{name: "IPv6 parameter problem", in: cat([]byte{4, 1, 0, 0, 0, 0, 1, 6}, quoted6("")), family: FamilyIPv6, typ: 4, code: 1, info: 262, ok: true},
 		{name: "IPv6 quote cut", in: cat(head(1, 0), quoted6("")[:47]), family: FamilyIPv6},
 		{name: "IPv4 quoted in IPv6", in: cat(head(1, 0), quoted4(nil, "                    ")), family: FamilyIPv6},
 	}
@@ -112,8 +112,8 @@ func TestParseICMPError(t *testing.T) {
 				return
 			}
 			to := map[Family]netip.Addr{FamilyIPv4: testAddr4, FamilyIPv6: testAddr6}[tt.family]
-			if e.typ != tt.typ || e.code != tt.code || e.mtu != tt.mtu || e.to != to {
-				t.Errorf("got type %d code %d mtu %d to %s, want %d %d %d %s", e.typ, e.code, e.mtu, e.to, tt.typ, tt.code, tt.mtu, to)
+			if e.typ != tt.typ || e.code != tt.code || e.info != tt.info || e.to != to {
+				t.Errorf("got type %d code %d info %d to %s, want %d %d %d %s", e.typ, e.code, e.info, e.to, tt.typ, tt.code, tt.info, to)
 			}
 			if e.request.id != 0x1234 || e.request.seq != 7 || string(e.request.payload) != tt.payload {
 				t.Errorf("quoted request = %+v, want id 0x1234 seq 7 payload %q", e.request, tt.payload)
@@ -144,14 +144,14 @@ func TestDescribe(t *testing.T) {
 		{FamilyIPv4, 3, 15, ErrorDestinationUnreachable, "precedence cutoff in effect"},
 		{FamilyIPv4, 3, 16, ErrorDestinationUnreachable, "destination unreachable, code 16"},
 		{FamilyIPv4, 11, 0, ErrorTimeExceeded, "time to live exceeded in transit"},
-		{FamilyIPv4, 12, 0, ErrorParameterProblem, "parameter problem: pointer indicates the error"},
+		{FamilyIPv4, 12, 0, ErrorParameterProblem, "parameter problem: pointer indicates the error, at byte 0"},
 		{FamilyIPv4, 12, 3, ErrorParameterProblem, "parameter problem, code 3"},
 		{FamilyIPv6, 1, 0, ErrorDestinationUnreachable, "no route to destination"},
 		{FamilyIPv6, 1, 7, ErrorDestinationUnreachable, "error in source routing header"},
 		{FamilyIPv6, 1, 200, ErrorDestinationUnreachable, "destination unreachable, code 200"},
 		{FamilyIPv6, 2, 0, ErrorPacketTooBig, "packet too big"},
 		{FamilyIPv6, 3, 1, ErrorTimeExceeded, "fragment reassembly time exceeded"},
-		{FamilyIPv6, 4, 2, ErrorParameterProblem, "parameter problem: unrecognized IPv6 option"},
+		{FamilyIPv6, 4, 2, ErrorParameterProblem, "parameter problem: unrecognized IPv6 option, at byte 0"},
 	}
 	for _, tt := range tests {
 		kind, message, ok := describe(tt.family, tt.typ, tt.code, 0)
@@ -185,7 +185,7 @@ func FuzzParseICMPError(f *testing.F) {
 		if familyOf(e.to) != family || !bytes.HasSuffix(b, e.request.payload) {
 			t.Errorf("to %s, payload %x, of %x", e.to, e.request.payload, b)
 		}
-		if _, _, isError := describe(family, e.typ, e.code, e.mtu); !isError {
+		if _, _, isError := describe(family, e.typ, e.code, e.info); !isError {
 			t.Errorf("type %d is no error", e.typ)
 		}
 	})

@@ -151,30 +151,58 @@ func (p *Pinger) serve() {
 }
 
 // Close ends all series with [net.ErrClosed], closes the sockets and returns
-// when every series' callback has been called. It must not be called from a
-// callback. Calls after the first return nil.
+// when every series' callback has been called. From a callback of this Pinger,
+// which it would wait for, it does nothing and returns an error. Calls after the
+// first return nil.
 func (p *Pinger) Close() error {
+	if err := p.mayWait(); err != nil {
+		return err
+	}
 	p.inbox.close(net.ErrClosed)
 	<-p.ended
 	return p.conn.close()
 }
 
+var (
+	errNotOpen    = errors.New("icmpcore: the Pinger was not made by Open")
+	errInCallback = errors.New("icmpcore: called from a callback of the same Pinger, which would wait for itself")
+)
+
+// mayWait returns why a call may not wait for the Pinger, if it may not.
+func (p *Pinger) mayWait() error {
+	switch {
+	case p.engine == nil:
+		return errNotOpen
+	case p.outbox.onCallback():
+		return errInCallback
+	}
+	return nil
+}
+
 // Ping resolves host, sends one series to it and waits for its result, whose
 // Err it returns too. A done context cuts the series short: the result holds
-// what was decided by then.
+// what was decided by then. The result comes after those of the series that
+// ended before, so Ping waits for their callbacks too. From a callback of this
+// Pinger it returns an error at once: use [Pinger.Go] there.
 func (p *Pinger) Ping(ctx context.Context, host string, opts Options) (PingResult, error) {
 	failed := func(err error) (PingResult, error) {
 		return PingResult{Host: host, Start: time.Now(), Err: err}, err
 	}
+	if err := p.mayWait(); err != nil {
+		return failed(err)
+	}
 	if err := opts.Validate(); err != nil {
 		return failed(err)
+	}
+	if ctx == nil {
+		ctx = context.Background()
 	}
 	target, err := p.Resolve(ctx, host, opts.Family)
 	if err != nil {
 		return failed(err)
 	}
 	result := make(chan PingResult, 1)
-	slot, gen, err := p.start(target, opts, func(r PingResult) { result <- r })
+	run, err := p.Go(target, opts, func(r PingResult) { result <- r })
 	if err != nil {
 		return failed(err)
 	}
@@ -182,24 +210,54 @@ func (p *Pinger) Ping(ctx context.Context, host string, opts Options) (PingResul
 	case r := <-result:
 		return r, r.Err
 	case <-ctx.Done():
-		p.inbox.cancel(cancellation{slot: slot, gen: gen, err: ctx.Err()})
+		run.end(ctx.Err())
 		r := <-result
 		return r, r.Err
 	}
 }
 
-// Go starts one series and returns at once. done is called with its result on
-// a goroutine of the Pinger: callbacks come one at a time, so that a slow one
-// delays the others, but never the measuring. Where Go returns an error (an
+// Run is a series that [Pinger.Go] has started. The zero value is none.
+type Run struct {
+	p    *Pinger
+	slot int32
+	gen  uint32
+}
+
+// Cancel ends the series with [context.Canceled], soon after it returns: the
+// callback gets a result of what was decided by then. It does nothing where the
+// series has ended or the Pinger is closed. Any goroutine may call it, callbacks
+// included.
+func (r Run) Cancel() { r.end(context.Canceled) }
+
+func (r Run) end(err error) {
+	if r.p != nil {
+		r.p.inbox.cancel(cancellation{slot: r.slot, gen: r.gen, err: err})
+	}
+}
+
+// Go starts one series and returns at once. done, if not nil, is called with its
+// result on a goroutine of the Pinger: callbacks come one at a time, so a slow
+// one delays the others, but never the measuring. Where Go returns an error (an
 // [*OptionError], no socket for the address's family, [net.ErrClosed]) done is
 // not called.
-func (p *Pinger) Go(t Target, opts Options, done func(PingResult)) error {
-	_, _, err := p.start(t, opts, done)
-	return err
+//
+// A callback may call Go and [Run.Cancel]. It may not call [Pinger.Ping] or
+// [Pinger.Close] of the same Pinger, which return an error there, nor wait for
+// another goroutine that is in one of them, which would last for ever. It may
+// not end its goroutine ([runtime.Goexit], as testing's FailNow does).
+func (p *Pinger) Go(t Target, opts Options, done func(PingResult)) (Run, error) {
+	if p.engine == nil {
+		return Run{}, errNotOpen
+	}
+	slot, gen, err := p.start(t, opts, done)
+	if err != nil {
+		return Run{}, err
+	}
+	return Run{p, slot, gen}, nil
 }
 
 // start hands a new series to the engine.
-func (p *Pinger) start(t Target, opts Options, done func(PingResult)) (slot int32, gen uint16, err error) {
+func (p *Pinger) start(t Target, opts Options, done func(PingResult)) (slot int32, gen uint32, err error) {
 	addr := t.Addr.Unmap()
 	if !addr.IsValid() || addr.IsUnspecified() {
 		return 0, 0, &OptionError{Field: "address", Value: t.Addr.String(), Want: "the address of a host"}
@@ -280,14 +338,27 @@ func (p *Pinger) giveBack(i int32) {
 }
 
 // Stats returns the counts so far.
-func (p *Pinger) Stats() Stats { return p.engine.stats() }
+func (p *Pinger) Stats() Stats {
+	if p.engine == nil {
+		return Stats{}
+	}
+	return p.engine.stats()
+}
 
 // Timestamps returns the best source of times that the sockets have.
-func (p *Pinger) Timestamps() Timestamps { return p.conn.stamps() }
+func (p *Pinger) Timestamps() Timestamps {
+	if p.engine == nil {
+		return TimestampsNone
+	}
+	return p.conn.stamps()
+}
 
 // Socket returns the kind of socket that serves the family, SocketAuto where
-// there is none.
+// there is none and for FamilyAuto.
 func (p *Pinger) Socket(f Family) SocketKind {
+	if p.engine == nil || f != FamilyIPv4 && f != FamilyIPv6 {
+		return SocketAuto
+	}
 	kind, err := p.conn.socket(f)
 	if err != nil {
 		return SocketAuto

@@ -97,7 +97,7 @@ func TestRefusedBeforeSending(t *testing.T) {
 		{"interface", icmpcore.Target{Addr: netip.MustParseAddr("127.0.0.1")}, icmpcore.Options{Interface: "nowhere0"}, "interface"},
 	}
 	for _, tt := range tests {
-		err := p.Go(tt.target, tt.opts, never)
+		_, err := p.Go(tt.target, tt.opts, never)
 		var option *icmpcore.OptionError
 		if !errors.As(err, &option) || option.Field != tt.field {
 			t.Errorf("%s: %v, want an OptionError of %s", tt.name, err, tt.field)

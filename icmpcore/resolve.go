@@ -17,6 +17,15 @@ func (p *Pinger) Resolve(ctx context.Context, host string, f Family) (Target, er
 	fail := func(err error) (Target, error) {
 		return Target{Host: host}, &ResolveError{Host: host, Family: f, Err: err}
 	}
+	if f > FamilyIPv6 {
+		return fail(&OptionError{Field: "family", Value: f.String(), Want: orList(familyNames[:])})
+	}
+	if p.engine == nil {
+		return fail(errNotOpen)
+	}
+	if ctx == nil {
+		ctx = context.Background()
+	}
 	if addr, err := netip.ParseAddr(host); err == nil {
 		addr = addr.Unmap()
 		if f != FamilyAuto && familyOf(addr) != f {

@@ -11,23 +11,30 @@ import (
 // changes once it is given out.
 //
 // Min to P99, RTTs, TTL, Hops, OSGuess and ReplyDSCP mean something only where
-// Received is above zero, and IPDV only from two replies on; elsewhere they
-// are zero, and null in the JSON form.
+// Received is above zero, and IPDV only where IPDVPairs is; elsewhere they are
+// zero, and null in the JSON form.
+//
+// The result of an endless series ([Forever]) takes bounded memory. All counts,
+// Loss, Min, Max, Mean, Jitter and IPDV are of all its echoes. RTTs, Lost and
+// Errors hold the last [ForeverKept] of each, and Median and P50 to P99 are those
+// of these RTTs.
 type PingResult struct {
 	Host string     // as it was given
 	Addr netip.Addr // what was probed; invalid where the name did not resolve
 
-	// Sent counts the echo requests attempted, those that the system refused
-	// to send included. Requests that were still waiting for their reply when
-	// a series was cut short are in no figure.
+	// Sent counts the echo requests that the system took. Those that it refused
+	// are among Errors, with the kind [ErrorSend]. Requests that were still
+	// waiting for their reply when a series was cut short are in no figure.
 	Sent     int
 	Received int     // replies in time, one for each request at most
 	Loss     float64 // percent of Sent that got no reply in time; 0 where Sent is 0
+	Lost     []int   // which requests these are, from 1, in the order of sending
 
 	Min, Max, Mean, Median time.Duration
 	Jitter                 time.Duration   // sample standard deviation of RTTs, 0 under two replies
 	P50, P90, P95, P99     time.Duration   // linear interpolation between closest ranks, see [Percentile]
-	IPDV                   time.Duration   // mean absolute difference of successive RTTs (RFC 3393)
+	IPDV                   time.Duration   // mean absolute difference of the RTTs of successive requests (RFC 3393)
+	IPDVPairs              int             // pairs of successive requests that both got their reply, which IPDV is the mean of
 	RTTs                   []time.Duration // in the order of sending
 
 	TTL       int    // TTL or hop limit of the first reply, 0 where the system does not say
@@ -99,7 +106,7 @@ func (r *PingResult) Family() Family {
 }
 
 // String sums the result up in one line.
-func (r *PingResult) String() string {
+func (r PingResult) String() string {
 	name := r.Host
 	if r.Addr.IsValid() && r.Addr.String() != r.Host {
 		name += " (" + r.Addr.String() + ")"
@@ -137,6 +144,7 @@ type EchoError struct {
 	Type    int        // ICMP or ICMPv6 type, 0 for ErrorSend
 	Code    int        // ICMP or ICMPv6 code, 0 for ErrorSend
 	MTU     int        // of the next link, for ErrorPacketTooBig; 0 is unknown
+	Pointer int        // for ErrorParameterProblem: at which byte of the request's IP packet the fault is; 0 also where not said
 	Message string     // what type and code mean, or what the system said
 	From    netip.Addr // who reported it; invalid for ErrorSend and where unknown
 
@@ -152,8 +160,11 @@ func (e EchoError) Err() error {
 	case ErrorPacketTooBig:
 		return &PacketTooBig{Code: e.Code, Message: e.Message, MTU: e.MTU, From: e.From}
 	case ErrorParameterProblem:
-		return &ParameterProblem{Code: e.Code, Message: e.Message, From: e.From}
+		return &ParameterProblem{Code: e.Code, Message: e.Message, Pointer: e.Pointer, From: e.From}
 	case ErrorSend:
+		if e.send == nil { // not one of ours
+			return &SendError{Err: errors.New(e.Message)}
+		}
 		return e.send
 	}
 	return &DestinationUnreachable{Code: e.Code, Message: e.Message, From: e.From}

@@ -3,6 +3,7 @@ package icmpcore
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -20,7 +21,7 @@ func exampleResult() PingResult {
 		Host: "gw.example", Addr: testAddr4, Sent: 5, Received: 4,
 		RTTs: []time.Duration{6200 * time.Microsecond, 4400 * time.Microsecond, 4500 * time.Microsecond, 4400 * time.Microsecond},
 		TTL:  57, Hops: hops(57), OSGuess: osGuess(57), ReplyDSCP: 46, Duplicates: 1, Late: 2, Reordered: 3, Corrupt: 4,
-		Timestamps: TimestampsKernel, Socket: SocketRaw,
+		Lost: []int{3}, IPDV: 950 * time.Microsecond, IPDVPairs: 2, Timestamps: TimestampsKernel, Socket: SocketRaw,
 		Start: time.Date(2026, 11, 24, 12, 0, 0, 123456789, time.UTC), Duration: 1500 * time.Millisecond,
 		Errors: []EchoError{{Seq: 3, Kind: ErrorTimeExceeded, Type: 11, Message: "time to live exceeded in transit", From: netip.MustParseAddr("198.18.255.1")}},
 	}
@@ -29,8 +30,8 @@ func exampleResult() PingResult {
 }
 
 func TestJSON(t *testing.T) {
-	failed := PingResult{Host: "no \"such\"\nhost", Start: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC), Err: errors.New("resolve: no such host")}
-	unsent := PingResult{Host: "198.18.0.1", Addr: testAddr4, Sent: 1, Loss: 100, Socket: SocketDatagram, Start: failed.Start,
+	failed := PingResult{Host: "no \"such\"\nho\\st", Start: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC), Err: errors.New("resolve: no such host")}
+	unsent := PingResult{Host: "198.18.0.1", Addr: testAddr4, Socket: SocketDatagram, Start: failed.Start,
 		Errors: []EchoError{{Seq: 1, Kind: ErrorSend, Message: "network is unreachable", send: errors.New("x")}}}
 	tests := []struct {
 		name string
@@ -40,18 +41,18 @@ func TestJSON(t *testing.T) {
 		{"replies", exampleResult(), `{"sent":5,"received":4,"loss":20,"min":0.0044,"max":0.0062,"mean":0.004875,"median":0.00445,` +
 			`"jitter":0.00088459,"rtt_list":[0.0062,0.0044,0.0045,0.0044],"ttl":57,"hops":8,"os_guess":"Linux/Unix/BSD/macOS/Android",` +
 			`"p95":0.005945,"host":"gw.example","address":"198.18.0.1","family":"ipv4","start":"2026-11-24T12:00:00.123456789Z","duration":1.5,` +
-			`"p50":0.00445,"p90":0.00569,"p99":0.006149,"ipdv":0.000666667,"duplicates":1,"late":2,"reordered":3,"reply_dscp":46,` +
+			`"p50":0.00445,"p90":0.00569,"p99":0.006149,"ipdv":0.00095,"duplicates":1,"late":2,"reordered":3,"reply_dscp":46,` +
 			`"timestamps":"kernel","socket":"raw","errors":[{"seq":3,"type":"time_exceeded","code":0,"message":"time to live exceeded in transit",` +
-			`"from":"198.18.255.1"}],"corrupt":4}`},
+			`"from":"198.18.255.1"}],"corrupt":4,"lost":[3]}`},
 		{"could not be pinged", failed, `{"sent":0,"received":0,"loss":null,"min":null,"max":null,"mean":null,"median":null,"jitter":null,` +
-			`"rtt_list":[],"ttl":null,"hops":null,"os_guess":null,"p95":null,"host":"no \"such\"\nhost","address":null,"family":null,` +
+			`"rtt_list":[],"ttl":null,"hops":null,"os_guess":null,"p95":null,"host":"no \"such\"\nho\\st","address":null,"family":null,` +
 			`"start":"2026-11-24T12:00:00Z","duration":0,"p50":null,"p90":null,"p99":null,"ipdv":null,"duplicates":0,"late":0,"reordered":0,` +
-			`"reply_dscp":null,"timestamps":null,"socket":null,"errors":[],"corrupt":0,"error":"resolve: no such host"}`},
-		{"could not be sent", unsent, `{"sent":1,"received":0,"loss":100,"min":null,"max":null,"mean":null,"median":null,"jitter":null,` +
+			`"reply_dscp":null,"timestamps":null,"socket":null,"errors":[],"corrupt":0,"lost":[],"error":"resolve: no such host"}`},
+		{"could not be sent", unsent, `{"sent":0,"received":0,"loss":null,"min":null,"max":null,"mean":null,"median":null,"jitter":null,` +
 			`"rtt_list":[],"ttl":null,"hops":null,"os_guess":null,"p95":null,"host":"198.18.0.1","address":"198.18.0.1","family":"ipv4",` +
 			`"start":"2026-11-24T12:00:00Z","duration":0,"p50":null,"p90":null,"p99":null,"ipdv":null,"duplicates":0,"late":0,"reordered":0,` +
 			`"reply_dscp":null,"timestamps":null,"socket":"datagram","errors":[{"seq":1,"type":"send","code":null,` +
-			`"message":"network is unreachable","from":null}],"corrupt":0}`},
+			`"message":"network is unreachable","from":null}],"corrupt":0,"lost":[]}`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -168,5 +169,17 @@ func TestResultString(t *testing.T) {
 	lost := PingResult{Host: "198.18.0.1", Addr: testAddr4, Sent: 2, Loss: 100, Errors: []EchoError{{Kind: ErrorTimeExceeded, Message: "expired", From: testAddr4}}}
 	if got, want := lost.String(), "198.18.0.1: 2 sent, 0 received, 100% loss: expired, reported by 198.18.0.1"; got != want {
 		t.Errorf("String = %q, want %q", got, want)
+	}
+}
+
+// TestPrint prints a result by value.
+func TestPrint(t *testing.T) {
+	r := exampleResult()
+	if got := fmt.Sprint(r); got != r.String() {
+		t.Errorf("Sprint = %s, want %s", got, r.String())
+	}
+	made := PingResult{Sent: 1, Errors: []EchoError{{Kind: ErrorSend, Message: "made up"}}} // not by a Pinger
+	if got := made.String(); !strings.Contains(got, "made up") {
+		t.Errorf("String = %s, which does not say why", got)
 	}
 }

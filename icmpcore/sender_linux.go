@@ -28,7 +28,7 @@ type sender struct {
 // stampKey says whose transmit stamp a number is.
 type stampKey struct {
 	slot   int32
-	number uint32
+	number uint32 // the lower half of the echo's number
 	gen    uint16
 }
 
@@ -201,7 +201,7 @@ func (s *sender) fill(i int, r *request) {
 	}
 	putHead(&o.heads[i], s.family, s.id, r.seq, r.cookie, r.prof.sum)
 	key := s.key + uint32(i)
-	s.stamped[key%stampKeys] = stampKey{r.slot, r.number, r.gen}
+	s.stamped[key%stampKeys] = stampKey{r.slot, uint32(r.number), r.gen}
 	if s.optID {
 		end := len(r.prof.control) + unix.CmsgLen(4)
 		*(*uint32)(unsafe.Pointer(&o.controls[i][end-4])) = key

@@ -101,14 +101,14 @@ type series struct {
 	timer              timerNode
 	addrNext, addrPrev int32 // neighbours in the index by address; addrNext of a free slot is the next free one
 
-	number   uint32 // echoes begun; the next one's number
-	tail     uint32 // all echoes before this number are decided
-	inFlight uint32
-	received uint32
-	highest  uint32 // number of the highest echo replied to, plus one
-	zone     uint32 // scope of a link-local address
-	gen      uint16
+	number   uint64 // echoes begun; the next one's number
+	tail     uint64 // all echoes before this number are decided
+	received uint64
+	highest  uint32 // number of the highest echo replied to, plus one, modulo 2^32
+	zone     uint32 // index of the link of an address that needs one
+	gen      uint32 // how often the slot has been taken; cookies hold the lower half
 	base     uint16 // sequence number of echo 0
+	inFlight uint16 // at most maxRing
 
 	ttl    uint8
 	dscp   int8
@@ -122,9 +122,10 @@ type series struct {
 type rarities struct {
 	duplicates, late, reordered, corrupt int
 
-	retired    []time.Duration // RTTs of echoes that have left the ring, in their order
-	unresolved int             // echoes cut short
-	errors     []EchoError
+	past       *tally      // echoes that have left the ring
+	unresolved int         // echoes cut short
+	unsent     int         // echoes that the system refused
+	errors     []EchoError // of an endless series, the last ones
 	unproven   []EchoError // errors without a cookie, believed only at the timeout
 	err        error
 }
@@ -138,29 +139,39 @@ func (s *series) rarely() *rarities {
 }
 
 // at returns the echo of a number that is still in the ring.
-func (s *series) at(number uint32) *echo { return &s.echoes[number%uint32(len(s.echoes))] }
+func (s *series) at(number uint64) *echo { return &s.echoes[number%uint64(len(s.echoes))] }
 
 // kept reports whether the echo of number is still in the ring.
-func (s *series) kept(number uint32) bool { return s.number-number <= uint32(len(s.echoes)) }
+func (s *series) kept(number uint64) bool { return s.number-number <= uint64(len(s.echoes)) }
+
+// numbered returns the number whose lower half is low, of an echo that is still
+// in the ring. ok is false where there is none.
+func (s *series) numbered(low uint32) (number uint64, ok bool) {
+	back := uint64(uint32(s.number) - low)
+	return s.number - back, back >= 1 && back <= min(s.number, uint64(len(s.echoes)))
+}
+
+// endless reports whether s has no last echo.
+func (s *series) endless() bool { return s.prof.opts.Count == Forever }
 
 // more reports whether s has echoes left to send.
 func (s *series) more() bool {
-	return s.prof.opts.Count == Forever || s.number < uint32(s.prof.opts.Count)
+	return s.endless() || s.number < uint64(s.prof.opts.Count)
 }
 
 // blocked reports whether the next echo must wait until the oldest one in the
 // ring is decided.
-func (s *series) blocked() bool { return s.number-s.tail >= uint32(len(s.echoes)) }
+func (s *series) blocked() bool { return s.number-s.tail >= uint64(len(s.echoes)) }
 
 // over reports whether everything of s is decided.
 func (s *series) over() bool { return s.inFlight == 0 && !s.more() }
 
 // begin starts the next echo at time now and returns its number.
-func (s *series) begin(now int64, epoch uint32) uint32 {
+func (s *series) begin(now int64, epoch uint32) uint64 {
 	n := s.number
 	e := s.at(n)
-	if n >= uint32(len(s.echoes)) {
-		s.retire(e)
+	if size := uint64(len(s.echoes)); n >= size {
+		s.retire(n-size, e)
 	}
 	*e = echo{sent: now, epoch: epoch}
 	s.number++
@@ -176,19 +187,20 @@ func (s *series) begin(now int64, epoch uint32) uint32 {
 	return n
 }
 
-// retire keeps the RTT of an echo that leaves the ring.
-func (s *series) retire(e *echo) {
-	if e.state == echoReplied {
-		r := s.rarely()
-		r.retired = append(r.retired, time.Duration(e.rtt))
+// retire keeps what is needed of the echo of number, which leaves the ring.
+func (s *series) retire(number uint64, e *echo) {
+	r := s.rarely()
+	if r.past == nil {
+		r.past = newTally()
 	}
+	r.past.add(number, e, s.endless())
 }
 
 // numberOf returns the number of the echo with the sequence number seq. ok is
 // false where there has been none.
-func (s *series) numberOf(seq uint16) (number uint32, ok bool) {
+func (s *series) numberOf(seq uint16) (number uint64, ok bool) {
 	last := s.base + uint16(s.number) - 1
-	back := uint32(last - seq)
+	back := uint64(last - seq)
 	if back >= s.number {
 		return 0, false
 	}
@@ -202,9 +214,18 @@ func (s *series) decide(e *echo, state echoState, now int64) {
 	s.end = max(s.end, now)
 }
 
+// keepError adds an error to the list.
+func (s *series) keepError(err EchoError) {
+	r := s.rarely()
+	r.errors = append(r.errors, err)
+	if s.endless() {
+		r.errors = trim(r.errors, 2*ForeverKept)
+	}
+}
+
 // unprovenError takes out and returns the error without a cookie that is kept
 // for the echo of number, if there is one.
-func (s *series) unprovenError(number uint32) (EchoError, bool) {
+func (s *series) unprovenError(number uint64) (EchoError, bool) {
 	if s.rare == nil {
 		return EchoError{}, false
 	}
@@ -231,48 +252,24 @@ func (s *series) result(now time.Time) PingResult {
 	if r.Host == "" {
 		r.Host = s.addr.String()
 	}
-	var retired []time.Duration
 	if x := s.rare; x != nil {
-		r.Sent -= x.unresolved
+		r.Sent -= x.unresolved + x.unsent
 		r.Duplicates, r.Late, r.Reordered, r.Corrupt = x.duplicates, x.late, x.reordered, x.corrupt
-		r.Errors, r.Err, retired = x.errors, x.err, x.retired
+		r.Errors, r.Err = x.errors, x.err
+		if s.endless() {
+			r.Errors = trim(r.Errors, 0)
+		}
 		slices.SortFunc(r.Errors, func(a, b EchoError) int { return a.Seq - b.Seq })
 	}
 	if s.received > 0 {
-		r.RTTs = s.rtts(retired)
 		if r.TTL = int(s.ttl); r.TTL > 0 {
 			r.Hops, r.OSGuess = hops(r.TTL), osGuess(r.TTL)
 		}
 		r.ReplyDSCP, r.Timestamps = int(s.dscp), s.stamps
 	}
-	if r.Err == nil && r.Sent > 0 && len(r.Errors) == r.Sent && allUnsent(r.Errors) {
+	if r.Err == nil && r.Sent == 0 && len(r.Errors) > 0 { // not one went out
 		r.Err = r.Errors[0].send
 	}
-	r.fillStatistics()
+	s.tally(r.Sent).fill(&r)
 	return r
-}
-
-// rtts returns the round-trip times in the order of sending.
-func (s *series) rtts(retired []time.Duration) []time.Duration {
-	list := append(make([]time.Duration, 0, s.received), retired...)
-	oldest := uint32(0)
-	if s.number > uint32(len(s.echoes)) {
-		oldest = s.number - uint32(len(s.echoes))
-	}
-	for n := oldest; n < s.number; n++ {
-		if e := s.at(n); e.state == echoReplied {
-			list = append(list, time.Duration(e.rtt))
-		}
-	}
-	return list
-}
-
-// allUnsent reports whether every error is one of sending.
-func allUnsent(errs []EchoError) bool {
-	for _, e := range errs {
-		if e.Kind != ErrorSend {
-			return false
-		}
-	}
-	return true
 }

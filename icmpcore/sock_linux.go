@@ -15,6 +15,8 @@ type sock struct {
 	id     uint16
 	source Timestamps
 	dfOff  int // the system's setting for fragmentation, before any change
+
+	troubles int // failures to receive in a row
 }
 
 // receiver is the socket that receives what comes in for a family. It sends

@@ -7,10 +7,10 @@ import (
 )
 
 // Percentile returns the p-th percentile, 0 to 100, of sorted, by linear
-// interpolation between closest ranks: rank (n-1)*p/100. It returns 0 for an
-// empty list.
+// interpolation between closest ranks: rank (n-1)*p/100. A p below 0 counts as
+// 0, one above 100 as 100. It returns 0 for an empty list and for NaN.
 func Percentile(sorted []time.Duration, p float64) time.Duration {
-	if len(sorted) == 0 {
+	if len(sorted) == 0 || math.IsNaN(p) {
 		return 0
 	}
 	rank := float64(len(sorted)-1) * min(max(p, 0), 100) / 100
@@ -23,8 +23,7 @@ func Percentile(sorted []time.Duration, p float64) time.Duration {
 	return time.Duration(math.Round(a + (b-a)*part))
 }
 
-// fillStatistics computes everything of r that follows from its RTTs and
-// counts.
+// fillStatistics computes what of r follows from its RTTs and counts alone.
 func (r *PingResult) fillStatistics() {
 	if r.Sent > 0 {
 		r.Loss = float64(r.Sent-r.Received) / float64(r.Sent) * 100
@@ -40,7 +39,6 @@ func (r *PingResult) fillStatistics() {
 		return
 	}
 	r.Mean, r.Jitter = meanAndJitter(r.RTTs)
-	r.IPDV = ipdv(r.RTTs)
 	var few [64]time.Duration // keeps short series off the heap
 	sorted := append(few[:0], r.RTTs...)
 	slices.Sort(sorted)
@@ -68,18 +66,6 @@ func meanAndJitter(rtts []time.Duration) (mean, jitter time.Duration) {
 	}
 	s := math.Sqrt(squares / float64(len(rtts)-1))
 	return time.Duration(math.Round(m)), time.Duration(math.Round(s))
-}
-
-// ipdv returns the mean absolute difference of successive RTTs, 0 under two.
-func ipdv(rtts []time.Duration) time.Duration {
-	if len(rtts) < 2 {
-		return 0
-	}
-	sum := 0.0
-	for i, d := range rtts[1:] {
-		sum += math.Abs(float64(d - rtts[i]))
-	}
-	return time.Duration(math.Round(sum / float64(len(rtts)-1)))
 }
 
 // initialTTL returns what a TTL or hop limit most likely started at: the next

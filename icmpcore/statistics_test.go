@@ -2,6 +2,7 @@ package icmpcore
 
 import (
 	"math"
+	"slices"
 	"testing"
 	"time"
 )
@@ -53,17 +54,60 @@ func TestPercentile(t *testing.T) {
 	if got := Percentile(nil, 50); got != 0 {
 		t.Errorf("Percentile of nothing = %v", got)
 	}
+	if got := Percentile(sorted, math.NaN()); got != 0 {
+		t.Errorf("Percentile of no rank = %v", got)
+	}
 }
 
-func TestIPDV(t *testing.T) {
+func TestTally(t *testing.T) {
+	const lost, unsent, cut = -1, -2, -3
 	tests := []struct {
-		rtts []time.Duration
-		want time.Duration
-	}{{nil, 0}, {[]time.Duration{5}, 0}, {[]time.Duration{5, 9, 7}, 3}, {[]time.Duration{9, 5}, 4}}
+		name  string
+		rtts  []int64
+		ipdv  time.Duration
+		pairs int
+		lost  []int
+	}{
+		{"nothing", nil, 0, 0, nil},
+		{"one", []int64{5}, 0, 0, nil},
+		{"two", []int64{9, 5}, 4, 1, nil},
+		{"three", []int64{5, 9, 7}, 3, 2, nil},
+		{"not across a lost echo", []int64{10, 10, 50, lost, 10, 30}, 20, 3, []int{4}},
+		{"no two in succession", []int64{10, lost, 20, unsent, 30, cut, 40}, 0, 0, []int{2}},
+		{"all lost", []int64{lost, lost}, 0, 0, []int{1, 2}},
+	}
+	states := map[int64]echoState{lost: echoTimedOut, unsent: echoUnsent, cut: echoCutShort}
 	for _, tt := range tests {
-		if got := ipdv(tt.rtts); got != tt.want {
-			t.Errorf("ipdv(%v) = %d, want %d", tt.rtts, got, tt.want)
+		ta, r := newTally(), PingResult{}
+		for i, rtt := range tt.rtts {
+			e := echo{rtt: rtt, state: states[rtt]}
+			if rtt > 0 {
+				e.state = echoReplied
+				r.Received++
+			}
+			ta.add(uint64(i), &e, false)
 		}
+		ta.fill(&r)
+		if r.IPDV != tt.ipdv || r.IPDVPairs != tt.pairs || !slices.Equal(r.Lost, tt.lost) {
+			t.Errorf("%s: IPDV %d of %d pairs, lost %v, want %d of %d, %v", tt.name, r.IPDV, r.IPDVPairs, r.Lost, tt.ipdv, tt.pairs, tt.lost)
+		}
+	}
+}
+
+// TestRunning compares statistics of numbers that are not kept with those of a
+// list.
+func TestRunning(t *testing.T) {
+	list := []time.Duration{7e6, 1e6, 3e6, 3e6, 25e6, 4e6 + 1}
+	var w running
+	if w.jitter() != 0 {
+		t.Errorf("jitter of nothing = %v", w.jitter())
+	}
+	for _, d := range list {
+		w.add(float64(d))
+	}
+	mean, jitter := meanAndJitter(list)
+	if got := time.Duration(math.Round(w.mean)); got != mean || w.jitter() != jitter || w.min != 1e6 || w.max != 25e6 {
+		t.Errorf("mean %v jitter %v min %v max %v, want %v %v 1e6 25e6", got, w.jitter(), w.min, w.max, mean, jitter)
 	}
 }
 

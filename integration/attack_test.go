@@ -45,7 +45,7 @@ func TestFlood(t *testing.T) {
 		results := make(chan icmpcore.PingResult, targets)
 		for i := range targets {
 			o := icmpcore.Options{Count: 10, Interval: 100 * ms, Timeout: 10 * time.Second}
-			if err := p.Go(icmpcore.Target{Addr: host(f, i)}, o, func(r icmpcore.PingResult) { results <- r }); err != nil {
+			if _, err := p.Go(icmpcore.Target{Addr: host(f, i)}, o, func(r icmpcore.PingResult) { results <- r }); err != nil {
 				t.Fatal(err)
 			}
 		}

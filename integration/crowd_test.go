@@ -42,7 +42,7 @@ func TestCrowdedLAN(t *testing.T) {
 					results := make(chan icmpcore.PingResult, sick+healthy)
 					start := func(a netip.Addr) {
 						o := icmpcore.Options{Count: count, Interval: 250 * ms, Timeout: time.Second}
-						if err := p.Go(icmpcore.Target{Addr: a}, o, func(r icmpcore.PingResult) { results <- r }); err != nil {
+						if _, err := p.Go(icmpcore.Target{Addr: a}, o, func(r icmpcore.PingResult) { results <- r }); err != nil {
 							t.Fatal(err)
 						}
 					}

@@ -205,7 +205,7 @@ func runBehaviours(t *testing.T, behaviours []behaviour) {
 					if o.Timeout == 0 {
 						o.Timeout = time.Second
 					}
-					err := p.Go(icmpcore.Target{Addr: host(s.family, 2*i)}, o, func(r icmpcore.PingResult) { results[i] <- r })
+					_, err := p.Go(icmpcore.Target{Addr: host(s.family, 2*i)}, o, func(r icmpcore.PingResult) { results[i] <- r })
 					if err != nil {
 						t.Fatal(err)
 					}

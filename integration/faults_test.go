@@ -45,7 +45,7 @@ func TestNoRoute(t *testing.T) {
 		}
 		results := make(chan icmpcore.PingResult, 2)
 		for _, a := range []netip.Addr{lost, host(f, 0)} {
-			err := p.Go(icmpcore.Target{Addr: a}, icmpcore.Options{Count: 20, Interval: 2 * ms}, func(r icmpcore.PingResult) { results <- r })
+			_, err := p.Go(icmpcore.Target{Addr: a}, icmpcore.Options{Count: 20, Interval: 2 * ms}, func(r icmpcore.PingResult) { results <- r })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -134,7 +134,7 @@ func TestFirewall(t *testing.T) {
 			if i == 2 {
 				o.Mark = 7
 			}
-			if err := p.Go(icmpcore.Target{Addr: host(f, i)}, o, func(r icmpcore.PingResult) { results <- r }); err != nil {
+			if _, err := p.Go(icmpcore.Target{Addr: host(f, i)}, o, func(r icmpcore.PingResult) { results <- r }); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -190,7 +190,7 @@ func TestMixedFragmentation(t *testing.T) {
 		const hosts = 400
 		results := make(chan icmpcore.PingResult, hosts)
 		for i := range hosts {
-			if err := p.Go(icmpcore.Target{Addr: host(f, i)}, kinds[i%len(kinds)], func(r icmpcore.PingResult) { results <- r }); err != nil {
+			if _, err := p.Go(icmpcore.Target{Addr: host(f, i)}, kinds[i%len(kinds)], func(r icmpcore.PingResult) { results <- r }); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -292,7 +292,7 @@ func TestManyAtOnce(t *testing.T) {
 				results := make(chan icmpcore.PingResult, 1)
 				target := icmpcore.Target{Host: fmt.Sprintf("name-%d.example", g), Addr: host(f, i)}
 				o := icmpcore.Options{Count: 5, Interval: 10 * ms, Size: 8 + g%50, DSCP: g % 3 * 8, Timeout: 5 * time.Second}
-				if err := p.Go(target, o, func(r icmpcore.PingResult) { results <- r }); err != nil {
+				if _, err := p.Go(target, o, func(r icmpcore.PingResult) { results <- r }); err != nil {
 					t.Error(err)
 					return
 				}
@@ -382,7 +382,7 @@ func TestClosed(t *testing.T) {
 		p := open(t, icmpcore.Config{})
 		result := make(chan icmpcore.PingResult, 1)
 		o := icmpcore.Options{Count: icmpcore.Forever, Interval: 10 * ms}
-		if err := p.Go(icmpcore.Target{Addr: host(icmpcore.FamilyIPv4, 0)}, o, func(r icmpcore.PingResult) { result <- r }); err != nil {
+		if _, err := p.Go(icmpcore.Target{Addr: host(icmpcore.FamilyIPv4, 0)}, o, func(r icmpcore.PingResult) { result <- r }); err != nil {
 			t.Fatal(err)
 		}
 		for p.Stats().Received < 3 {
@@ -396,7 +396,7 @@ func TestClosed(t *testing.T) {
 		if r := <-result; !errors.Is(r.Err, net.ErrClosed) || r.Received == 0 || r.Received != r.Sent {
 			t.Errorf("the running series ended with %+v", r)
 		}
-		if err := p.Go(icmpcore.Target{Addr: host(icmpcore.FamilyIPv4, 0)}, o, nil); !errors.Is(err, net.ErrClosed) {
+		if _, err := p.Go(icmpcore.Target{Addr: host(icmpcore.FamilyIPv4, 0)}, o, nil); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("Go after Close = %v", err)
 		}
 		if _, err := p.Ping(t.Context(), "127.0.0.1", o); !errors.Is(err, net.ErrClosed) {

@@ -30,7 +30,7 @@ func TestMalformed(t *testing.T) {
 	}, func(t *testing.T, n *netsim.Net, p *icmpcore.Pinger, f icmpcore.Family) {
 		result := make(chan icmpcore.PingResult, 1)
 		o := icmpcore.Options{Count: echoes, Interval: 10 * ms, Timeout: 5 * time.Second}
-		if err := p.Go(icmpcore.Target{Addr: host(f, 0)}, o, func(r icmpcore.PingResult) { result <- r }); err != nil {
+		if _, err := p.Go(icmpcore.Target{Addr: host(f, 0)}, o, func(r icmpcore.PingResult) { result <- r }); err != nil {
 			t.Fatal(err)
 		}
 		sent, refused := 0, 0

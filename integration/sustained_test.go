@@ -49,7 +49,7 @@ func TestSustained(t *testing.T) {
 		for due := int(time.Since(start).Milliseconds()) * perMilli; next < due; next++ {
 			i := next % targets
 			addr := netip.AddrFrom4([4]byte{127, byte(2 + i/62500), byte(i / 250 % 250), byte(i%250 + 1)})
-			if err := p.Go(icmpcore.Target{Addr: addr}, opts, done); err != nil {
+			if _, err := p.Go(icmpcore.Target{Addr: addr}, opts, done); err != nil {
 				t.Fatal(err)
 			}
 		}

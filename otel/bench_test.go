@@ -42,7 +42,7 @@ func manyTargets(n int) []*monitor.Target {
 func seriesOf(n int) *icmpcore.PingResult {
 	r := &icmpcore.PingResult{
 		Addr: netip.MustParseAddr("198.18.0.1"), Sent: n, Received: n, TTL: 60, Hops: 5,
-		Jitter: time.Millisecond, IPDV: time.Millisecond, Start: time.Unix(1_700_000_000, 0),
+		Jitter: time.Millisecond, IPDV: time.Millisecond, IPDVPairs: 1, Start: time.Unix(1_700_000_000, 0),
 	}
 	for i := range n {
 		r.RTTs = append(r.RTTs, time.Duration(i+1)*700*time.Microsecond)

@@ -88,7 +88,7 @@ func latestOf(r *icmpcore.PingResult) latest {
 		l.jitter = r.Jitter.Seconds()
 		l.ttl, l.hops = uint8(r.TTL), uint8(r.Hops)
 	}
-	if r.Received > 1 {
+	if r.IPDVPairs > 0 {
 		l.ipdv = r.IPDV.Seconds()
 	}
 	return l

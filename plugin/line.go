@@ -139,7 +139,7 @@ func (e *encoder) addReplies(r *icmpcore.PingResult) {
 		}
 	}
 	e.milliseconds("jitter_ms", float64(r.Jitter))
-	if r.Received > 1 {
+	if r.IPDVPairs > 0 {
 		e.milliseconds("ipdv_ms", float64(r.IPDV))
 	}
 	if r.TTL > 0 {

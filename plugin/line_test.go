@@ -37,7 +37,7 @@ var (
 func sound() *icmpcore.PingResult {
 	return &icmpcore.PingResult{
 		Host: "a.example", Addr: target, Sent: 4, Received: 3, Loss: 25,
-		Min: 2 * ms, Max: 9 * ms, Mean: 5 * ms, Median: 4 * ms, Jitter: 3605551, IPDV: 3500 * time.Microsecond,
+		Min: 2 * ms, Max: 9 * ms, Mean: 5 * ms, Median: 4 * ms, Jitter: 3605551, IPDV: 3500 * time.Microsecond, IPDVPairs: 2,
 		RTTs: []time.Duration{4 * ms, 2 * ms, 9 * ms}, TTL: 57, Hops: 8, OSGuess: "Linux", ReplyDSCP: 46,
 		Duplicates: 1, Late: 2, Reordered: 3, Corrupt: 4, Start: start,
 	}
@@ -54,7 +54,7 @@ func resultCases() []resultCase {
 	unreachable := icmpcore.EchoError{Kind: icmpcore.ErrorDestinationUnreachable, Type: 3, Code: 1, Message: "host unreachable", From: router}
 	exceeded := icmpcore.EchoError{Kind: icmpcore.ErrorTimeExceeded, Type: 11, Message: "TTL exceeded", From: router}
 	one := sound()
-	one.Sent, one.Received, one.Loss, one.RTTs, one.Jitter, one.IPDV = 1, 1, 0, one.RTTs[:1], 0, 0
+	one.Sent, one.Received, one.Loss, one.RTTs, one.Jitter, one.IPDV, one.IPDVPairs = 1, 1, 0, one.RTTs[:1], 0, 0, 0
 	blind := sound()
 	blind.TTL, blind.Hops, blind.OSGuess, blind.ReplyDSCP = 0, 0, "", -1
 	lost := &icmpcore.PingResult{Addr: target, Sent: 5, Loss: 100, ReplyDSCP: -1, Late: 2, Start: start}

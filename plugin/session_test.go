@@ -31,12 +31,12 @@ type prober struct {
 	closed bool
 }
 
-func (p *prober) Go(t icmpcore.Target, o icmpcore.Options, done func(icmpcore.PingResult)) error {
+func (p *prober) Go(t icmpcore.Target, o icmpcore.Options, done func(icmpcore.PingResult)) (icmpcore.Run, error) {
 	start := time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return net.ErrClosed
+		return icmpcore.Run{}, net.ErrClosed
 	}
 	var timer *time.Timer
 	timer = time.AfterFunc(p.took, func() {
@@ -51,7 +51,7 @@ func (p *prober) Go(t icmpcore.Target, o icmpcore.Options, done func(icmpcore.Pi
 	p.open[timer] = func() {
 		done(icmpcore.PingResult{Host: t.Host, Addr: t.Addr, Sent: 1, Loss: 100, Start: start, ReplyDSCP: -1, Err: net.ErrClosed})
 	}
-	return nil
+	return icmpcore.Run{}, nil
 }
 
 func (p *prober) Resolve(context.Context, string, icmpcore.Family) (icmpcore.Target, error) {

@@ -31,7 +31,7 @@ type Forgetter interface {
 
 // Prober is what of an [icmpcore.Pinger] the monitor needs.
 type Prober interface {
-	Go(t icmpcore.Target, o icmpcore.Options, done func(icmpcore.PingResult)) error
+	Go(t icmpcore.Target, o icmpcore.Options, done func(icmpcore.PingResult)) (icmpcore.Run, error)
 	Resolve(ctx context.Context, host string, f icmpcore.Family) (icmpcore.Target, error)
 }
 
@@ -178,7 +178,7 @@ func (m *Monitor) begin(t *Target, due time.Time, ended func()) {
 
 // probe starts the series itself.
 func (m *Monitor) probe(t *Target, addr netip.Addr, due time.Time, done func(icmpcore.PingResult)) {
-	err := m.prober.Go(icmpcore.Target{Host: t.Host, Addr: addr}, t.Options, done)
+	_, err := m.prober.Go(icmpcore.Target{Host: t.Host, Addr: addr}, t.Options, done)
 	if err != nil {
 		done(icmpcore.PingResult{Host: t.Host, Addr: addr, Start: due, Err: err})
 	}

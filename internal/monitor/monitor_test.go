@@ -32,18 +32,18 @@ type begun struct {
 	at   time.Time
 }
 
-func (p *fakeProber) Go(t icmpcore.Target, o icmpcore.Options, done func(icmpcore.PingResult)) error {
+func (p *fakeProber) Go(t icmpcore.Target, o icmpcore.Options, done func(icmpcore.PingResult)) (icmpcore.Run, error) {
 	now := time.Now()
 	p.mu.Lock()
 	p.starts = append(p.starts, begun{t.Host, now})
 	p.mu.Unlock()
 	if p.refuse != nil {
-		return p.refuse
+		return icmpcore.Run{}, p.refuse
 	}
 	time.AfterFunc(p.took, func() {
 		done(icmpcore.PingResult{Host: t.Host, Addr: t.Addr, Sent: o.Count, Received: o.Count, Start: now})
 	})
-	return nil
+	return icmpcore.Run{}, nil
 }
 
 func (p *fakeProber) Resolve(ctx context.Context, host string, _ icmpcore.Family) (icmpcore.Target, error) {

@@ -104,6 +104,9 @@ func appendTimes(b []byte, r *icmpcore.PingResult) []byte {
 		return b
 	}
 	b = appendFigures(b, "percentiles", figure{"p50", r.P50}, figure{"p90", r.P90}, figure{"p95", r.P95}, figure{"p99", r.P99})
+	if r.IPDVPairs == 0 {
+		return b
+	}
 	return appendFigures(b, "ipdv", figure{"", r.IPDV})
 }
 

@@ -24,7 +24,7 @@ func good() *icmpcore.PingResult {
 	return &icmpcore.PingResult{
 		Host: "192.0.2.1", Addr: netip.MustParseAddr("192.0.2.1"), Sent: 4, Received: 4,
 		Min: 1200 * us, Max: 9800 * us, Mean: 4500 * us, Median: 4400 * us, Jitter: 784 * us,
-		P50: 4400 * us, P90: 5500 * us, P95: 5860 * us, P99: 6100 * us, IPDV: 512 * us,
+		P50: 4400 * us, P90: 5500 * us, P95: 5860 * us, P99: 6100 * us, IPDV: 512 * us, IPDVPairs: 3,
 		TTL: 57, Hops: 8, OSGuess: "Linux/Unix/BSD/macOS/Android",
 		Timestamps: icmpcore.TimestampsKernel, Socket: icmpcore.SocketRaw,
 	}

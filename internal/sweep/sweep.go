@@ -33,7 +33,7 @@ const (
 
 // Pinger is what a sweep needs of an [icmpcore.Pinger].
 type Pinger interface {
-	Go(icmpcore.Target, icmpcore.Options, func(icmpcore.PingResult)) error
+	Go(icmpcore.Target, icmpcore.Options, func(icmpcore.PingResult)) (icmpcore.Run, error)
 	Resolve(context.Context, string, icmpcore.Family) (icmpcore.Target, error)
 	Stats() icmpcore.Stats
 	Close() error
@@ -197,7 +197,7 @@ func (s *Sweep) lookup(ctx context.Context, n name) {
 // ping begins the series of a target. It returns errStopped where the Pinger
 // has been closed; any other refusal is that target's result.
 func (s *Sweep) ping(target icmpcore.Target, how *Probe) error {
-	switch err := s.pinger.Go(target, how.opts, how.done); {
+	switch _, err := s.pinger.Go(target, how.opts, how.done); {
 	case err == nil:
 		s.begun.Add(1)
 	case errors.Is(err, net.ErrClosed):

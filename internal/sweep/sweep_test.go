@@ -32,7 +32,7 @@ type fakePinger struct {
 	most    int // that ran at once
 }
 
-func (p *fakePinger) Go(t icmpcore.Target, _ icmpcore.Options, done func(icmpcore.PingResult)) error {
+func (p *fakePinger) Go(t icmpcore.Target, _ icmpcore.Options, done func(icmpcore.PingResult)) (icmpcore.Run, error) {
 	if t.Host == "" {
 		t.Host = t.Addr.String()
 	}
@@ -40,18 +40,18 @@ func (p *fakePinger) Go(t icmpcore.Target, _ icmpcore.Options, done func(icmpcor
 	defer p.mu.Unlock()
 	switch {
 	case p.closed:
-		return net.ErrClosed
+		return icmpcore.Run{}, net.ErrClosed
 	case p.stuck:
 		p.held = append(p.held, func() { done(icmpcore.PingResult{Host: t.Host, Addr: t.Addr}) })
-		return nil
+		return icmpcore.Run{}, nil
 	case t.Addr.Is6():
-		return errors.New("no socket")
+		return icmpcore.Run{}, errors.New("no socket")
 	case p.hold.IsValid() && p.hold.Contains(t.Addr):
 		p.held = append(p.held, func() { done(icmpcore.PingResult{Host: t.Host, Addr: t.Addr, Sent: 1, Err: net.ErrClosed}) })
 	default:
 		go done(icmpcore.PingResult{Host: t.Host, Addr: t.Addr, Sent: 1, Received: 1})
 	}
-	return nil
+	return icmpcore.Run{}, nil
 }
 
 func (p *fakePinger) Resolve(ctx context.Context, host string, f icmpcore.Family) (icmpcore.Target, error) {

@@ -1,0 +1,118 @@
+package icmpcore
+
+import (
+	"math"
+	"time"
+)
+
+// ForeverKept is how many round-trip times, errors and lost sequence numbers
+// the result of an endless series ([Forever]) holds: the last ones.
+const ForeverKept = 4096
+
+// tally adds up the outcomes of a series' echoes, in their order.
+type tally struct {
+	rtts  []time.Duration // of an endless series, the last ones
+	lost  []int           // likewise
+	last  int64           // RTT of the echo before, negative where it has none
+	moved uint64          // sum of the differences between successive RTTs, ns
+	pairs int             // how many these are
+	all   running         // of an endless series: all RTTs
+}
+
+func newTally() *tally { return &tally{last: -1} }
+
+// add takes in the outcome of the echo of number, the next one.
+func (t *tally) add(number uint64, e *echo, endless bool) {
+	switch e.state {
+	case echoReplied:
+		t.rtts = append(t.rtts, time.Duration(e.rtt))
+		if t.last >= 0 {
+			t.moved += uint64(max(e.rtt-t.last, t.last-e.rtt))
+			t.pairs++
+		}
+		t.last = e.rtt
+	case echoTimedOut, echoErred:
+		t.lost = append(t.lost, int(number)+1)
+		t.last = -1
+	default:
+		t.last = -1
+	}
+	if endless {
+		if e.state == echoReplied {
+			t.all.add(float64(e.rtt))
+		}
+		t.rtts, t.lost = trim(t.rtts, 2*ForeverKept), trim(t.lost, 2*ForeverKept)
+	}
+}
+
+// trim takes all but the last ForeverKept off a list that has come to limit.
+func trim[E any](list []E, limit int) []E {
+	if len(list) < limit || len(list) <= ForeverKept {
+		return list
+	}
+	n := copy(list, list[len(list)-ForeverKept:])
+	clear(list[n:])
+	return list[:n]
+}
+
+// tally adds up all of s, which has ended. sent is how many echoes were sent
+// and decided.
+func (s *series) tally(sent int) *tally {
+	t := &tally{last: -1}
+	oldest := uint64(0)
+	if s.rare != nil && s.rare.past != nil {
+		t = s.rare.past
+		oldest = s.number - uint64(len(s.echoes))
+	} else {
+		if s.received > 0 {
+			t.rtts = make([]time.Duration, 0, s.received)
+		}
+		if lost := sent - int(s.received); lost > 0 {
+			t.lost = make([]int, 0, lost)
+		}
+	}
+	for n := oldest; n < s.number; n++ {
+		t.add(n, s.at(n), s.endless())
+	}
+	if s.endless() {
+		t.rtts, t.lost = trim(t.rtts, 0), trim(t.lost, 0)
+	}
+	return t
+}
+
+// fill writes all figures that follow from the tally and the counts into r.
+func (t *tally) fill(r *PingResult) {
+	r.RTTs, r.Lost = t.rtts, t.lost
+	if r.IPDVPairs = t.pairs; t.pairs > 0 {
+		r.IPDV = time.Duration(math.Round(float64(t.moved) / float64(t.pairs)))
+	}
+	r.fillStatistics()
+	if r.Received > len(r.RTTs) {
+		r.Min, r.Max = time.Duration(t.all.min), time.Duration(t.all.max)
+		r.Mean, r.Jitter = time.Duration(math.Round(t.all.mean)), t.all.jitter()
+	}
+}
+
+// running holds the statistics of numbers that are not kept (Welford, 1962).
+type running struct {
+	n, mean, squares, min, max float64
+}
+
+func (w *running) add(x float64) {
+	w.n++
+	if w.n == 1 {
+		w.min, w.max = x, x
+	}
+	w.min, w.max = min(w.min, x), max(w.max, x)
+	d := x - w.mean
+	w.mean += d / w.n
+	w.squares += d * (x - w.mean)
+}
+
+// jitter returns the sample standard deviation.
+func (w *running) jitter() time.Duration {
+	if w.n < 2 {
+		return 0
+	}
+	return time.Duration(math.Round(math.Sqrt(w.squares / (w.n - 1))))
+}
