@@ -138,8 +138,8 @@ func (e *encoder) addReplies(r *icmpcore.PingResult) {
 			e.milliseconds(p.field, float64(icmpcore.Percentile(e.rtts, p.rank)))
 		}
 	}
-	e.milliseconds("jitter_ms", float64(r.Jitter))
-	if r.Received > 1 {
+	if r.Received > 1 { // one reply has neither; standard_deviation_ms is 0 then, as inputs.ping has it
+		e.milliseconds("jitter_ms", float64(r.Jitter))
 		e.milliseconds("ipdv_ms", float64(r.IPDV))
 	}
 	if r.TTL > 0 {
