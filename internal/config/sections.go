@@ -130,7 +130,7 @@ func (r *reader) readThresholds(t *table, to *nagios.Thresholds) {
 		if !read(t, key, r.text, &s) {
 			return
 		}
-		rtt, loss, err := nagios.ParsePair(s, time.ParseDuration)
+		rtt, loss, err := nagios.ParsePair(s)
 		if err != nil {
 			t.fault(key, "%q: %v", s, err)
 			return
