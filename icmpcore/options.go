@@ -70,7 +70,7 @@ type Options struct {
 	Interface string
 
 	// Mark is the firewall mark of the requests (Linux, needs CAP_NET_ADMIN
-	// or, since Linux 5.17, CAP_NET_RAW). Zero means none.
+	// or, since Linux 5.18, CAP_NET_RAW). Zero means none.
 	Mark uint32
 
 	// DontFragment forbids fragmentation on the way and ignores what the

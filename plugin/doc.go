@@ -4,11 +4,7 @@
 //
 // An [Output] is the sink of a monitor. It encodes results and hands them to
 // stdout through a bounded queue, so that a reader that stops reading blocks
-// nothing:
-//
-//	out := plugin.NewOutput(os.Stdout, 0)
-//	m := monitor.New(pinger, cfg, log, out)
-//	err := plugin.Serve(ctx, plugin.Session{Monitor: m, Output: out, Stdin: os.Stdin, ...})
+// nothing; [Serve] holds the conversation. The example shows both at work.
 //
 // # Lines
 //

@@ -31,7 +31,7 @@ func (o *Output) recordInternal(now time.Time, p icmpcore.Stats, m monitor.Stats
 func (e *encoder) appendInternal(b []byte, now time.Time, p icmpcore.Stats, m monitor.Stats, q queueStats, more []count) []byte {
 	e.lines.SetBuffer(b)
 	e.lines.StartLine(internalMeasurement)
-	for _, f := range append([]count{
+	fields := []count{
 		{"sent", p.Sent},
 		{"received", p.Received},
 		{"timeouts", p.Timeouts},
@@ -55,15 +55,19 @@ func (e *encoder) appendInternal(b []byte, now time.Time, p icmpcore.Stats, m mo
 		{"lines_written", q.written},
 		{"lines_dropped", q.dropped},
 		{"goroutines", uint64(runtime.NumGoroutine())},
-		{"heap_live_bytes", liveHeap()},
-	}, more...) {
+	}
+	if live := liveHeap(); live > 0 {
+		fields = append(fields, count{"heap_live_bytes", live})
+	}
+	for _, f := range append(fields, more...) {
 		e.int(f.name, int64(f.value))
 	}
 	e.lines.EndLine(now)
 	return e.lines.Bytes()
 }
 
-// liveHeap is what the last collection of garbage found in use.
+// liveHeap is what the last collection of garbage found in use, 0 where there
+// has been none yet.
 func liveHeap() uint64 {
 	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	metrics.Read(sample)

@@ -138,7 +138,9 @@ func (e *encoder) addReplies(r *icmpcore.PingResult) {
 			e.milliseconds(p.field, float64(icmpcore.Percentile(e.rtts, p.rank)))
 		}
 	}
-	e.milliseconds("jitter_ms", float64(r.Jitter))
+	if r.Received > 1 { // one reply has none; standard_deviation_ms is 0 then, as inputs.ping has it
+		e.milliseconds("jitter_ms", float64(r.Jitter))
+	}
 	if r.IPDVPairs > 0 {
 		e.milliseconds("ipdv_ms", float64(r.IPDV))
 	}

@@ -221,7 +221,7 @@ func TestPresence(t *testing.T) {
 		lacking []string
 	}{
 		"answers":         {0, append(replied, ran...), []string{"error", "icmp_error"}},
-		"one reply":       {0, append(replied[:6:6], ran...), []string{"ipdv_ms"}},
+		"one reply":       {0, append(replied[:5:5], append(ran, "ttl", "hops", "os_guess", "reply_dscp")...), []string{"jitter_ms", "ipdv_ms"}},
 		"no TTL, no DSCP": {0, ran, []string{"ttl", "hops", "os_guess", "reply_dscp"}},
 		"silent":          {1, ran, append(replied, "error", "icmp_error", "icmp_type", "icmp_code")},
 		"errors":          {1, append(ran, "icmp_error", "icmp_type", "icmp_code"), append(replied, "error")},

@@ -109,6 +109,34 @@ func TestQueueTellsThatTheWriterFailed(t *testing.T) {
 	}
 }
 
+// What is being written counts as waiting: it is in memory too.
+func TestQueueCountsWhatIsBeingWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := &gate{open: make(chan struct{})}
+		q := newQueue(out, 1600, gatherTime)
+		q.put(bytes.Repeat([]byte("a"), 1000))
+		time.Sleep(gatherTime) // of virtual time
+		synctest.Wait()        // it is being written, and blocks
+		if s := q.stats(); s.bytes != 1000 {
+			t.Errorf("%d bytes wait, want the 1000 that are being written", s.bytes)
+		}
+		for range 7 {
+			q.put(bytes.Repeat([]byte("b"), 100))
+		}
+		if s := q.stats(); s.bytes != 1600 || s.dropped != 1 {
+			t.Errorf("%+v, want 1600 bytes, the oldest of 7 dropped", s)
+		}
+		q.put(bytes.Repeat([]byte("c"), 601)) // more than there could be room for
+		if s := q.stats(); s.bytes != 1000 || s.dropped != 8 {
+			t.Errorf("%+v, want only what is being written left, and 8 dropped", s)
+		}
+		close(out.open)
+		if err := q.close(t.Context()); err != nil || len(out.text()) != 1000 {
+			t.Errorf("close = %v, %d bytes came", err, len(out.text()))
+		}
+	})
+}
+
 func TestQueueDoesNotWaitForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out := &gate{open: make(chan struct{})}

@@ -119,6 +119,7 @@ func Once(ctx context.Context, with Session) error {
 func (s *session) converse(ctx context.Context, demand <-chan struct{}, eof <-chan error) error {
 	tick := time.NewTicker(s.config.Agent.Interval)
 	defer tick.Stop()
+	early := true // within the first interval, and nothing has come on stdin
 	for {
 		select {
 		case <-ctx.Done():
@@ -128,23 +129,38 @@ func (s *session) converse(ctx context.Context, demand <-chan struct{}, eof <-ch
 			if err != nil {
 				s.Log.Warn("stdin cannot be read: ending", "error", err)
 			}
-			s.Log.Debug("stdin has ended")
 			select {
 			case <-demand: // came before the end
+				early = false
 				s.demanded(ctx)
 			default:
+			}
+			if err == nil {
+				s.sayEnded(early)
 			}
 			return nil
 		case <-s.Output.Failed():
 			return nil // finish tells
 		case <-demand:
+			early = false
 			s.demanded(ctx)
 		case sig := <-s.Signals:
 			s.signal(ctx, sig, tick)
 		case <-tick.C:
+			early = false
 			s.report()
 		}
 	}
+}
+
+// sayEnded says why the session ends, and to whoever started it with a stdin
+// that is at its end from the first what to do instead.
+func (s *session) sayEnded(early bool) {
+	if early {
+		s.Log.Warn("stdin is at its end, so pingtel ends: let Telegraf's inputs.execd run it, keep stdin open, or run one round with --once")
+		return
+	}
+	s.Log.Info("stdin has ended, so pingtel ends")
 }
 
 // demanded does what a line on stdin asks for.

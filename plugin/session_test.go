@@ -325,6 +325,65 @@ func TestServeReload(t *testing.T) {
 	})
 }
 
+// A signal that only the file read again names asks for nothing until the
+// restart, and one that it names no more still does.
+func TestServeReloadSignal(t *testing.T) {
+	for _, test := range []struct {
+		from, to string
+		rounds   int // that a line on stdin asks for
+	}{{"SIGUSR1", "STDIN", 0}, {"STDIN", "SIGUSR1", 1}} {
+		t.Run(test.from, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, fileOf(test.from))
+				r.serve()
+				r.file = fileOf(test.to)
+				for range 2 { // the second reload must not take it for agreed
+					r.signals <- syscall.SIGHUP
+					synctest.Wait()
+				}
+				r.stdin.Write([]byte("\n"))
+				time.Sleep(time.Second)
+				if n := r.lines("198.18.0.1"); n != test.rounds {
+					t.Errorf("%d lines, want %d: the signal in force is %s", n, test.rounds, test.from)
+				}
+				if n := strings.Count(r.log.String(), "restart pingtel to change telegraf.signal"); n != 2 {
+					t.Errorf("log %q", r.log.String())
+				}
+				if _, err := r.end(); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// The end of stdin is said, and where it comes at once what to do about it.
+func TestServeSaysWhyItEnds(t *testing.T) {
+	const advice, plain = "W! stdin is at its end, so pingtel ends: let Telegraf's inputs.execd run it, keep stdin open, or run one round with --once", "I! stdin has ended, so pingtel ends"
+	for _, test := range []struct {
+		name, signal, want, not string
+		before                  func(*rig)
+	}{
+		{"at once", "none", advice, plain, func(*rig) {}},
+		{"after an interval", "none", plain, advice, func(*rig) { time.Sleep(11 * time.Second) }},
+		{"after a line", "STDIN", plain, advice, func(r *rig) { r.stdin.Write([]byte("\n")); synctest.Wait() }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, fileOf(test.signal))
+				r.serve()
+				test.before(r)
+				if _, err := r.end(); err != nil {
+					t.Error(err)
+				}
+				if log := r.log.String(); strings.Count(log, test.want) != 1 || strings.Contains(log, test.not) {
+					t.Errorf("log %q, want %q", log, test.want)
+				}
+			})
+		})
+	}
+}
+
 // A series that runs when the end comes may finish, if that does not take too
 // long.
 func TestServeEnds(t *testing.T) {

@@ -53,7 +53,8 @@ warning before unknown before OK. A host that never replied is judged by its los
 Of -w and -c, RTT or loss may stand alone; the other keeps its default.
 Performance data: rta and jitter in ms, pl in %, U where there is no value; with
 several hosts the host's name stands before the label.
-Durations are seconds (0.5) or have a unit (500ms).`,
+Durations are seconds (0.5) or have a unit (500ms); the RTT of -w and -c without a
+unit is in milliseconds, as in check_ping.`,
 		Example: `  pingtel check 192.0.2.1
   pingtel check -w 100ms,20% -c 500ms,60% --warn-jitter 10ms 192.0.2.1 2001:db8::1
   pingtel check --config pingtel.toml
@@ -91,7 +92,7 @@ func (f *checkFlags) register(cmd *cobra.Command) {
 // were it not judged, a dead host would pass for well.
 func levelOver(level nagios.Level) func(string) (nagios.Level, error) {
 	return func(text string) (nagios.Level, error) {
-		rtt, loss, err := nagios.ParsePair(text, parseDuration)
+		rtt, loss, err := nagios.ParsePair(text)
 		if err != nil {
 			return nagios.Level{}, err
 		}

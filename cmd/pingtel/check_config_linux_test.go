@@ -43,6 +43,23 @@ count = 1
 	})
 }
 
+// TestMissingInterface: what the machine lacks keeps the other targets from
+// nothing, and 'config check' warns and succeeds.
+func TestMissingInterface(t *testing.T) {
+	netsim.Run(t, simulated(), func(t *testing.T, _ *netsim.Net) {
+		path := writeConfig(t, "[[targets]]\nhosts = [\"198.18.1.1\"]\ncount = 1\n[[targets]]\nhosts = [\"198.18.1.2\"]\ninterface = \"vpn0\"\n")
+		const warning = `:6: targets[1].interface: "vpn0": not found on this machine now`
+		status, stdout, stderr := runWith(t, "", "check", "--config", path)
+		if status != 3 || !strings.HasPrefix(stdout, "PING UNKNOWN - 1 of 2 hosts ok, 1 unknown: 198.18.1.2 UNKNOWN interface vpn0") || !strings.Contains(stderr, warning) {
+			t.Errorf("check: status %d, stdout %q, stderr %q", status, stdout, stderr)
+		}
+		status, stdout, stderr = runWith(t, "", "config", "check", path)
+		if status != 0 || !strings.Contains(stdout, warning) || stderr != "" {
+			t.Errorf("config check: status %d, stdout %q, stderr %q", status, stdout, stderr)
+		}
+	})
+}
+
 func TestCheckConfigRefuses(t *testing.T) {
 	good := writeConfig(t, "[[targets]]\nhosts = [\"127.0.0.1\"]\n")
 	slow := writeConfig(t, "[[targets]]\nhosts = [\"127.0.0.1\"]\ncount = 1000\nping_interval = \"100ms\"\n[agent]\ninterval = \"10m\"\n")

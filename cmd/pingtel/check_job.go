@@ -52,6 +52,7 @@ func (f *checkFlags) fileJob(cmd *cobra.Command, args []string) (checkJob, error
 	if err != nil {
 		return checkJob{}, err
 	}
+	warnMissing(file, warnOn(cmd.ErrOrStderr()))
 	if longest := file.Plan().Longest; longest > f.total {
 		return checkJob{}, fmt.Errorf("--timeout-total %v is too short: the file's longest series takes up to %v", f.total, longest)
 	}

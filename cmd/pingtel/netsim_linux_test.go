@@ -91,8 +91,8 @@ func TestCheckFaults(t *testing.T) {
 			status int
 			want   string
 		}{
-			{"-n 5 -t 2 -i 0.01 -w 2,20% -c 2,60% 198.18.1.3", 2, "PING CRITICAL - 198.18.1.3: loss 60% >= 60%; rta T ms, loss 60%, jitter T ms | rta=Tms;2000;2000;0 pl=60%;20;60;0;100 jitter=Tms;;;0\n"},
-			{"-n 5 -t 2 -i 0.01 -w 2,20% -c 2,61% 198.18.1.8", 1, "PING WARNING - 198.18.1.8: loss 60% >= 20%; rta T ms, loss 60%, jitter T ms | rta=Tms;2000;2000;0 pl=60%;20;61;0;100 jitter=Tms;;;0\n"},
+			{"-n 5 -t 2 -i 0.01 -w 2s,20% -c 2s,60% 198.18.1.3", 2, "PING CRITICAL - 198.18.1.3: loss 60% >= 60%; rta T ms, loss 60%, jitter T ms | rta=Tms;2000;2000;0 pl=60%;20;60;0;100 jitter=Tms;;;0\n"},
+			{"-n 5 -t 2 -i 0.01 -w 2s,20% -c 2s,61% 198.18.1.8", 1, "PING WARNING - 198.18.1.8: loss 60% >= 20%; rta T ms, loss 60%, jitter T ms | rta=Tms;2000;2000;0 pl=60%;20;61;0;100 jitter=Tms;;;0\n"},
 			{"-n 1 -i 0.01 198.18.1.4", 2, "PING CRITICAL - 198.18.1.4: loss 100% >= 60% (host unreachable, reported by 198.18.0.9); loss 100% | rta=U;100;500;0 pl=100%;20;60;0;100 jitter=U;;;0\n"},
 		}
 		for _, tt := range tests {

@@ -61,6 +61,13 @@ func openFor(ctx context.Context, c *config.Config, warn func(error)) (*icmpcore
 	return p, nil
 }
 
+// warnMissing warns of what a file names and the machine lacks at the moment.
+func warnMissing(c *config.Config, warn func(error)) {
+	for _, f := range c.Missing() {
+		warn(f)
+	}
+}
+
 // warnOn returns a function that prints warnings for people.
 func warnOn(stderr io.Writer) func(error) {
 	return func(err error) {

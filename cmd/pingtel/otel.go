@@ -63,6 +63,7 @@ func (f *otelFlags) run(cmd *cobra.Command) error {
 	defer stderr.Close() // what it could not write has nowhere else to go
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: &f.level}))
 	warn := func(err error) { log.Warn(oneLine(err)) }
+	warnMissing(c, warn)
 	pinger, err := openFor(cmd.Context(), c, warn)
 	if err != nil {
 		return err
@@ -91,6 +92,7 @@ func (f *otelFlags) run(cmd *cobra.Command) error {
 		},
 		Apply: func(c *config.Config) {
 			f.level.Set(c.Agent.LogLevel)
+			warnMissing(c, warn)
 			pusher.Reload(next)
 			m.Reload(c)
 		},

@@ -268,7 +268,7 @@ func TestWrongInput(t *testing.T) {
 		{"check 0.0.0.0", "host 0.0.0.0"},
 		{"check --warn-jitter 1ms -n 1 h", "want --count 2 or more"},
 		{"check", "no host given"},
-		{"check -w 20% -c 20 h", "--critical RTT 20s is never reached"},
+		{"check -w 20% -c 20s h", "--critical RTT 20s is never reached"},
 		{"check -w 20ms,x% h", `--warning "20ms,x%"|100ms,20%`},
 		{"check -w 200ms,90% -c 100ms,60% h", "warning RTT 200ms is above critical 100ms|warning loss 90% is above critical 60%"},
 		{"check -c 2s h", "--critical RTT 2s is never reached|--timeout, 1s"},
@@ -333,7 +333,7 @@ func TestCheck(t *testing.T) {
 	if steady(stdout) != want || status != 0 || stderr != "" {
 		t.Errorf("status %d, stderr %q, stdout %q, want %q", status, stderr, stdout, want)
 	}
-	status, stdout, _ = runWith(t, "", "check", "-i", "0.01", "-w", "0.000001", "-c", "0.5", "127.0.0.1", "127.0.0.2")
+	status, stdout, _ = runWith(t, "", "check", "-i", "0.01", "-w", "0.001", "-c", "500", "127.0.0.1", "127.0.0.2")
 	if want := "PING WARNING - 0 of 2 hosts ok, 2 warning: 127.0.0.1 WARNING rta T ms >= T ms; 127.0.0.2 WARNING"; status != 1 || !strings.HasPrefix(steady(stdout), want) {
 		t.Errorf("status %d, stdout %q, want %q", status, stdout, want)
 	}

@@ -191,7 +191,7 @@ func (f *telegrafFlags) useProcessors(c *config.Config, pushing bool) {
 }
 
 // takeOver sets the level of the log and the number of processors, and warns of
-// points that cannot be told apart. Pushing is as the process began: a reload
+// points that cannot be told apart and of what the machine lacks. Pushing is as the process began: a reload
 // does not change it.
 func (f *telegrafFlags) takeOver(c *config.Config, pushing bool, log *slog.Logger) {
 	f.level.Set(c.Agent.LogLevel)
@@ -199,6 +199,7 @@ func (f *telegrafFlags) takeOver(c *config.Config, pushing bool, log *slog.Logge
 	if hosts := c.Alike(); len(hosts) > 0 {
 		log.Warn("several targets of a host have the same tags: give them a tag each, or one hides the other", "hosts", len(hosts), "first", hosts[0])
 	}
+	warnMissing(c, func(err error) { log.Warn(oneLine(err)) })
 }
 
 func (f *telegrafFlags) runSession(ctx context.Context, s plugin.Session) error {

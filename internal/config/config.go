@@ -33,6 +33,8 @@ type Config struct {
 
 	// Targets holds a target for each host and family, in the file's order.
 	Targets []Target
+
+	needs []need // of this machine
 }
 
 // Agent is the [agent] table.
@@ -170,6 +172,8 @@ func (r *reader) parse(text string) (*Config, error) {
 		slices.SortStableFunc(r.faults, func(a, b Fault) int { return a.Line - b.Line })
 		return nil, r.faults
 	}
+	slices.SortStableFunc(r.needs, func(a, b need) int { return a.fault.Line - b.fault.Line })
+	c.needs = r.needs
 	return c, nil
 }
 

@@ -129,6 +129,17 @@ func TestTakenBack(t *testing.T) {
 	}
 }
 
+// TestThresholds takes what the flags of check take.
+func TestThresholds(t *testing.T) {
+	c, err := Parse("f.toml", minimal+"warning = \"0.1,20%\"\ncritical = \"500.0,60%\"\n", env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if th := c.Targets[0].Thresholds; th.Warn.RTT != 100*time.Microsecond || th.Warn.Loss != 20 || th.Crit.RTT != 500*time.Millisecond || th.Crit.Loss != 60 {
+		t.Errorf("thresholds = %+v", th)
+	}
+}
+
 // TestInlineTargets writes the same in TOML's other way.
 func TestInlineTargets(t *testing.T) {
 	c, err := Parse("f.toml", "targets = [ { hosts = [\"a\"] }, { hosts = [\"b\"], ttl = 3 } ]\n", env)

@@ -47,6 +47,9 @@ func (c *Config) Describe(w io.Writer, lookup func(string) (string, bool)) error
 		row("otel enabled", "%t: %s", c.OTel.Enabled, map[bool]string{true: "'pingtel telegraf' pushes too", false: "only 'pingtel otel' pushes"}[c.OTel.Enabled])
 		otel.describe(row)
 	}
+	for _, f := range c.Missing() {
+		row("warning", "%v", f)
+	}
 	for _, f := range warnings {
 		row("warning", "%v (so 'pingtel otel' would refuse to start)", f)
 	}

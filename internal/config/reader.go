@@ -20,6 +20,7 @@ type reader struct {
 	lookup func(string) (string, bool)
 	lines  map[string]int
 	faults Faults
+	needs  []need // of this machine
 
 	interval     time.Duration // in the place of agent.interval, unless 0
 	intervalName string        // what gave it
@@ -73,8 +74,15 @@ func (t *table) keyPath(key string) string {
 
 // fault notes what is wrong with a key.
 func (t *table) fault(key, format string, args ...any) {
+	f := t.at(key)
+	f.Problem = fmt.Sprintf(format, args...)
+	t.r.faults = append(t.r.faults, f)
+}
+
+// at returns a fault of a key, without its problem.
+func (t *table) at(key string) Fault {
 	path := t.keyPath(key)
-	t.r.faults = append(t.r.faults, Fault{File: t.r.file, Line: t.r.line(path), Key: path, Problem: fmt.Sprintf(format, args...)})
+	return Fault{File: t.r.file, Line: t.r.line(path), Key: path}
 }
 
 // value returns what stands under key.

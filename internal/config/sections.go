@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -65,11 +64,11 @@ func (r *reader) readProbe(t *table, p *probe) {
 	read(t, "size", integer(8, 65507), &o.Size)
 	read(t, "ttl", integer(0, 255), &o.TTL) // 0, and an empty source, take a default back
 	read(t, "dscp", r.codePoint, &o.DSCP)
-	read(t, "source", r.address, &o.Source)
-	if read(t, "interface", r.text, &o.Interface) && o.Interface != "" {
-		if _, err := net.InterfaceByName(o.Interface); err != nil {
-			t.fault("interface", "%q: want a network interface of this machine", o.Interface)
-		}
+	if read(t, "source", r.address, &o.Source) && o.Source.IsValid() {
+		r.needs = append(r.needs, need{fault: t.at("source"), addr: o.Source})
+	}
+	if read(t, "interface", r.interfaceName, &o.Interface) && o.Interface != "" {
+		r.needs = append(r.needs, need{fault: t.at("interface"), iface: o.Interface})
 	}
 	read(t, "mark", integer[uint32](0, math.MaxUint32), &o.Mark)
 	read(t, "dont_fragment", boolean, &o.DontFragment)
@@ -131,7 +130,7 @@ func (r *reader) readThresholds(t *table, to *nagios.Thresholds) {
 		if !read(t, key, r.text, &s) {
 			return
 		}
-		rtt, loss, err := nagios.ParsePair(s, time.ParseDuration)
+		rtt, loss, err := nagios.ParsePair(s)
 		if err != nil {
 			t.fault(key, "%q: %v", s, err)
 			return

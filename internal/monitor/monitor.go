@@ -102,6 +102,7 @@ type Monitor struct {
 	lookups       lookups
 	schedule      schedule
 	skippedTarget string // one of those skipped since that was last said
+	saidMissed    uint64 // of missed, when that was last said
 }
 
 // New returns a monitor of the targets of c. It does nothing until Run or
@@ -244,7 +245,7 @@ func (m *Monitor) Round(ctx context.Context) error {
 		}
 		m.begin(t, now, open.Done)
 	}
-	m.saySkipped()
+	m.sayLeftOut()
 	all := make(chan struct{})
 	go func() { // ends with the last series, each of which ends by itself
 		open.Wait()

@@ -46,6 +46,7 @@ func (m *Monitor) Run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
+			m.sayLeftOut()
 			return
 		case <-m.changed:
 		case <-timer.C:
@@ -122,7 +123,7 @@ func (m *Monitor) step(now time.Time) time.Duration {
 		m.begin(x.t, x.due, nil)
 	}
 	if newRound {
-		m.saySkipped()
+		m.sayLeftOut()
 	}
 	return wake
 }
@@ -135,13 +136,17 @@ func (m *Monitor) following(i int, cycle int64) (int, int64) {
 	return 0, cycle + 1
 }
 
-// saySkipped logs, once a round, that series were skipped.
-func (m *Monitor) saySkipped() {
+// sayLeftOut logs, once a round, that series were left out: skipped or missed.
+func (m *Monitor) sayLeftOut() {
 	m.mu.Lock()
-	host := m.skippedTarget
-	m.skippedTarget = ""
+	host, all := m.skippedTarget, m.missed.Load()
+	missed := all - m.saidMissed
+	m.skippedTarget, m.saidMissed = "", all
 	m.mu.Unlock()
 	if host != "" {
-		m.log.Warn("series skipped, since the target's last one still runs", "host", host, "skipped", m.skipped.Load(), "missed", m.missed.Load())
+		m.log.Warn("series skipped, since the target's last one still runs", "host", host, "skipped", m.skipped.Load(), "missed", all)
+	}
+	if missed > 0 {
+		m.log.Warn("series missed, since the process was stopped or had too little CPU time when they were due", "series", missed, "in_all", all)
 	}
 }

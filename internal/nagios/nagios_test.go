@@ -158,15 +158,16 @@ func TestParsePair(t *testing.T) {
 		loss float64
 	}{
 		{"100ms,20%", 100 * ms, 20}, {"1s,0.5%", time.Second, 0.5}, {"100ms", 100 * ms, 0}, {"20%", 0, 20}, {"1us,100%", time.Microsecond, 100},
+		{"100.0,20%", 100 * ms, 20}, {"0.1,20%", 100 * time.Microsecond, 20}, {"500", 500 * ms, 0}, {".5", 500 * time.Microsecond, 0},
 	}
 	for _, tt := range tests {
-		rtt, loss, err := nagios.ParsePair(tt.text, time.ParseDuration)
+		rtt, loss, err := nagios.ParsePair(tt.text)
 		if err != nil || rtt != tt.rtt || loss != tt.loss {
 			t.Errorf("ParsePair(%q) = %v, %v, %v, want %v, %v", tt.text, rtt, loss, err, tt.rtt, tt.loss)
 		}
 	}
-	for _, text := range []string{"", ",", "20%,100ms", "20%,30%", "100ms,200ms", "100ms,20", "100ms,20%,1%", "100ms,101%", "100ms,0%", "0s,20%", "100ms,-1%", "100ms,NaN%", "100ms,1e1%", "100ms,%", "-1s"} {
-		if rtt, loss, err := nagios.ParsePair(text, time.ParseDuration); err == nil || rtt != 0 || loss != 0 {
+	for _, text := range []string{"", ",", "20%,100ms", "20%,30%", "100ms,200ms", "100ms,20", "100ms,20%,1%", "100ms,101%", "100ms,0%", "0s,20%", "100ms,-1%", "100ms,NaN%", "100ms,1e1%", "100ms,%", "-1s", "0,20%", "-5,20%", "1.2.3", ".", "99999999999999999999", "1e3"} {
+		if rtt, loss, err := nagios.ParsePair(text); err == nil || rtt != 0 || loss != 0 {
 			t.Errorf("ParsePair(%q) = %v, %v, %v, want only an error", text, rtt, loss, err)
 		}
 	}
@@ -190,7 +191,7 @@ func FuzzParsePair(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		rtt, loss, err := nagios.ParsePair(text, time.ParseDuration)
+		rtt, loss, err := nagios.ParsePair(text)
 		if err != nil {
 			if rtt != 0 || loss != 0 {
 				t.Errorf("ParsePair(%q) = %v, %v with an error", text, rtt, loss)

@@ -25,9 +25,10 @@ type Thresholds struct {
 var errPair = errors.New("want a mean RTT, a loss or both, as 100ms,20%")
 
 // ParsePair reads a threshold of the form RTT,LOSS%: "100ms,20%". Either part
-// may stand alone; its fellow is then zero and judges nothing. duration reads
-// the RTT. A threshold of zero is refused, since it would alert always.
-func ParsePair(text string, duration func(string) (time.Duration, error)) (rtt time.Duration, loss float64, err error) {
+// may stand alone; the other one is then zero and judges nothing. A plain number
+// is an RTT in milliseconds, as in check_ping and check_icmp: "100.0,20%". A
+// threshold of zero is refused, since it would alert always.
+func ParsePair(text string) (rtt time.Duration, loss float64, err error) {
 	for i, part := range strings.Split(text, ",") {
 		percent, isLoss := strings.CutSuffix(part, "%")
 		switch {
@@ -36,15 +37,31 @@ func ParsePair(text string, duration func(string) (time.Duration, error)) (rtt t
 		case isLoss:
 			loss, err = parsePercent(percent)
 		default:
-			if rtt, err = duration(part); err == nil && rtt <= 0 {
-				err = fmt.Errorf("an RTT of %s alerts always: %w", part, errPair)
-			}
+			rtt, err = parseRTT(part)
 		}
 		if err != nil {
 			return 0, 0, err
 		}
 	}
 	return rtt, loss, nil
+}
+
+// parseRTT reads milliseconds as a plain decimal, or a duration with its unit.
+func parseRTT(text string) (time.Duration, error) {
+	rtt, err := time.ParseDuration(text)
+	if err != nil {
+		if strings.Trim(text, "0123456789.") != "" {
+			return 0, errPair
+		}
+		rtt, err = time.ParseDuration(text + "ms")
+	}
+	switch {
+	case err != nil:
+		return 0, errPair
+	case rtt <= 0:
+		return 0, fmt.Errorf("an RTT of %s alerts always: %w", text, errPair)
+	}
+	return rtt, nil
 }
 
 // parsePercent reads plain decimals above 0 and up to 100.

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
+	"strings"
 	"syscall"
 	"unsafe"
 
@@ -16,34 +18,49 @@ import (
 // to regain them, and no_new_privs keeps any executed file from adding some.
 // The user id stays as it is.
 //
-// There is no way back, and a second call does no harm. In a binary built with
-// cgo Drop returns nil if there is no capability to give up, else [ErrCgo]. Any
-// other error is an [*os.SyscallError], and what was given up by then stays so.
+// There is no way back, and a second call does no harm. A process that holds no
+// capability has nothing to give up: for it Drop does what it may and returns
+// nil, also where a filter of system calls refuses it (seccomp(2)). In a binary
+// built with cgo that holds some, Drop returns [ErrCgo]. Any other error wraps
+// an [*os.SyscallError] and says what to allow; what was given up by then stays
+// so.
 func Drop(keep Keep) error {
-	held, err := capabilities()
+	has, err := capabilities()
 	if err != nil {
-		return err
+		return refused(err)
 	}
 	err = prctl(unix.PR_SET_NO_NEW_PRIVS, 1)
-	if errors.Is(err, unix.ENOTSUP) {
-		if held.none() {
-			return nil
-		}
+	switch {
+	case has.none():
+		return nil // nothing is left to take, whatever err says
+	case errors.Is(err, unix.ENOTSUP):
 		return ErrCgo
+	case err != nil:
+		return refused(err)
 	}
-	if err != nil {
-		return err
-	}
-	if held.effective.has(unix.CAP_SETPCAP) {
+	if has.effective.has(unix.CAP_SETPCAP) {
 		if err := closeWaysBack(); err != nil {
-			return err
+			return refused(err)
 		}
 	}
 	if err := clearAmbient(); err != nil {
-		return err
+		return refused(err)
 	}
 	major, minor := release()
-	return setCapabilities(keep.from(held.permitted, major, minor))
+	left := keep.from(has.permitted, major, minor)
+	if has == (held{effective: left, permitted: left}) {
+		return nil // a second call, or a process that was given no more
+	}
+	return refused(setCapabilities(left))
+}
+
+// refused adds to the system's refusal what to do about it: none of the calls
+// made here takes a right that could be missing, so that a filter is to blame.
+func refused(err error) error {
+	if errors.Is(err, os.ErrPermission) || errors.Is(err, unix.ENOSYS) {
+		return fmt.Errorf("%w: let the filter of system calls allow capget, capset and prctl (in a systemd unit: SystemCallFilter=capget capset prctl), or start pingtel without capabilities, with a ping socket allowed by net.ipv4.ping_group_range", err)
+	}
+	return err
 }
 
 // from returns what k keeps of s on a kernel of that release: of the two
@@ -123,6 +140,9 @@ func (h held) none() bool { return h.effective|h.permitted|h.inheritable == 0 }
 func capabilities() (held, error) {
 	hdr, data := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, [2]unix.CapUserData{}
 	if err := unix.Capget(&hdr, &data[0]); err != nil {
+		if h, ok := statusCapabilities(); ok {
+			return h, nil
+		}
 		return held{}, os.NewSyscallError("capget", err)
 	}
 	join := func(low, high uint32) set { return set(high)<<32 | set(low) }
@@ -131,6 +151,34 @@ func capabilities() (held, error) {
 		permitted:   join(data[0].Permitted, data[1].Permitted),
 		inheritable: join(data[0].Inheritable, data[1].Inheritable),
 	}, nil
+}
+
+// statusCapabilities reads the same from proc(5), for where capget is refused.
+func statusCapabilities() (held, bool) {
+	status, err := os.ReadFile("/proc/thread-self/status")
+	if err != nil {
+		return held{}, false
+	}
+	return parseStatus(string(status))
+}
+
+// parseStatus reports false where one of the sets is missing.
+func parseStatus(status string) (h held, ok bool) {
+	missing := map[string]*set{"CapEff": &h.effective, "CapPrm": &h.permitted, "CapInh": &h.inheritable}
+	for line := range strings.Lines(status) {
+		key, value, _ := strings.Cut(line, ":")
+		dst := missing[key]
+		if dst == nil {
+			continue
+		}
+		bits, err := strconv.ParseUint(strings.TrimSpace(value), 16, 64)
+		if err != nil {
+			return held{}, false
+		}
+		*dst = set(bits)
+		delete(missing, key)
+	}
+	return h, len(missing) == 0
 }
 
 // setCapabilities leaves every thread with s, effective and permitted.

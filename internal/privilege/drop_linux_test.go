@@ -29,6 +29,8 @@ func TestMain(m *testing.M) {
 		act(Nothing)
 	case "marks":
 		act(Marks)
+	case "filtered":
+		actFiltered()
 	}
 }
 

@@ -1,12 +1,14 @@
 // Package sdnotify tells a service manager, such as systemd, how a daemon is:
 // ready, reloading, stopping, alive (sd_notify(3)). Where no manager asks to be
-// told, nothing happens and nothing fails; so it is on every system but Linux,
-// where no manager speaks this protocol.
+// told, nothing happens and nothing fails.
 package sdnotify
 
 import (
 	"context"
 	"fmt"
+	"math"
+	"os"
+	"strconv"
 	"time"
 )
 
@@ -19,7 +21,7 @@ func Ready(status string) error {
 // Reloading says that the configuration is being read again. Ready must
 // follow, also where the reload failed and the old configuration stays.
 func Reloading() error {
-	return send("RELOADING=1\n" + monotonic())
+	return send("RELOADING=1\n" + monotonicUsec())
 }
 
 // Stopping says that the daemon is on its way out.
@@ -31,19 +33,42 @@ func Stopping() error { return send("STOPPING=1") }
 // where there is no watchdog, and with an error where the manager cannot be
 // told. alive is called on the caller's goroutine.
 func Watch(ctx context.Context, alive func() bool) error {
-	allowed, err := watchdog()
+	allowed, err := watchdogTime(os.Getenv("WATCHDOG_USEC"), os.Getenv("WATCHDOG_PID"), os.Getpid())
 	if err != nil {
 		return fmt.Errorf("watchdog of the service manager: %w", err)
 	}
 	if allowed == 0 {
 		return nil
 	}
-	return watch(ctx, allowed/2, alive, func() error { return send("WATCHDOG=1") })
+	return watch(ctx, allowed, alive, func() error { return send("WATCHDOG=1") })
 }
 
-// watch calls tell now and every interval while alive says so.
-func watch(ctx context.Context, interval time.Duration, alive func() bool, tell func() error) error {
-	ticks := time.NewTicker(interval)
+// watchdogTime returns how long the manager waits for a sign of life, 0 where
+// it does not wait for one of this process (sd_watchdog_enabled(3)). go-systemd
+// reads the time into an int, which on 32 bits ends at 35 minutes.
+func watchdogTime(usec, pid string, self int) (time.Duration, error) {
+	if usec == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseUint(usec, 10, 64)
+	if err != nil || n == 0 {
+		return 0, fmt.Errorf("WATCHDOG_USEC is %q: want a number of microseconds above 0", usec)
+	}
+	if pid != "" {
+		watched, err := strconv.Atoi(pid)
+		if err != nil {
+			return 0, fmt.Errorf("WATCHDOG_PID is %q: want the number of a process", pid)
+		}
+		if watched != self {
+			return 0, nil
+		}
+	}
+	return time.Duration(min(n, math.MaxInt64/1000)) * time.Microsecond, nil
+}
+
+// watch calls tell now and twice in the time allowed, while alive says so.
+func watch(ctx context.Context, allowed time.Duration, alive func() bool, tell func() error) error {
+	ticks := time.NewTicker(allowed / 2)
 	defer ticks.Stop()
 	for {
 		if alive() {
@@ -57,11 +82,4 @@ func watch(ctx context.Context, interval time.Duration, alive func() bool, tell 
 		case <-ticks.C:
 		}
 	}
-}
-
-func send(state string) error {
-	if err := notify(state); err != nil {
-		return fmt.Errorf("tell the service manager: %w", err)
-	}
-	return nil
 }

@@ -3,12 +3,17 @@ package sdnotify
 import (
 	"context"
 	"errors"
+	"math"
 	"net"
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // manager listens as a service manager does.
@@ -71,6 +76,31 @@ func TestWatchdog(t *testing.T) {
 	}
 }
 
+func TestWatchdogTime(t *testing.T) {
+	tests := []struct {
+		usec, pid string
+		want      time.Duration
+		fault     string
+	}{
+		{"", "", 0, ""},
+		{"30000000", "", 30 * time.Second, ""},
+		{"3600000000", "", time.Hour, ""}, // more than an int holds on 32 bits
+		{"18446744073709551615", "", math.MaxInt64 / 1000 * time.Microsecond, ""},
+		{"30000000", "7", 30 * time.Second, ""},
+		{"30000000", "8", 0, ""}, // another process's
+		{"0", "", 0, `WATCHDOG_USEC is "0"`},
+		{"-1", "", 0, `WATCHDOG_USEC is "-1"`},
+		{"soon", "", 0, `WATCHDOG_USEC is "soon"`},
+		{"30000000", "x", 0, `WATCHDOG_PID is "x"`},
+	}
+	for _, tt := range tests {
+		got, err := watchdogTime(tt.usec, tt.pid, 7)
+		if got != tt.want || (err == nil) != (tt.fault == "") || err != nil && !strings.Contains(err.Error(), tt.fault) {
+			t.Errorf("watchdogTime(%q, %q) = %v, %v; want %v, %q", tt.usec, tt.pid, got, err, tt.want, tt.fault)
+		}
+	}
+}
+
 func TestWithoutManager(t *testing.T) {
 	t.Setenv("NOTIFY_SOCKET", "")
 	t.Setenv("WATCHDOG_USEC", "")
@@ -84,5 +114,31 @@ func TestManagerGone(t *testing.T) {
 	t.Setenv("NOTIFY_SOCKET", filepath.Join(t.TempDir(), "none"))
 	if err := Ready(""); err == nil {
 		t.Error("Ready with nobody at the socket: no error")
+	}
+}
+
+func TestWatchWhileAlive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		var told []time.Duration
+		alive := func() bool { d := time.Since(start); return d < 30*time.Second || d > 50*time.Second }
+		tell := func() error { told = append(told, time.Since(start)); return nil }
+		ctx, cancel := context.WithTimeout(t.Context(), 65*time.Second)
+		defer cancel()
+		if err := watch(ctx, 20*time.Second, alive, tell); err != nil {
+			t.Fatal(err)
+		}
+		want := []time.Duration{0, 10 * time.Second, 20 * time.Second, 60 * time.Second}
+		if d := cmp.Diff(want, told); d != "" {
+			t.Errorf("told (-want +got):\n%s", d)
+		}
+	})
+}
+
+func TestWatchUntold(t *testing.T) {
+	gone := errors.New("nobody listens")
+	err := watch(t.Context(), time.Hour, func() bool { return true }, func() error { return gone })
+	if !errors.Is(err, gone) {
+		t.Errorf("watch = %v, want %v", err, gone)
 	}
 }

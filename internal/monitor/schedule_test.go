@@ -1,0 +1,110 @@
+package monitor
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestMissedIsSaid stops a process twice: a line for each time, however many
+// series it missed, and none for a round that misses nothing.
+func TestMissedIsSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fakeProber{took: time.Second}
+		var log strings.Builder
+		m := New(p, parse(t, "10s", addrs(4)...), slog.New(slog.NewTextHandler(&log, nil)))
+		defer m.Close()
+		m.mu.Lock()
+		m.startSchedule(time.Now())
+		m.mu.Unlock()
+		step := func(d time.Duration) {
+			for end := time.Now().Add(d); time.Now().Before(end); {
+				time.Sleep(m.step(time.Now())) // of virtual time
+			}
+		}
+		step(30 * time.Second)
+		if log.Len() > 0 {
+			t.Errorf("log %q, though nothing was missed", log.String())
+		}
+		time.Sleep(35 * time.Second)
+		step(30 * time.Second)
+		first := m.Stats().Missed
+		time.Sleep(25 * time.Second)
+		step(30 * time.Second)
+		second := m.Stats().Missed - first
+		want := []string{fmt.Sprintf("series=%d in_all=%d\n", first, first), fmt.Sprintf("series=%d in_all=%d\n", second, first+second)}
+		got := log.String()
+		if first < 12 || second < 8 || strings.Count(got, "series missed") != 2 || !strings.Contains(got, want[0]) || !strings.Contains(got, want[1]) {
+			t.Errorf("%d and %d missed, log %q, want %q", first, second, got, want)
+		}
+		drain(t, m)
+	})
+}
+
+// TestMissedIsSaidAtTheEnd lets Run end in the round in which it missed
+// something.
+func TestMissedIsSaidAtTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		m := New(&fakeProber{took: time.Second}, parse(t, "10s", addrs(4)...), slog.New(slog.NewTextHandler(&log, nil)))
+		defer m.Close()
+		m.missed.Store(3)
+		run(t, m, time.Second)
+		if got := log.String(); strings.Count(got, "series missed") != 1 || !strings.Contains(got, "series=3 in_all=3") {
+			t.Errorf("log %q", got)
+		}
+		drain(t, m)
+	})
+}
+
+// TestOnceACycle sets the schedule back: no target has a second series in a
+// cycle in which it has had one.
+func TestOnceACycle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fakeProber{took: time.Millisecond}
+		m := New(p, parse(t, "10s", addrs(4)...), quiet())
+		defer m.Close()
+		m.mu.Lock()
+		m.startSchedule(time.Now())
+		m.mu.Unlock()
+		time.Sleep(900 * time.Millisecond) // of virtual time: two of the four are due
+		m.step(time.Now())
+		drain(t, m)
+		began := len(p.starts)
+		m.mu.Lock()
+		m.schedule.next, m.schedule.cycle = 0, 0
+		m.mu.Unlock()
+		m.step(time.Now())
+		drain(t, m)
+		if began == 0 || began == 4 || len(p.starts) != began {
+			t.Errorf("%d series, then %d: want some of 4, and no more", began, len(p.starts))
+		}
+	})
+}
+
+// TestResultsAfterRun ends Run while series are under way: their results are
+// recorded, and with the series' own start.
+func TestResultsAfterRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, s := &fakeProber{took: 5 * time.Second}, &sink{}
+		m := New(p, parse(t, "10s", addrs(4)...), quiet(), s)
+		defer m.Close()
+		run(t, m, 3*time.Second)
+		if len(s.results) != 0 || m.Stats().Running != 4 {
+			t.Fatalf("%d results, %d running when Run returns, want 0 and 4", len(s.results), m.Stats().Running)
+		}
+		drain(t, m)
+		for _, host := range addrs(4) {
+			got, starts := s.of(host), p.startsOf(host)
+			if len(got) != 1 || len(starts) != 1 || !got[0].Start.Equal(starts[0]) {
+				t.Errorf("%s: results %+v of series at %v", host, got, starts)
+			}
+		}
+		if m.Stats().Running != 0 {
+			t.Errorf("%+v", m.Stats())
+		}
+	})
+}

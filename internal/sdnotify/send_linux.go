@@ -1,0 +1,16 @@
+package sdnotify
+
+import (
+	"fmt"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+)
+
+func send(state string) error {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		return fmt.Errorf("tell the service manager: %w", err)
+	}
+	return nil
+}
+
+func monotonicUsec() string { return daemon.SdNotifyMonotonicUsec() }
