@@ -6,7 +6,6 @@ package report
 
 import (
 	"errors"
-	"net"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -83,14 +82,14 @@ func sameText(a netip.Addr, host string) bool {
 // Reason says in a few words why a host did not answer, "" where it did.
 func Reason(r *icmpcore.PingResult) string {
 	err := r.Failure()
-	var lookup *net.DNSError
+	var lookup *icmpcore.ResolveError
 	switch {
 	case err == nil:
 		return ""
 	case errors.Is(err, icmpcore.ErrTimeout):
 		return "no reply in time"
-	case errors.As(err, &lookup): // its own text repeats the host, and names the server
-		return Clean("name not resolved: " + lookup.Err)
+	case errors.As(err, &lookup): // the host stands before it already
+		return Clean("name not resolved: " + strings.TrimPrefix(err.Error(), "lookup "+lookup.Host+": "))
 	}
 	return Clean(err.Error())
 }
