@@ -46,7 +46,12 @@ func explained(dns *net.DNSError) *net.DNSError {
 func lookupText(err error, f Family) string {
 	var dns *net.DNSError
 	var errno syscall.Errno
-	if !errors.As(err, &dns) {
+	switch {
+	case errors.Is(err, errNoAddress) && f == FamilyIPv4:
+		return "not an IPv4 address"
+	case errors.Is(err, errNoAddress):
+		return "not an IPv6 address"
+	case !errors.As(err, &dns):
 		return err.Error()
 	}
 	server := "the DNS"

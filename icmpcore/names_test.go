@@ -51,6 +51,8 @@ func TestLookupText(t *testing.T) {
 		{unanswered("b.test", context.DeadlineExceeded), FamilyAuto, "the DNS did not answer in time"},
 		{unanswered("b.test", context.Canceled), FamilyAuto, "context canceled"},
 		{explained(&net.DNSError{Err: "dial udp 127.0.0.53:53: socket: too many open files", Server: server}), FamilyIPv6, "cannot ask the DNS: too many open files"},
+		{errNoAddress, FamilyIPv4, "not an IPv4 address"},
+		{errNoAddress, FamilyIPv6, "not an IPv6 address"},
 		{errors.New("odd"), FamilyAuto, "odd"},
 	} {
 		e := &ResolveError{Host: "b.test", Family: tt.family, Err: tt.err}

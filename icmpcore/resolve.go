@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-var errNoAddress = errors.New("an address of the other family")
+var errNoAddress = errors.New("no address of that family")
 
 // Resolve turns host, a name or a literal address (with a zone where it is
 // link-local), into a target of family f. An international name is looked up

@@ -6,6 +6,7 @@ package report
 
 import (
 	"errors"
+	"net"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -89,7 +90,11 @@ func Reason(r *icmpcore.PingResult) string {
 	case errors.Is(err, icmpcore.ErrTimeout):
 		return "no reply in time"
 	case errors.As(err, &lookup): // the host stands before it already
-		return Clean("name not resolved: " + strings.TrimPrefix(err.Error(), "lookup "+lookup.Host+": "))
+		text := strings.TrimPrefix(err.Error(), "lookup "+lookup.Host+": ")
+		if dns := (*net.DNSError)(nil); errors.As(err, &dns) {
+			text = "name not resolved: " + text
+		}
+		return Clean(text)
 	}
 	return Clean(err.Error())
 }
