@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strings"
 	"syscall"
 	"unicode/utf8"
@@ -39,6 +40,29 @@ func explained(dns *net.DNSError) *net.DNSError {
 		}
 	}
 	return dns
+}
+
+// descriptorsOfLookup is how many descriptors a look-up may need at once: a file
+// or a socket for each query, and both again with another one under way.
+const descriptorsOfLookup = 4
+
+// noDescriptor returns the system's error where there are not enough descriptors
+// for a look-up. Without them net cannot read its own configuration, and says
+// that there is no such host though it has asked nobody.
+func noDescriptor() error {
+	for range descriptorsOfLookup {
+		f, err := os.Open(os.DevNull)
+		var errno syscall.Errno
+		switch {
+		case err == nil:
+			defer f.Close() // all are held until the last is there; nothing was written
+		case errors.As(err, &errno) && (errno == syscall.EMFILE || errno == syscall.ENFILE):
+			return errno
+		default:
+			return nil
+		}
+	}
+	return nil
 }
 
 // lookupText says what came of a look-up, in words that stay the same from one

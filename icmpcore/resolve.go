@@ -103,10 +103,14 @@ func (p *Pinger) lookupFamily(ctx context.Context, name string, f Family) (netip
 		return netip.Addr{}, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
 	case ctx.Err() != nil:
 		return netip.Addr{}, unanswered(name, ctx.Err())
-	case errors.As(err, &dns):
-		return netip.Addr{}, explained(dns)
+	case !errors.As(err, &dns):
+		return netip.Addr{}, err
+	case dns.IsNotFound && dns.Server == "": // no server has said so
+		if errno := noDescriptor(); errno != nil {
+			return netip.Addr{}, &net.DNSError{UnwrapErr: errno, Err: errno.Error(), Name: name, IsTemporary: true}
+		}
 	}
-	return netip.Addr{}, err
+	return netip.Addr{}, explained(dns)
 }
 
 // unanswered is the error of a query that a context has ended.
