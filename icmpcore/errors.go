@@ -92,14 +92,11 @@ func newPermissionError(kind SocketKind, err error) *PermissionError {
 type ResolveError struct {
 	Host   string
 	Family Family
-	Err    error // often a [*net.DNSError], or the context's error
+	Err    error // often a [*net.DNSError]; where no descriptor was left to ask with it wraps [syscall.EMFILE]
 }
 
 func (e *ResolveError) Error() string {
-	if e.Family == FamilyAuto {
-		return fmt.Sprintf("resolve %s: %v", quoteEmpty(e.Host), e.Err)
-	}
-	return fmt.Sprintf("resolve %s to %s: %v", quoteEmpty(e.Host), e.Family, e.Err)
+	return fmt.Sprintf("lookup %s: %s", quoteEmpty(e.Host), lookupText(e.Err, e.Family))
 }
 
 // Unwrap returns Err.

@@ -74,7 +74,7 @@ func resultCases() []resultCase {
 		{"one error", nil, some},
 		{"cut short", nil, cut},
 		{"no name", nil, &icmpcore.PingResult{Start: start, ReplyDSCP: -1,
-			Err: &icmpcore.ResolveError{Host: "a.example", Err: &net.DNSError{Err: "no such host", Name: "a.example"}}}},
+			Err: &icmpcore.ResolveError{Host: "a.example", Err: &net.DNSError{Err: "no such host", Name: "a.example", IsNotFound: true}}}},
 		{"no route", nil, &icmpcore.PingResult{Addr: target, Start: start, ReplyDSCP: -1, Sent: 1, Loss: 100,
 			Errors: []icmpcore.EchoError{{Seq: 1, Kind: icmpcore.ErrorSend, Message: "network is unreachable"}},
 			Err:    &icmpcore.SendError{Addr: target, Err: errors.New("network is unreachable")}}},

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pingtel/pingtel/icmpcore"
+	"github.com/pingtel/pingtel/internal/hosts"
 	"github.com/pingtel/pingtel/internal/report"
 	"github.com/pingtel/pingtel/internal/sweep"
 )
@@ -120,12 +121,20 @@ func (f *pingFlags) newRun(ctx context.Context, out *output, args []string, colo
 		json: f.json, quiet: f.quiet, precise: f.precise,
 		many: len(args) > 1 || f.file != "", start: time.Now(),
 	}
+	width := 1
+	for _, a := range args {
+		e, err := hosts.Parse(a)
+		if err != nil {
+			continue // finish has refused it
+		}
+		r.many = r.many || e.Len() > 1
+		for h := range e.All() {
+			width = max(width, min(len(report.Clean(string(h))), 60))
+		}
+	}
 	r.table = r.many && (!f.showRTTs || f.quiet)
 	if f.file == "" {
-		r.style.HostWidth = 1
-		for _, a := range args {
-			r.style.HostWidth = max(r.style.HostWidth, min(len(report.Clean(a)), 60))
-		}
+		r.style.HostWidth = width
 	}
 	return r
 }

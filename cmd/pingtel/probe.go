@@ -16,6 +16,7 @@ import (
 
 	"github.com/pingtel/pingtel/icmpcore"
 	"github.com/pingtel/pingtel/internal/dscp"
+	"github.com/pingtel/pingtel/internal/hosts"
 	"github.com/pingtel/pingtel/internal/sweep"
 )
 
@@ -104,8 +105,14 @@ func (p *probeFlags) finish(args []string) error {
 	if p.config.MaxRate == 0 {
 		p.config.MaxRate = -1 // no limit; the library's zero is its default
 	}
+	expanded := 0
 	for _, host := range args {
-		p.faults.add(p.checkHost(host))
+		n, err := p.checkHost(host)
+		p.faults.add(err)
+		expanded += n
+	}
+	if expanded > hosts.MaxExpanded {
+		p.faults.add(fmt.Errorf("%w, %d: want smaller ones", hosts.ErrTooMany, hosts.MaxExpanded))
 	}
 	if len(args) == 0 && p.file == "" {
 		p.faults.add(errors.New("no host given: want HOST... or --file"))
@@ -114,16 +121,25 @@ func (p *probeFlags) finish(args []string) error {
 	return p.faults.err()
 }
 
-// checkHost reports what of a host that is an address cannot be pinged, by
-// the flags given.
-func (p *probeFlags) checkHost(host string) error {
-	if host == "" {
-		return errors.New(`host "": want a name or an address`)
-	}
-	addr, err := netip.ParseAddr(host)
+// checkHost reports what of a host cannot be pinged, by the flags given, and
+// how many hosts it stands for where it is a prefix or a range.
+func (p *probeFlags) checkHost(host string) (expanded int, err error) {
+	e, err := hosts.Parse(host)
 	if err != nil {
-		return nil // a name
+		return 0, fmt.Errorf("host %q: %w", host, err)
 	}
+	addr := e.First()
+	switch {
+	case !addr.IsValid():
+		return 0, nil // a name
+	case e.Single():
+		return 0, p.checkAddr(host, addr)
+	}
+	return e.Len(), p.checkAddr(host, addr)
+}
+
+// checkAddr is checkHost for the address of a host, or the first of several.
+func (p *probeFlags) checkAddr(host string, addr netip.Addr) error {
 	family := icmpcore.FamilyIPv6
 	if addr = addr.Unmap(); addr.Is4() {
 		family = icmpcore.FamilyIPv4
@@ -164,11 +180,12 @@ func (p *probeFlags) hosts(args []string, stdin io.Reader) (func(func([]byte) er
 		file = f
 	}
 	return func(yield func([]byte) error) error {
+		var list hosts.List
 		for _, a := range args {
-			if err := yield([]byte(a)); err != nil {
+			if err := list.Each([]byte(a), yield); err != nil {
 				return err
 			}
 		}
-		return sweep.ReadHosts(file, yield)
+		return sweep.ReadHosts(file, func(text []byte) error { return list.Each(text, yield) })
 	}, file, nil
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -96,7 +97,7 @@ func TestPingQuietShowsTrouble(t *testing.T) {
 	}
 	status, stdout, _ = runWith(t, "::1\n", "ping", "-q", "-c", "1", "-4", "127.0.0.1", "-f", "-")
 	want := `host  sent  recv  loss  min ms  avg ms  max ms  p95 ms jitter ms  ttl hops
-::1  -  -  -  -  -  -  -  -  -  -  resolve ::1 to ipv4: no address of that family
+::1  -  -  -  -  -  -  -  -  -  -  not an IPv4 address
 2 hosts: 1 answered, 1 could not be pinged; 1 of 1 echoes, 0% loss, E s
 `
 	if diff := cmp.Diff(want, steady(stdout)); diff != "" || status != statusNoAnswer {
@@ -261,6 +262,13 @@ func TestWrongInput(t *testing.T) {
 		{"config check", "0 files given|pingtel config check FILE"},
 		{"completion nosuch", "unknown command \"nosuch\"|bash, "},
 		{"ping 0.0.0.0", "host 0.0.0.0: want the address of a host"},
+		{"ping http://b.test/x", `host "http://b.test/x": looks like a URL: want its host alone, b.test`},
+		{"ping b.test:80", "want b.test"},
+		{"check root@b.test", "looks like user@host: want b.test"},
+		{"ping 127.0.0.9-1", "ends before it begins"},
+		{"ping 127.0.0.0/8", "the prefixes and ranges of one list stand for more hosts than they may, 65536"},
+		{"ping 127.1.0.0/17 127.2.0.0/17 127.3.0.0/17", "the prefixes and ranges of one list"},
+		{"ping -6 127.0.0.0/29", "want an ipv6 address"},
 		{"ping -6 127.0.0.1 ::1 127.0.0.2", "host 127.0.0.1: want an ipv6 address|host 127.0.0.2"},
 		{"ping -S ::1 127.0.0.1", "host 127.0.0.1: --source ::1 is of the other family: want an ipv4 address"},
 		{"ping fe80::1%nosuch0", `host fe80::1%nosuch0: zone "nosuch0": want the name or index of a network interface`},
@@ -342,7 +350,7 @@ func TestCheck(t *testing.T) {
 		t.Errorf("quiet and well: status %d, stdout %q", status, stdout)
 	}
 	status, stdout, _ = runWith(t, "127.0.0.1\n::1\n", "check", "-q", "-n", "1", "-4", "-f", "-")
-	if want := "PING UNKNOWN - 1 of 2 hosts ok, 1 unknown: ::1 UNKNOWN resolve ::1 to ipv4: no address of that family |"; status != 3 || !strings.HasPrefix(stdout, want) {
+	if want := "PING UNKNOWN - 1 of 2 hosts ok, 1 unknown: ::1 UNKNOWN lookup ::1: not an IPv4 address |"; status != 3 || !strings.HasPrefix(stdout, want) {
 		t.Errorf("quiet and not well: status %d, stdout %q, want %q", status, stdout, want)
 	}
 }
@@ -355,5 +363,50 @@ func TestCheckInterrupted(t *testing.T) {
 	status := run(ctx, []string{"check", "127.0.0.1"}, strings.NewReader(""), &stdout, &stderr)
 	if !strings.HasPrefix(stdout.String(), "PING UNKNOWN - ") || strings.Count(stdout.String(), "\n") != 1 || status != 3 {
 		t.Errorf("status %d, stdout %q, stderr %q", status, stdout.String(), stderr.String())
+	}
+}
+
+// TestHostForms gives hosts as prefixes, ranges, with brackets, and as what they
+// cannot be, as arguments and in a file: each address has its own result.
+func TestHostForms(t *testing.T) {
+	needSocket(t)
+	const forms = "127.0.1.0/30 127.0.2.8-9 127.0.3.255-127.0.4.0 [::1]"
+	want := []string{"127.0.1.1", "127.0.1.2", "127.0.2.8", "127.0.2.9", "127.0.3.255", "127.0.4.0", "::1"}
+	hosts := func(t *testing.T, stdin string, args ...string) []string {
+		t.Helper()
+		status, stdout, stderr := runWith(t, stdin, append([]string{"ping", "-c", "1", "-j"}, args...)...)
+		var got []string
+		for line := range strings.Lines(stdout) {
+			var r struct {
+				Host     string
+				Received int
+			}
+			if err := json.Unmarshal([]byte(line), &r); err != nil || r.Received != 1 {
+				t.Errorf("%v, line %s", err, line)
+			}
+			got = append(got, r.Host)
+		}
+		slices.Sort(got)
+		if status != 0 || stderr != "" {
+			t.Errorf("status %d, stderr %q", status, stderr)
+		}
+		return got
+	}
+	if diff := cmp.Diff(want, hosts(t, "", strings.Fields(forms)...)); diff != "" {
+		t.Errorf("arguments (-want +got)\n%s", diff)
+	}
+	if diff := cmp.Diff(want, hosts(t, strings.ReplaceAll(forms, " ", " # one\n"), "-f", "-")); diff != "" {
+		t.Errorf("file (-want +got)\n%s", diff)
+	}
+	if _, stdout, _ := runWith(t, "", "ping", "-c", "1", "127.0.1.0/30"); !strings.HasPrefix(stdout, "host ") {
+		t.Errorf("ping of a prefix: %q, want a table", stdout)
+	}
+	if status, stdout, _ := runWith(t, "", "check", "-n", "1", "127.0.1.8-10"); status != 0 || !strings.Contains(stdout, "3 of 3 hosts ok") {
+		t.Errorf("check of a range: status %d, %q", status, stdout)
+	}
+	status, stdout, stderr := runWith(t, "127.0.1.1\nb.test:80\n127.0.0.0/8\n127.0.1.2", "ping", "-c", "1", "-f", "-")
+	if status != statusUnable || !strings.Contains(stdout, "looks like host:port, and ICMP has no ports (80): want b.test") ||
+		!strings.Contains(stderr, "line 3: 127.0.0.0/8: the prefixes and ranges of one list stand for more hosts than they may, 65536") || strings.Contains(stdout, "127.0.1.2") {
+		t.Errorf("file with faults: status %d, stdout %q, stderr %q", status, stdout, stderr)
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/pingtel/pingtel/integration/dns"
 	"github.com/pingtel/pingtel/integration/netsim"
 	"github.com/pingtel/pingtel/integration/peer"
 )
@@ -21,8 +22,8 @@ func TestDescriptors(t *testing.T) {
 	t.Parallel()
 	netsim.Run(t, network(), func(t *testing.T, _ *netsim.Net) {
 		addr := "198.18.3.1"
-		startResolver(t, func(string) answer { return addrOf(addr) })
-		s := peer.StartService(t, file(host4, known), resolving(t))
+		dns.Serve(t, func(string, bool) dns.Reply { return dns.Addr(addr) })
+		s := peer.StartService(t, file(host4, known), dns.Asking(t, "timeout:3 attempts:1"))
 		s.More(t, 2, host4, known)
 
 		var before unix.Rlimit

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/net/dns/dnsmessage"
 
+	"github.com/pingtel/pingtel/integration/dns"
 	"github.com/pingtel/pingtel/integration/netsim"
 	"github.com/pingtel/pingtel/integration/peer"
 )
@@ -19,36 +20,33 @@ const (
 	never = "never.example" // has no answer while the resolver is in trouble
 )
 
-// addrOf is the answer with an address.
-func addrOf(a string) answer { return answer{addr: netip.MustParseAddr(a)} }
-
 // TestResolverDead lets the resolver refuse, fall silent and fail: the name
 // whose address is known keeps it, the one without an address has no series,
 // and nothing else notices.
 func TestResolverDead(t *testing.T) {
 	t.Parallel()
 	netsim.Run(t, network(), func(t *testing.T, _ *netsim.Net) {
-		failing := answer{code: dnsmessage.RCodeServerFailure}
-		r := startResolver(t, func(name string) answer {
+		failing := dns.Reply{Code: dnsmessage.RCodeServerFailure}
+		r := dns.Serve(t, func(name string, _ bool) dns.Reply {
 			if name == known {
-				return addrOf("198.18.3.1")
+				return dns.Addr("198.18.3.1")
 			}
 			return failing
 		})
-		s := peer.StartService(t, file(host4, known, never), resolving(t))
+		s := peer.StartService(t, file(host4, known, never), dns.Asking(t, "timeout:3 attempts:1"))
 		s.More(t, 2, host4, known, never)
 
-		r.stop()
+		r.Stop()
 		s.Says(t, 0, "look-up failed host="+known)
 		s.More(t, 2, host4, known, never)
-		r.start()
-		r.say(func(string) answer { return answer{silent: true} })
+		r.Start()
+		r.Say(func(string, bool) dns.Reply { return dns.Reply{Drop: true} })
 		s.More(t, 3, host4, known, never)
-		r.say(func(string) answer { return failing })
+		r.Say(func(string, bool) dns.Reply { return failing })
 		s.More(t, 2, host4, known, never)
 		dead := time.Now()
 
-		r.say(func(string) answer { return addrOf("198.18.3.2") })
+		r.Say(func(string, bool) dns.Reply { return dns.Addr("198.18.3.2") })
 		s.Says(t, 0, "look-up works again host="+known)
 		s.Says(t, 0, "look-up works again host="+never)
 		again := s.More(t, 2, host4, known, never)
@@ -86,10 +84,10 @@ func TestResolverDead(t *testing.T) {
 func TestResolverSlow(t *testing.T) {
 	t.Parallel()
 	netsim.Run(t, network(), func(t *testing.T, _ *netsim.Net) {
-		slow := addrOf("198.18.3.1")
-		slow.after = 2 * time.Second
-		startResolver(t, func(string) answer { return slow })
-		s := peer.StartService(t, file(host4, known), resolving(t))
+		slow := dns.Addr("198.18.3.1")
+		slow.After = 2 * time.Second
+		dns.Serve(t, func(string, bool) dns.Reply { return slow })
+		s := peer.StartService(t, file(host4, known), dns.Asking(t, "timeout:3 attempts:1"))
 		s.More(t, 6, host4, known)
 		s.End(t)
 		checkSound(t, s.Of(t, host4))
@@ -99,7 +97,7 @@ func TestResolverSlow(t *testing.T) {
 		if answered < 1 {
 			t.Fatalf("of %d series number %d was the first with an address, want one behind the first", len(points), answered)
 		}
-		checkRefused(t, points[:answered], "no answer from the resolver yet")
+		checkRefused(t, points[:answered], "no answer from the DNS yet")
 		checkSound(t, points[answered:])
 		checkSteady(t, s, points[answered+1:]) // the first has begun when the answer came
 	})
@@ -119,11 +117,11 @@ func TestResolverLies(t *testing.T) {
 	netsim.Run(t, rules, func(t *testing.T, _ *netsim.Net) {
 		start := time.Now()
 		var asked atomic.Int32
-		startResolver(t, func(string) answer {
+		dns.Serve(t, func(string, bool) dns.Reply {
 			asked.Add(1)
-			return answer{addr: addr(int(time.Since(start)/time.Second) % addrs)}
+			return dns.Reply{Addrs: []netip.Addr{addr(int(time.Since(start)/time.Second) % addrs)}}
 		})
-		s := peer.StartService(t, file(host4, known), resolving(t))
+		s := peer.StartService(t, file(host4, known), dns.Asking(t, "timeout:3 attempts:1"))
 		s.More(t, 7, host4, known)
 		s.End(t)
 		points := s.Of(t, known)
@@ -151,29 +149,29 @@ func TestResolverLies(t *testing.T) {
 func TestFamilies(t *testing.T) {
 	t.Parallel()
 	netsim.Run(t, network(), func(t *testing.T, n *netsim.Net) {
-		both := addrOf("198.18.3.1")
-		both.addr6 = netip.MustParseAddr("2001:db8::31")
-		startResolver(t, func(string) answer { return both })
-		s := peer.StartService(t, file(known), resolving(t))
+		addr4, addr6 := netip.MustParseAddr("198.18.3.1"), netip.MustParseAddr("2001:db8::31")
+		both := dns.Reply{Addrs: []netip.Addr{addr4, addr6}}
+		dns.Serve(t, func(string, bool) dns.Reply { return both })
+		s := peer.StartService(t, file(known), dns.Asking(t, "timeout:3 attempts:1"))
 		probed := func(want netip.Addr) func() bool {
 			return func() bool {
 				points := s.Of(t, known)
 				return len(points) > 0 && points[len(points)-1].Tags["address"] == want.String()
 			}
 		}
-		peer.Await(t, "IPv4", probed(both.addr), s.Process)
+		peer.Await(t, "IPv4", probed(addr4), s.Process)
 		if err := n.RemoveAddr(n.Addr4); err != nil {
 			t.Fatal(err)
 		}
-		peer.Await(t, "IPv6", probed(both.addr6), s.Process)
+		peer.Await(t, "IPv6", probed(addr6), s.Process)
 		if err := n.AddAddr(n.Addr4); err != nil {
 			t.Fatal(err)
 		}
-		peer.Await(t, "IPv4 again", probed(both.addr), s.Process)
+		peer.Await(t, "IPv4 again", probed(addr4), s.Process)
 		s.More(t, 1, known)
 		s.End(t)
 		for _, p := range s.Of(t, known) {
-			if p.Tags["address"] == both.addr6.String() {
+			if p.Tags["address"] == addr6.String() {
 				checkSound(t, []peer.Point{p})
 			}
 		}

@@ -11,13 +11,14 @@ import (
 	"time"
 
 	"github.com/pingtel/pingtel/icmpcore"
+	"github.com/pingtel/pingtel/internal/hosts"
 	"github.com/pingtel/pingtel/internal/nagios"
 )
 
 // Defaults of the file, where they are not those of package icmpcore.
 const (
 	DefaultInterval       = 10 * time.Second
-	DefaultPrefixHosts    = 65536
+	DefaultPrefixHosts    = hosts.MaxExpanded
 	DefaultCount          = 5
 	DefaultPingInterval   = 200 * time.Millisecond
 	DefaultMeasurement    = "ping"
@@ -43,7 +44,7 @@ type Agent struct {
 	MaxRate        int           // echo requests per second, as in [icmpcore.Config]
 	Socket         icmpcore.SocketKind
 	LogLevel       slog.Level
-	MaxPrefixHosts int // hosts that the prefixes of one list may stand for
+	MaxPrefixHosts int // hosts that the prefixes and ranges of one list may stand for
 }
 
 // Target is one host to probe in one family.

@@ -104,6 +104,22 @@ interval = "1m"
 	}
 }
 
+// TestHostForms has hosts in every form: brackets are left out, an international
+// name stays as it is written.
+func TestHostForms(t *testing.T) {
+	c, err := Parse("f.toml", "[[targets]]\nhosts = [\"[::1]\", \"198.18.1.8-9\", \"198.18.1.255-198.18.2.0\", \"m\u00fcnchen.test\", \"fe80::1%lo\"]\n", env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, x := range c.Targets {
+		got = append(got, x.Host)
+	}
+	if want := "::1 198.18.1.8 198.18.1.9 198.18.1.255 198.18.2.0 m\u00fcnchen.test fe80::1%lo"; strings.Join(got, " ") != want {
+		t.Errorf("hosts %q, want %s", got, want)
+	}
+}
+
 // TestNames has hosts that a resolver may know, and a source that decides in
 // which family they are looked up.
 func TestNames(t *testing.T) {
@@ -168,13 +184,16 @@ func TestFaults(t *testing.T) {
 		{"open variable", "[[targets]]\nhosts = [\"${NOPE\"]\n", []string{"want a } behind ${"}},
 		{"no hosts", "[[targets]]\ncount = 1\n", []string{"f.toml:1: targets[0].hosts: is missing"}},
 		{"empty hosts", "[[targets]]\nhosts = []\n", []string{"f.toml:2: targets[0].hosts: is empty"}},
-		{"bad host", "[[targets]]\nhosts = [\"a b\", \"1.2.3.4:5\", \"0.0.0.0\"]\n", []string{`"a b": want a name`, `"1.2.3.4:5"`, `"0.0.0.0": want the address of a host`}},
+		{"bad host", "[[targets]]\nhosts = [\"a b\", \"1.2.3.4:5\", \"0.0.0.0\"]\n", []string{`"a b": has a space in it: want one host`, `"1.2.3.4:5": looks like host:port`, `"0.0.0.0": want the address of a host`}},
 		{"no names", "[[targets]]\nhosts = ['a..b', '-x', 'ex\\ample', '.', 'a-.b', 'a*', '" + strings.Repeat("a", 64) + "']\n",
-			[]string{`"a..b": want a name`, `"-x"`, `"ex\\ample"`, `"."`, `"a-.b"`, `"a*"`, `"aaa`}},
+			[]string{`"a..b": has a dot too many`, `"-x"`, `"ex\\ample"`, `"."`, `"a-.b"`, `"a*"`, `"aaa`}},
 		{"source of the other family than an address", "[[targets]]\nhosts = [\"127.0.0.1\", \"::2\"]\nsource = \"::1\"\n",
 			[]string{"f.toml:2: targets[0].hosts: 127.0.0.1 is not of the family ipv6 of the source ::1"}},
 		{"no address", "[[targets]]\nhosts = [\"198.18.0.300\", \"198.18.1\"]\n", []string{`"198.18.0.300": want an IPv4 address`, `"198.18.1": want an IPv4 address`}},
-		{"large prefix", "[[targets]]\nhosts = [\"198.18.0.0/15\"]\n", []string{`"198.18.0.0/15": the prefixes of one list stand for more hosts than they may, 65536: want longer ones`}},
+		{"large prefix", "[[targets]]\nhosts = [\"198.18.0.0/15\"]\n", []string{`"198.18.0.0/15": the prefixes and ranges of one list stand for more hosts than they may, 65536: want smaller ones`}},
+		{"large range", "[agent]\nmax_prefix_hosts = 9\n[[targets]]\nhosts = [\"198.18.1.1-5\",\n\"198.18.1.11-15\"]\n", []string{`"198.18.1.11-15": the prefixes and ranges`}},
+		{"no name", "[[targets]]\nhosts = [\"http://b.test/\", \"root@b.test\", \"198.18.1.9-1\", \"-ü.test\"]\n",
+			[]string{`looks like a URL: want its host alone, b.test`, `looks like user@host`, `ends before it begins`, `no valid international name`}},
 		{"large prefixes", "[agent]\nmax_prefix_hosts = 300\n[[targets]]\nhosts = [\"198.18.0.0/24\", \"198.18.1.0/26\", \"198.18.2.0/28\"]\n", []string{`"198.18.1.0/26": the prefixes`}},
 		{"host bits", "[[targets]]\nhosts = [\"198.18.0.1/24\"]\n", []string{"want 198.18.0.0/24"}},
 		{"family of an address", "[[targets]]\nhosts = [\"::1\"]\nfamily = \"ipv4\"\n", []string{"::1 is not of the family ipv4"}},

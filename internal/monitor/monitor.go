@@ -33,6 +33,7 @@ type Forgetter interface {
 type Prober interface {
 	Go(t icmpcore.Target, o icmpcore.Options, done func(icmpcore.PingResult)) (icmpcore.Run, error)
 	Resolve(ctx context.Context, host string, f icmpcore.Family) (icmpcore.Target, error)
+	HasRoute(ctx context.Context, addr netip.Addr) bool
 }
 
 // Target is a target of the file that is being probed. Its pointer stays the
@@ -54,19 +55,19 @@ type Target struct {
 // schedule, what is known of its name, and the series under way, so that there
 // are never two at once.
 type slot struct {
-	phase  float64 // place in the interval, from 0 up to 1
-	static bool    // Host is an address: nothing to look up
+	phase  float64    // place in the interval, from 0 up to 1
+	static bool       // Host is an address: nothing to look up
+	addr   netip.Addr // that address
 
 	running atomic.Bool // a series or a first look-up is under way
 	ending  sync.Mutex  // held while the wait for a look-up is ended, so that whoever comes meanwhile finds it ended
 	current *Target     // the last one to stand here; guarded by Monitor.recording
 
 	// Guarded by Monitor.mu:
-	cycle   int64      // of the last series
-	addr    netip.Addr // the last good answer; invalid where there is none
-	err     error      // of the last look-up
-	looking bool       // a look-up is queued or under way
-	waiting func()     // starts the series that waits for the look-up
+	cycle   int64  // of the last series
+	halves  halves // what is known of the name
+	err     error  // of the last look-up that decided something
+	waiting func() // starts the series that waits for look-ups
 }
 
 // Stats are counts since the start.
@@ -122,8 +123,8 @@ func (m *Monitor) Close() {
 	waiting := slices.Concat(m.lookups.queue, m.lookups.failed)
 	m.mu.Unlock()
 	m.lookers.Wait()
-	for _, t := range waiting {
-		m.waitNoMore(t)
+	for _, q := range waiting {
+		m.waitNoMore(q.t)
 	}
 }
 
@@ -230,7 +231,7 @@ func (m *Monitor) Drain(ctx context.Context) error {
 // Round starts a series of every target at once, to be spread by the prober's
 // rate, and returns when all results are recorded, or when ctx is done.
 // Targets whose last series still runs are skipped and counted. A name that
-// the resolver gives no answer for in six seconds is probed at its last address,
+// the DNS gives no answer for in six seconds is probed at its last address,
 // or reported.
 func (m *Monitor) Round(ctx context.Context) error {
 	m.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"strings"
 	"sync"
@@ -46,14 +47,19 @@ func (p *fakeProber) Go(t icmpcore.Target, o icmpcore.Options, done func(icmpcor
 	return icmpcore.Run{}, nil
 }
 
-func (p *fakeProber) Resolve(ctx context.Context, host string, _ icmpcore.Family) (icmpcore.Target, error) {
+func (p *fakeProber) Resolve(ctx context.Context, host string, f icmpcore.Family) (icmpcore.Target, error) {
 	a, err := p.resolve(host)
-	if errors.Is(err, errHang) {
+	switch {
+	case errors.Is(err, errHang):
 		<-ctx.Done()
 		err = ctx.Err()
+	case err == nil && a.Is4() != (f == icmpcore.FamilyIPv4):
+		a, err = netip.Addr{}, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
 	}
 	return icmpcore.Target{Host: host, Addr: a}, err
 }
+
+func (p *fakeProber) HasRoute(context.Context, netip.Addr) bool { return true }
 
 var errHang = errors.New("hang")
 

@@ -92,28 +92,34 @@ func (m *Monitor) step(now time.Time) time.Duration {
 		return time.Hour // a reload wakes it
 	}
 	lead := min(lookupLead, m.interval/2)
+	m.passLookups(now.Add(lead))
 	for !m.due(s.ahead, s.lookNext).Add(-lead).After(now) {
 		if t := m.targets[s.lookNext]; !t.static {
 			names = append(names, t)
 		}
-		s.lookNext, s.ahead = m.following(s.lookNext, s.ahead)
+		if s.lookNext, s.ahead = m.following(s.lookNext, s.ahead); s.lookNext == 0 {
+			m.passLookups(now.Add(lead))
+		}
 	}
-	newRound := false
+	late := min(maxLate, m.interval/2)
+	round := s.cycle
+	m.passSeries(now.Add(-late))
 	due := m.due(s.cycle, s.next)
 	for ; !due.After(now); due = m.due(s.cycle, s.next) {
 		t := m.targets[s.next]
 		switch {
 		case t.cycle >= s.cycle: // had its series before a reload
-		case now.Sub(due) > min(maxLate, m.interval/2):
+		case now.Sub(due) > late:
 			m.missed.Add(1)
 		default:
 			t.cycle = s.cycle
 			starts = append(starts, start{t, due})
 		}
-		cycle := s.cycle
-		s.next, s.cycle = m.following(s.next, s.cycle)
-		newRound = newRound || s.cycle != cycle
+		if s.next, s.cycle = m.following(s.next, s.cycle); s.next == 0 {
+			m.passSeries(now.Add(-late))
+		}
 	}
+	newRound := s.cycle != round
 	wake := max(stride, min(due.Sub(now), m.due(s.ahead, s.lookNext).Add(-lead).Sub(now)))
 	m.mu.Unlock()
 	for _, t := range names {
@@ -126,6 +132,43 @@ func (m *Monitor) step(now time.Time) time.Duration {
 		m.sayLeftOut()
 	}
 	return wake
+}
+
+// wholeRounds returns how many whole rounds lie between a place in the schedule
+// and a time, none of them the first, which may have another length. m.mu is
+// held.
+func (m *Monitor) wholeRounds(cycle int64, i int, until time.Time) int64 {
+	if cycle == 0 {
+		return 0
+	}
+	return max(0, int64(until.Sub(m.due(cycle, i))/m.interval))
+}
+
+// passLookups goes past the whole rounds of look-ups that a process which was
+// stopped has left out: each name needs one, not one for each round. m.mu is
+// held.
+func (m *Monitor) passLookups(until time.Time) {
+	s := &m.schedule
+	s.ahead += m.wholeRounds(s.ahead, s.lookNext, until)
+}
+
+// passSeries counts the series of the whole rounds that such a process has
+// missed, without going through them. m.mu is held.
+func (m *Monitor) passSeries(until time.Time) {
+	s := &m.schedule
+	rounds := m.wholeRounds(s.cycle, s.next, until)
+	if rounds == 0 {
+		return
+	}
+	for i, t := range m.targets {
+		first := s.cycle // of the rounds that t misses
+		if i < s.next {
+			first++
+		}
+		had := min(max(t.cycle-first+1, 0), rounds) // before a reload
+		m.missed.Add(uint64(rounds - had))
+	}
+	s.cycle += rounds
 }
 
 // following returns the index and cycle behind one. m.mu is held.

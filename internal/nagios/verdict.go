@@ -64,7 +64,8 @@ func Judge(r icmpcore.PingResult, t Thresholds, unfinished bool) Verdict {
 	v := Verdict{Result: r, Thresholds: t}
 	if r.Sent == 0 {
 		v.Status, v.Reason = Unknown, "nothing was measured in time"
-		if r.Err != nil && !unfinished {
+		var resolve *icmpcore.ResolveError // it is the DNS that took the time
+		if r.Err != nil && (!unfinished || errors.As(r.Err, &resolve)) {
 			v.Reason = r.Err.Error()
 		}
 		return v

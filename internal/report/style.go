@@ -83,14 +83,18 @@ func sameText(a netip.Addr, host string) bool {
 // Reason says in a few words why a host did not answer, "" where it did.
 func Reason(r *icmpcore.PingResult) string {
 	err := r.Failure()
-	var lookup *net.DNSError
+	var lookup *icmpcore.ResolveError
 	switch {
 	case err == nil:
 		return ""
 	case errors.Is(err, icmpcore.ErrTimeout):
 		return "no reply in time"
-	case errors.As(err, &lookup): // its own text repeats the host, and names the server
-		return Clean("name not resolved: " + lookup.Err)
+	case errors.As(err, &lookup): // the host stands before it already
+		text := strings.TrimPrefix(err.Error(), "lookup "+lookup.Host+": ")
+		if dns := (*net.DNSError)(nil); errors.As(err, &dns) {
+			text = "name not resolved: " + text
+		}
+		return Clean(text)
 	}
 	return Clean(err.Error())
 }

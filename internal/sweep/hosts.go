@@ -19,7 +19,7 @@ var ErrLineTooLong = errors.New("line of more than 4096 bytes: want one host a l
 // read. A # begins a comment; blank lines, blanks around a host and a byte
 // order mark at the beginning are nothing. It stops at the end of the file or
 // where host returns an error, and returns that error or the one of reading,
-// with the line's number. The slice is host's only until it returns.
+// behind the line's number. The slice is host's only until it returns.
 func ReadHosts(r io.Reader, host func([]byte) error) error {
 	br := bufio.NewReaderSize(r, 64<<10)
 	for n := 1; ; n++ {
@@ -33,7 +33,7 @@ func ReadHosts(r io.Reader, host func([]byte) error) error {
 		line, _, _ = bytes.Cut(line, []byte("#"))
 		if line = bytes.TrimSpace(line); len(line) > 0 {
 			if herr := host(line); herr != nil {
-				return herr
+				return fmt.Errorf("line %d: %w", n, herr)
 			}
 		}
 		switch {

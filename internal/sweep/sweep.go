@@ -14,6 +14,7 @@ import (
 	"unsafe"
 
 	"github.com/pingtel/pingtel/icmpcore"
+	"github.com/pingtel/pingtel/internal/hosts"
 )
 
 // maxLookups is how many names are looked up at once.
@@ -138,6 +139,10 @@ func (s *Sweep) start(ctx context.Context, host []byte, how *Probe) error {
 	s.open.Add(1)
 	addr, err := parseAddr(host)
 	if err != nil {
+		if _, err = hosts.Parse(string(host)); err != nil {
+			s.fail(icmpcore.Target{Host: string(host)}, how, &icmpcore.ResolveError{Host: string(host), Family: how.opts.Family, Err: err})
+			return nil
+		}
 		s.names.add(name{string(host), how})
 		return nil
 	}
@@ -189,9 +194,7 @@ func (s *Sweep) lookup(ctx context.Context, n name) {
 		s.fail(icmpcore.Target{Host: n.host}, n.how, err)
 		return
 	}
-	if s.ping(target, n.how) != nil {
-		s.leave() // the sweep was stopped
-	}
+	_ = s.ping(target, n.how) // says only that the sweep was stopped
 }
 
 // ping begins the series of a target. It returns errStopped where the Pinger
@@ -201,6 +204,7 @@ func (s *Sweep) ping(target icmpcore.Target, how *Probe) error {
 	case err == nil:
 		s.begun.Add(1)
 	case errors.Is(err, net.ErrClosed):
+		s.leave() // without a result
 		return errStopped
 	default:
 		s.fail(target, how, err)

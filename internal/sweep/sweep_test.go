@@ -28,6 +28,7 @@ type fakePinger struct {
 	sent    uint64 // series that were begun
 	stuck   bool   // none of them is sent
 	held    []func()
+	asked   int // look-ups
 	lookups int // running now
 	most    int // that ran at once
 }
@@ -100,6 +101,7 @@ func (p *fakePinger) count(n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.lookups += n
+	p.asked += max(0, n)
 	p.most = max(p.most, p.lookups)
 }
 
@@ -236,6 +238,70 @@ func TestInterruptGivesWhatThereIs(t *testing.T) {
 		}
 		if n := len(got.sorted()); n != len(want) {
 			t.Errorf("%d results after Run had returned", n-len(want))
+		}
+	})
+}
+
+// A Pinger that is closed while names are looked up ends the sweep: none of the
+// hosts that could not begin is waited for.
+func TestPingerClosed(t *testing.T) {
+	for name, hosts := range map[string][]string{"during a look-up": {"name"}, "while hosts are read": {"192.0.2.1", "192.0.2.2"}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var got results
+				p := &fakePinger{}
+				s := sweep.New(p)
+				how := s.Probe(icmpcore.Options{}, got.add)
+				err := s.Run(t.Context(), func(yield func([]byte, *sweep.Probe) error) error {
+					if hosts[0] == "name" {
+						time.AfterFunc(500*time.Millisecond, func() { p.Close() }) // a look-up takes a second
+					} else {
+						p.Close()
+					}
+					return list(how, hosts...)(yield)
+				})
+				if err != nil || len(got.sorted()) != 0 {
+					t.Errorf("Run = %v, results %q, want none", err, got.sorted())
+				}
+			})
+		})
+	}
+}
+
+// Names that still wait for their look-up when the sweep ends are not looked up
+// any more, and those under way are ended first.
+func TestInterruptEndsLookups(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		p := &fakePinger{}
+		var got results
+		s := sweep.New(p)
+		how := s.Probe(icmpcore.Options{}, got.add)
+		names := slices.Repeat([]string{"slow"}, 1000)
+		if err := s.Run(ctx, list(how, names...)); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(got.sorted()); n != 64 || p.lookups != 0 || p.asked != 64 {
+			t.Errorf("%d results, %d of %d look-ups still run, want 64, 0 of 64", n, p.lookups, p.asked)
+		}
+	})
+}
+
+// What can be no host is not looked up; its result says what it looks like.
+func TestNoHost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fakePinger{}
+		var got results
+		s := sweep.New(p)
+		how := s.Probe(icmpcore.Options{}, got.add)
+		if err := s.Run(t.Context(), list(how, "http://b.test/x", "192.0.2.1", "192.0.2.9-1")); err != nil {
+			t.Fatal(err)
+		}
+		want := []string{"192.0.2.1 1/1 <nil>", "192.0.2.9-1 0/0 lookup 192.0.2.9-1: is a range that ends before it begins",
+			"http://b.test/x 0/0 lookup http://b.test/x: looks like a URL: want its host alone, b.test"}
+		if !slices.Equal(got.sorted(), want) || p.asked != 0 {
+			t.Errorf("results %q, want %q", got.sorted(), want)
 		}
 	})
 }

@@ -1,0 +1,192 @@
+// Package hosts reads what people write for hosts: a name, an address, a prefix
+// or a range of addresses. It has the same syntax, bound and errors wherever
+// hosts are taken: arguments, hosts files and the configuration.
+package hosts
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// MaxExpanded is how many hosts all prefixes and ranges of one list may stand
+// for, unless the configuration says otherwise.
+const MaxExpanded = 65536
+
+// ErrTooMany is the fault of a prefix or range that stands for too many hosts.
+var ErrTooMany = errors.New("the prefixes and ranges of one list stand for more hosts than they may")
+
+// Entry is what one text stands for: a single host, or a run of addresses.
+type Entry struct {
+	host  string // of a single host: as written, without brackets
+	first netip.Addr
+	count int
+}
+
+// Parse reads one text. Its errors say what is wrong and what would be right,
+// without the text itself.
+func Parse(text string) (Entry, error) {
+	if _, err := netip.ParseAddr(text); err == nil { // first, since a zone may hold any character
+		return Entry{host: text, count: 1}, nil
+	}
+	if inner, ok := strings.CutPrefix(text, "["); ok {
+		inner, ok = strings.CutSuffix(inner, "]")
+		if a, err := netip.ParseAddr(inner); ok && err == nil && a.Is6() {
+			return Entry{host: inner, count: 1}, nil
+		}
+	}
+	if from, to, ok := strings.Cut(text, "-"); ok {
+		if a, err := netip.ParseAddr(from); err == nil {
+			return parseRange(a, to)
+		}
+	}
+	if addr, bits, ok := strings.Cut(text, "/"); ok && isNumber(bits) {
+		if _, err := netip.ParseAddr(addr); err == nil || isNumber(strings.ReplaceAll(addr, ".", "")) {
+			return parsePrefix(text)
+		}
+	}
+	if err := CheckName(text); err != nil {
+		return Entry{}, err
+	}
+	return Entry{host: text, count: 1}, nil
+}
+
+// Single reports whether e is one host that was not written as a prefix or a
+// range.
+func (e Entry) Single() bool { return e.host != "" }
+
+// Len returns how many hosts e stands for.
+func (e Entry) Len() int { return e.count }
+
+// First returns the first address of a prefix or a range, and that of a single
+// host, if it is an address.
+func (e Entry) First() netip.Addr {
+	if e.Single() {
+		a, _ := netip.ParseAddr(e.host) // the zero value where it is a name
+		return a
+	}
+	return e.first
+}
+
+// All returns the hosts one by one. The slice is good only until the next one.
+func (e Entry) All() iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		if e.Single() {
+			yield([]byte(e.host))
+			return
+		}
+		var buf [64]byte
+		a := e.first
+		for range e.count {
+			if !yield(a.AppendTo(buf[:0])) {
+				return
+			}
+			a = a.Next()
+		}
+	}
+}
+
+// parsePrefix reads a prefix: it stands for all its addresses, without the
+// network and broadcast addresses of an IPv4 prefix of 30 bits or fewer.
+func parsePrefix(text string) (Entry, error) {
+	p, err := netip.ParsePrefix(text)
+	if err != nil {
+		return Entry{}, errors.New("is no prefix: want one as 198.18.0.0/24 or 2001:db8::/120")
+	}
+	if p != p.Masked() {
+		return Entry{}, fmt.Errorf("has bits behind its length: want %s, or the address alone", p.Masked())
+	}
+	bits := p.Addr().BitLen() - p.Bits()
+	if bits > 30 {
+		return Entry{}, ErrTooMany
+	}
+	e := Entry{first: p.Addr(), count: 1 << bits}
+	if p.Addr().Is4() && bits >= 2 {
+		e.first, e.count = e.first.Next(), e.count-2
+	}
+	return e, nil
+}
+
+// parseRange reads what follows the first address of a range and its hyphen:
+// the last address, or the last number of an IPv4 one.
+func parseRange(first netip.Addr, to string) (Entry, error) {
+	last, err := netip.ParseAddr(to)
+	if n, nerr := strconv.ParseUint(to, 10, 8); nerr == nil && first.Is4() {
+		b := first.As4()
+		b[3] = byte(n)
+		last, err = netip.AddrFrom4(b), nil
+	}
+	switch {
+	case err != nil || last.Is4() != first.Is4() || first.Zone() != "" || last.Zone() != "":
+		return Entry{}, errors.New("is no range: want one as 198.18.1.1-9 or 198.18.1.1-198.18.2.9")
+	case last.Less(first):
+		return Entry{}, errors.New("is a range that ends before it begins")
+	}
+	count, ok := distance(first, last)
+	if !ok {
+		return Entry{}, ErrTooMany
+	}
+	return Entry{first: first, count: count + 1}, nil
+}
+
+// distance returns how far b lies behind a, if that is not beyond all bounds.
+func distance(a, b netip.Addr) (int, bool) {
+	x, y := a.As16(), b.As16()
+	var d uint64
+	for i := range x {
+		if d >= 1<<40 {
+			return 0, false
+		}
+		d = d<<8 + uint64(y[i]) - uint64(x[i]) // a borrow is made good by the next bytes
+	}
+	return int(d), d < 1<<30
+}
+
+// isNumber reports whether s is digits alone.
+func isNumber(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
+
+// List gives the hosts of one list, whose prefixes and ranges share one bound.
+// The zero value is a new list.
+type List struct {
+	expanded int // hosts that prefixes and ranges have stood for so far
+}
+
+// Each calls yield for each host that text stands for, and returns its error. A
+// text that Parse refuses is passed on as it is: it is for the host's result to
+// say why. The error is ErrTooMany where the list has too many hosts. The slice
+// is good only until yield returns; no host of a prefix is kept.
+func (l *List) Each(text []byte, yield func([]byte) error) error {
+	if isPlain(text) {
+		return yield(text)
+	}
+	e, err := Parse(string(text))
+	switch {
+	case errors.Is(err, ErrTooMany), err == nil && !e.Single() && e.Len() > MaxExpanded-l.expanded:
+		return fmt.Errorf("%s: %w, %d", text, ErrTooMany, MaxExpanded)
+	case err != nil:
+		return yield(text)
+	}
+	if !e.Single() {
+		l.expanded += e.Len()
+	}
+	for host := range e.All() {
+		if err := yield(host); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// isPlain reports whether text has nothing but what addresses without a zone
+// are made of, so that it is no prefix and no range. Most of a long list is.
+func isPlain(text []byte) bool {
+	for _, c := range text {
+		if !(c >= '0' && c <= '9' || c == '.' || c == ':' || c >= 'a' && c <= 'f') {
+			return false
+		}
+	}
+	return true
+}
