@@ -18,7 +18,7 @@ import (
 const secondSignal = time.Second
 
 func main() {
-	signal.Ignore(syscall.SIGPIPE) // a reader that leaves is an error of writing, see finish
+	signal.Ignore(syscall.SIGPIPE) // a reader that leaves is an error of writing: see statusReaderLeft
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, func() { time.AfterFunc(secondSignal, stop) }) // stop restores the default action
 	os.Exit(run(withDrop(ctx, privilege.Drop), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))

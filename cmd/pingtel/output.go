@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"os"
 	"sync"
 	"time"
 )
@@ -79,21 +78,4 @@ func (o *output) close() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.err
-}
-
-// isTerminal reports whether w is a character device, which is a terminal for
-// all that matters here: colours sent to /dev/null harm nobody.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
-
-// wantsColour reports whether colours may be sent to w, by the terminal's
-// kind and the convention of no-color.org.
-func wantsColour(w io.Writer) bool {
-	return isTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }

@@ -22,6 +22,7 @@ type process struct {
 	cmd    *exec.Cmd
 	stdin  io.WriteCloser
 	stdout *bufio.Reader
+	reader *os.File // below stdout
 	stderr bytes.Buffer
 }
 
@@ -35,7 +36,7 @@ func startProcess(t *testing.T, args ...string) *process {
 	}
 	t.Cleanup(func() { r.Close() })
 	p := startProcessOn(t, w, args...)
-	p.stdout = bufio.NewReader(r)
+	p.stdout, p.reader = bufio.NewReader(r), r
 	return p
 }
 
