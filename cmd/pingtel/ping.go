@@ -87,10 +87,10 @@ func (f *pingFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	if r.many && !f.quiet && takesEscapes(stderr) {
 		p := startProgress(stderr, s)
-		r.out.erase = p.erase
+		r.out.showBeside(p)
 		err = s.Run(ctx, source)
 		p.close()
-		r.out.erase = nil
+		r.out.showBeside(nil)
 	} else {
 		err = s.Run(ctx, source)
 	}
