@@ -5,7 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os/signal"
+	"runtime/debug"
 	"strconv"
+	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -60,7 +64,10 @@ unit is in milliseconds, as in check_ping.`,
   pingtel check --config pingtel.toml
   pingtel check --quiet -f hosts.txt    # from cron: mail only in trouble`,
 		Args: cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, args []string) error { return flags.run(cmd, args) },
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			defer recovered(cmd.ErrOrStderr(), &err)
+			return flags.run(cmd, args)
+		},
 	}
 	flags.register(cmd)
 	return cmd
@@ -138,8 +145,23 @@ func (f *checkFlags) finish(cmd *cobra.Command, args []string) (nagios.Threshold
 	return t, f.probeFlags.finish(args)
 }
 
-// run checks all hosts and prints the status line.
+// recovered makes an error of a panic: the runtime would end the process with
+// status 2, which a scheduler takes for CRITICAL.
+func recovered(stderr io.Writer, err *error) {
+	if v := recover(); v != nil {
+		text := fmt.Sprint(v) // of a sweep, with the stack of where it came from
+		fmt.Fprintf(stderr, "panic: %s\n\n%s", text, debug.Stack())
+		first, _, _ := strings.Cut(text, "\n")
+		*err = errors.New("internal error: " + first)
+	}
+}
+
+// run checks all hosts and prints the status line. SIGQUIT and SIGABRT end it
+// with what there is, as SIGTERM does: the runtime would end it with status 2.
 func (f *checkFlags) run(cmd *cobra.Command, args []string) error {
+	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGQUIT, syscall.SIGABRT)
+	defer stop()
+	cmd.SetContext(ctx)
 	job, err := f.job(cmd, args)
 	if err != nil {
 		return err
@@ -149,8 +171,8 @@ func (f *checkFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := context.WithTimeout(cmd.Context(), f.total)
-	defer stop()
+	ctx, cancel := context.WithTimeout(ctx, f.total)
+	defer cancel()
 	verdicts, err := job.judge(ctx, sweep.New(pinger))
 	if err != nil {
 		return err

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"os"
 	"sync"
 	"time"
 )
@@ -17,10 +16,10 @@ const flushDelay = 20 * time.Millisecond
 // soon. The first failure is kept and told; what comes after it is dropped.
 type output struct {
 	failed func() // called once, when stdout has failed
-	erase  func() // called before something is written; may be nil
 
 	mu      sync.Mutex // guards the fields below, and is held while stdout is written
 	w       *bufio.Writer
+	beside  *progress // its line makes room while something is written; nil: there is none
 	err     error
 	timer   *time.Timer
 	waiting bool // the timer runs
@@ -38,10 +37,11 @@ func (o *output) put(b []byte) {
 	if o.err != nil || len(b) == 0 {
 		return
 	}
-	if o.erase != nil && o.w.Buffered()+len(b) > o.w.Size() {
-		o.erase()
+	write := func() error { _, err := o.w.Write(b); return err }
+	if o.w.Buffered()+len(b) > o.w.Size() {
+		write = o.undisturbed(write)
 	}
-	if _, err := o.w.Write(b); err != nil {
+	if err := write(); err != nil {
 		o.fail(err)
 		return
 	}
@@ -58,12 +58,24 @@ func (o *output) flush() {
 	if o.err != nil || o.w.Buffered() == 0 {
 		return
 	}
-	if o.erase != nil {
-		o.erase()
-	}
-	if err := o.w.Flush(); err != nil {
+	if err := o.undisturbed(o.w.Flush)(); err != nil {
 		o.fail(err)
 	}
+}
+
+// undisturbed returns write with no progress line in its way. o.mu is held.
+func (o *output) undisturbed(write func() error) func() error {
+	if o.beside == nil {
+		return write
+	}
+	return func() error { return o.beside.makeRoom(write) }
+}
+
+// showBeside says which progress line shares the terminal from now on, nil: none.
+func (o *output) showBeside(p *progress) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.beside = p
 }
 
 // fail keeps the first failure. o.mu is held.
@@ -79,21 +91,4 @@ func (o *output) close() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.err
-}
-
-// isTerminal reports whether w is a character device, which is a terminal for
-// all that matters here: colours sent to /dev/null harm nobody.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
-
-// wantsColour reports whether colours may be sent to w, by the terminal's
-// kind and the convention of no-color.org.
-func wantsColour(w io.Writer) bool {
-	return isTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }

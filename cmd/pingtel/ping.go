@@ -86,12 +86,12 @@ func (f *pingFlags) run(cmd *cobra.Command, args []string) error {
 	source := func(yield func([]byte, *sweep.Probe) error) error {
 		return hosts(func(host []byte) error { return yield(host, how) })
 	}
-	if r.many && !f.quiet && isTerminal(stderr) {
+	if r.many && !f.quiet && takesEscapes(stderr) {
 		p := startProgress(stderr, s)
-		r.out.erase = p.erase
+		r.out.showBeside(p)
 		err = s.Run(ctx, source)
 		p.close()
-		r.out.erase = nil
+		r.out.showBeside(nil)
 	} else {
 		err = s.Run(ctx, source)
 	}

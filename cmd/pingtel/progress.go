@@ -43,7 +43,8 @@ func startProgress(w io.Writer, s *sweep.Sweep) *progress {
 	return p
 }
 
-// show and erase drop the errors of writing: the line is for looks only.
+// show writes the line. It and erase drop the errors of writing, since nothing
+// depends on the line.
 func (p *progress) show(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -51,9 +52,17 @@ func (p *progress) show(text string) {
 	fmt.Fprint(p.w, eraseLine+text)
 }
 
-func (p *progress) erase() {
+// makeRoom erases the line and keeps it away while write writes to the same
+// terminal.
+func (p *progress) makeRoom(write func() error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.erase()
+	return write()
+}
+
+// erase erases the line. p.mu is held.
+func (p *progress) erase() {
 	if p.shown {
 		fmt.Fprint(p.w, eraseLine)
 		p.shown = false
@@ -63,5 +72,7 @@ func (p *progress) erase() {
 func (p *progress) close() {
 	close(p.stop)
 	p.wg.Wait()
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.erase()
 }

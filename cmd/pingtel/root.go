@@ -21,6 +21,11 @@ import (
 const (
 	statusNoAnswer = 1 // some host did not answer
 	statusUnable   = 2 // the command could not do its work
+
+	// statusReaderLeft is the status where the reader of stdout has left. ping
+	// and fping are killed by SIGPIPE then, without a word, for which a shell
+	// says 128+13. The same number is as quiet and as far from success.
+	statusReaderLeft = 128 + 13
 )
 
 // exitStatus is the error of a command that has said all there is to say.
@@ -114,28 +119,55 @@ func noArgs(cmd *cobra.Command, args []string) error {
 // run is the program: it returns the exit status. Data goes to stdout, all
 // else to stderr. When ctx is done the command ends with what it has.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	out := newStdout(stdout)
 	root := newRootCommand()
 	root.SetArgs(oneDash(root, args))
 	root.SetIn(stdin)
-	root.SetOut(stdout)
+	root.SetOut(out)
 	root.SetErr(stderr)
 	refuseUnknownTopics(root) // by now: completion keeps the stdout of its making
 	cmd, err := root.ExecuteContextC(ctx)
-	if err == nil {
-		return 0
+	return conclude(cmd, withoutReaderLeft(err), out, stderr)
+}
+
+// conclude reports the error of a command, closes stdout, and returns the exit
+// status.
+func conclude(cmd *cobra.Command, err error, out *stdout, stderr io.Writer) int {
+	check := cmd.CommandPath() == cmd.Root().Name()+" check"
+	telegraf := cmd.CommandPath() == cmd.Root().Name()+" telegraf"
+	say := func(err error) {
+		if telegraf {
+			slog.New(plugin.NewLogHandler(stderr, slog.LevelInfo)).Error(oneLine(err)) // with a level for Telegraf
+			return
+		}
+		sayError(stderr, err)
 	}
-	var status exitStatus
-	if errors.As(err, &status) {
-		return int(status)
+	status, said := statusUnable, exitStatus(0)
+	switch {
+	case err == nil:
+		status = 0
+	case errors.As(err, &said):
+		status = int(said)
+	case check:
+		say(err)
+		fmt.Fprintln(out, nagios.Failed(errors.New(oneLine(err)))) // schedulers read nothing else
+		status = int(nagios.Unknown)
+	default:
+		say(err)
 	}
-	if cmd.CommandPath() == root.Name()+" telegraf" {
-		slog.New(plugin.NewLogHandler(stderr, slog.LevelInfo)).Error(oneLine(err)) // with a level for Telegraf
-		return statusUnable
+	failed := out.finish()
+	if failed == nil {
+		return status
 	}
-	sayError(stderr, err)
-	if cmd.CommandPath() == root.Name()+" check" {
-		fmt.Fprintln(stdout, nagios.Failed(errors.New(oneLine(err)))) // schedulers read nothing else
-		return int(nagios.Unknown)
+	left := errors.Is(failed, errReaderLeft)
+	if logged := telegraf && status == statusUnable; !left && !logged && !errors.Is(err, failed) {
+		say(fmt.Errorf("write results: %w", failed))
+	}
+	switch {
+	case check:
+		return int(nagios.Unknown) // the verdict has reached nobody
+	case left:
+		return statusReaderLeft
 	}
 	return statusUnable
 }

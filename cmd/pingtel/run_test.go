@@ -219,14 +219,57 @@ func (w brokenWriter) Write([]byte) (int, error) { return 0, w.err }
 
 func TestStdoutThatFails(t *testing.T) {
 	needSocket(t)
-	for _, errno := range []syscall.Errno{syscall.EPIPE, syscall.ENOSPC} {
-		for _, args := range [][]string{{"ping", "-c", "0", "-i", "0.01", "--show-rtts", "127.0.0.1"}, {"ping", "-c", "1", "-j", "127.0.0.1", "::1"}} {
+	config := writeConfig(t, "[defaults]\ncount = 1\n[[targets]]\nhosts = [\"127.0.0.1\"]\n")
+	for _, tt := range []struct {
+		args   string
+		status int    // where the disk is full
+		before string // of the one line on stderr
+	}{
+		{"ping -c 0 -i 0.01 --show-rtts 127.0.0.1", statusUnable, "pingtel: "},
+		{"ping -c 1 -j 127.0.0.1 ::1", statusUnable, "pingtel: "},
+		{"check -n 1 127.0.0.1", 3, "pingtel: "},
+		{"check", 3, ""},
+		{"telegraf --once --config " + config, statusUnable, "E! "},
+		{"version", statusUnable, "pingtel: "},
+		{"config check " + config, statusUnable, "pingtel: "},
+		{"--help", statusUnable, "pingtel: "},
+		{"completion bash", statusUnable, "pingtel: "},
+	} {
+		for _, errno := range []syscall.Errno{syscall.EPIPE, syscall.ENOSPC} {
 			var stderr bytes.Buffer
-			status := run(t.Context(), args, strings.NewReader(""), brokenWriter{errno}, &stderr)
-			if want := "pingtel: write results: " + errno.Error() + "\n"; status != statusUnable || stderr.String() != want {
-				t.Errorf("%q: status %d, stderr %q, want %d, %q", args, status, stderr.String(), statusUnable, want)
+			status := run(t.Context(), strings.Fields(tt.args), strings.NewReader(""), brokenWriter{errno}, &stderr)
+			want, said := tt.status, stderr.String()
+			if errno == syscall.EPIPE {
+				if want != 3 {
+					want = statusReaderLeft
+				}
+				if strings.Contains(said, "broken pipe") || tt.before != "" && said != "" {
+					t.Errorf("%s: stderr %q, want nothing where the reader has left", tt.args, said)
+				}
+			} else if tt.before != "" && (!strings.HasPrefix(said, tt.before) || !strings.Contains(said, "no space left on device") || strings.Count(said, "\n") != 1) {
+				t.Errorf("%s: stderr %q, want a line with the reason", tt.args, said)
+			}
+			if status != want {
+				t.Errorf("%s: status %d, want %d", tt.args, status, want)
 			}
 		}
+	}
+}
+
+// panickingReader fails in a way that nobody has thought of.
+type panickingReader struct{}
+
+func (panickingReader) Read([]byte) (int, error) { panic("no such thing") }
+
+func TestCheckThatPanicsIsUnknown(t *testing.T) {
+	needSocket(t)
+	var stdout, stderr bytes.Buffer
+	status := run(t.Context(), []string{"check", "-f", "-"}, panickingReader{}, &stdout, &stderr)
+	if want := "PING UNKNOWN - internal error: no such thing"; status != 3 || !strings.HasPrefix(stdout.String(), want) || strings.Count(stdout.String(), "\n") != 1 {
+		t.Errorf("status %d, stdout %q, want 3, %q", status, stdout.String(), want)
+	}
+	if !strings.Contains(stderr.String(), "panickingReader") {
+		t.Errorf("stderr %q, want the stack in it", stderr.String())
 	}
 }
 

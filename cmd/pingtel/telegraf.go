@@ -97,7 +97,7 @@ func (f *telegrafFlags) run(cmd *cobra.Command) error {
 	stderr := plugin.NewLogWriter(cmd.ErrOrStderr())
 	defer stderr.Close() // what it could not write has nowhere else to go
 	log := slog.New(plugin.NewLogHandler(stderr, &f.level))
-	if err := f.serve(cmd, log); err != nil {
+	if err := withoutReaderLeft(f.serve(cmd, log)); err != nil {
 		var faults config.Faults
 		if !errors.As(err, &faults) {
 			log.Error(oneLine(err))

@@ -55,15 +55,20 @@ func TestTerminal(t *testing.T) {
 	needSocket(t)
 	const colour, erase = "\x1b[3", "\x1b[K"
 	for _, tt := range []struct {
-		name, noColour   string
-		colour, progress bool
+		name, term, noColour string
+		colour, progress     bool
 	}{
-		{"plain", "", true, true},
-		{"NO_COLOR", "1", false, true},
+		{"usual", "xterm", "", true, true},
+		{"NO_COLOR", "xterm", "1", false, true},
+		{"dumb", "dumb", "", false, false},
+		{"TERM is not set", "", "", false, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Setenv("NO_COLOR", tt.noColour)
-			t.Setenv("TERM", "xterm")
+			t.Setenv("TERM", tt.term)
+			if tt.term == "" {
+				os.Unsetenv("TERM") // Setenv takes it back at the end
+			}
 			stdout, out := terminal(t)
 			stderr, errs := terminal(t)
 			args := []string{"ping", "-c", "20", "-i", "0.05", "127.0.0.1", "127.0.0.2"}
@@ -73,7 +78,7 @@ func TestTerminal(t *testing.T) {
 			if got := out(); strings.Contains(got, colour) != tt.colour || strings.Contains(got, erase) {
 				t.Errorf("stdout %q", got)
 			}
-			if got := errs(); strings.Contains(got, erase) != tt.progress {
+			if got := errs(); strings.Contains(got, erase) != tt.progress || !tt.progress && got != "" {
 				t.Errorf("stderr %q", got)
 			}
 			status, plain, errors := runWith(t, "", args...)

@@ -6,8 +6,10 @@ package sweep
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -61,6 +63,7 @@ type Sweep struct {
 	begun             atomic.Int64  // series
 	open              atomic.Int64  // hosts without a result, and 1 while sources are read
 	all               chan struct{} // closed when open has come to 0
+	panics            chan string   // holds the first panic of a goroutine that Run's caller did not start
 
 	mu    sync.Mutex // guards ended, and is held by fail
 	ended bool       // Run has returned: no result is given any more
@@ -68,7 +71,7 @@ type Sweep struct {
 
 // New returns a sweep over p, which belongs to the sweep then: Run closes it.
 func New(p Pinger) *Sweep {
-	s := &Sweep{pinger: p, all: make(chan struct{})}
+	s := &Sweep{pinger: p, all: make(chan struct{}), panics: make(chan string, 1)}
 	s.open.Store(1)
 	return s
 }
@@ -77,6 +80,7 @@ func New(p Pinger) *Sweep {
 // to emit, which several goroutines may call at once.
 func (s *Sweep) Probe(opts icmpcore.Options, emit func(icmpcore.PingResult)) *Probe {
 	return &Probe{opts: opts, done: func(r icmpcore.PingResult) {
+		defer s.caught()
 		emit(r)
 		s.finished.Add(1)
 		s.leave()
@@ -94,10 +98,17 @@ func (s *Sweep) Finished() int64 { return s.finished.Load() }
 // series end with what they have; hosts that have not been started then get no
 // result. A source that blocks does not keep Run from returning, but is left
 // blocked. After Run no result is given any more.
+//
+// A panic of source or of a result's receiver becomes one of Run, so that Run's
+// caller can recover from it.
 func (s *Sweep) Run(ctx context.Context, source Source) error {
-	s.names = &lookups{look: func(n name) { s.lookup(ctx, n) }}
+	s.names = &lookups{look: func(n name) {
+		defer s.caught()
+		s.lookup(ctx, n)
+	}}
 	read := make(chan error, 1)
 	go func() { // ends with source, see above
+		defer s.caught()
 		read <- source(func(host []byte, how *Probe) error { return s.start(ctx, host, how) })
 		s.leave()
 	}()
@@ -105,6 +116,8 @@ func (s *Sweep) Run(ctx context.Context, source Source) error {
 	select {
 	case <-s.all:
 		err = <-read
+	case v := <-s.panics:
+		panic(v)
 	case <-ctx.Done():
 		select {
 		case err = <-read:
@@ -118,10 +131,27 @@ func (s *Sweep) Run(ctx context.Context, source Source) error {
 	s.mu.Lock()
 	s.ended = true
 	s.mu.Unlock()
+	select {
+	case v := <-s.panics: // of a series that Close ended
+		panic(v)
+	default:
+	}
 	if errors.Is(err, errStopped) {
 		return nil
 	}
 	return err
+}
+
+// caught hands a panic on to Run, with its stack.
+func (s *Sweep) caught() {
+	v := recover()
+	if v == nil {
+		return
+	}
+	select {
+	case s.panics <- fmt.Sprintf("%v\n\n%s", v, debug.Stack()):
+	default: // one is enough
+	}
 }
 
 // errStopped ends the reading of a source when the sweep has ended.

@@ -364,3 +364,36 @@ func TestSourceWaitsForTheSends(t *testing.T) {
 		})
 	}
 }
+
+// A panic anywhere in a sweep reaches the caller of Run, who can recover.
+func TestPanicReachesTheCaller(t *testing.T) {
+	broken := func(icmpcore.PingResult) { panic("receiver") }
+	held := netip.MustParsePrefix("192.0.2.7/32")
+	for _, tt := range []struct {
+		name, want string
+		emit       func(icmpcore.PingResult)
+		source     func(*sweep.Probe) sweep.Source
+	}{
+		{"source", "source", func(icmpcore.PingResult) {}, func(*sweep.Probe) sweep.Source {
+			return func(func([]byte, *sweep.Probe) error) error { panic("source") }
+		}},
+		{"result", "receiver", broken, func(how *sweep.Probe) sweep.Source { return list(how, "192.0.2.1") }},
+		{"result of a name", "receiver", broken, func(how *sweep.Probe) sweep.Source { return list(how, "bad") }},
+		{"result at the end", "receiver", broken, func(how *sweep.Probe) sweep.Source { return list(how, "192.0.2.7") }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				s := sweep.New(&fakePinger{hold: held})
+				defer func() {
+					if v, ok := recover().(string); !ok || !strings.HasPrefix(v, tt.want+"\n\ngoroutine ") {
+						t.Errorf("recovered %q, want %q and a stack", v, tt.want)
+					}
+				}()
+				err := s.Run(ctx, tt.source(s.Probe(icmpcore.Options{}, tt.emit)))
+				t.Errorf("Run = %v, want a panic", err)
+			})
+		})
+	}
+}
