@@ -2,7 +2,10 @@ package icmpcore
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
 	"net/netip"
+	"os"
 	"time"
 )
 
@@ -64,6 +67,29 @@ var (
 	// packet to another target may still go out.
 	errBusy = errors.New("the queue of its device, or the neighbour table, is full")
 )
+
+// openEither opens a raw socket, or a datagram socket where the system allows no
+// raw one. What the system refuses of a raw socket that it has given, it refuses
+// of the other too.
+func openEither[S any](open func(SocketKind) (*S, error)) (*S, error) {
+	s, raw := open(SocketRaw)
+	if !socketRefused(raw) {
+		return s, raw
+	}
+	s, err := open(SocketDatagram)
+	if err != nil {
+		return nil, fmt.Errorf("raw: %w; datagram: %w", raw, err)
+	}
+	return s, nil
+}
+
+// socketRefused reports whether the system allowed no socket. The first refusal
+// counts where there are two. An option that was refused for a socket is
+// something else: no right to have one cures that.
+func socketRefused(err error) bool {
+	var call *os.SyscallError
+	return errors.As(err, &call) && call.Syscall == "socket" && errors.Is(call.Err, fs.ErrPermission)
+}
 
 // request is one echo request to send.
 type request struct {

@@ -3,7 +3,6 @@ package icmpcore
 import (
 	"encoding/binary"
 	"errors"
-	"io/fs"
 	"os"
 	"slices"
 	"sync"
@@ -23,6 +22,7 @@ type linuxConn struct {
 	polled []unix.PollFd // an eventfd that wakes, then the sockets that receive
 	order  []*sockets    // of polled[1:]
 	gone   error         // why receiving has ended for good
+	own    ownAddrs      // for explain
 
 	mu     sync.Mutex // guards closed, so that wake never writes to a descriptor that is another's by now
 	closed bool
@@ -64,7 +64,7 @@ func openConn(kind SocketKind) (conn, error) {
 	}
 	err = errors.Join(c.errs[:]...)
 	for _, e := range c.errs {
-		if errors.Is(e, fs.ErrPermission) {
+		if socketRefused(e) {
 			err = newPermissionError(kind, e)
 			break
 		}
@@ -76,11 +76,7 @@ func openConn(kind SocketKind) (conn, error) {
 // that is allowed and else datagram.
 func openFamily(f Family, kind SocketKind) (*sockets, error) {
 	if kind == SocketAuto {
-		s, err := openFamily(f, SocketRaw)
-		if !errors.Is(err, fs.ErrPermission) {
-			return s, err
-		}
-		kind = SocketDatagram
+		return openEither(func(kind SocketKind) (*sockets, error) { return openFamily(f, kind) })
 	}
 	out, err := openWays(f, kind)
 	if err != nil {
@@ -110,9 +106,9 @@ func openFamily(f Family, kind SocketKind) (*sockets, error) {
 // keepIdentifier sees to it that no other process can bind the identifier of
 // datagram sockets, and take their replies.
 func (s *sockets) keepIdentifier() error {
-	errs := []error{s.in.set(unix.SOL_SOCKET, unix.SO_REUSEADDR, 0)}
+	errs := []error{s.in.set("SO_REUSEADDR", unix.SOL_SOCKET, unix.SO_REUSEADDR, 0)}
 	for _, w := range s.out {
-		errs = append(errs, w.set(unix.SOL_SOCKET, unix.SO_REUSEADDR, 0))
+		errs = append(errs, w.set("SO_REUSEADDR", unix.SOL_SOCKET, unix.SO_REUSEADDR, 0))
 	}
 	return errors.Join(errs...)
 }
@@ -144,7 +140,11 @@ func (c *linuxConn) id(f Family) uint16 {
 func (c *linuxConn) stamps() Timestamps { return c.source }
 
 func (c *linuxConn) send(f Family, slow bool, reqs []request) (int, error) {
-	return c.of(f).out.send(slow, reqs)
+	n, err := c.of(f).out.send(slow, reqs)
+	if err != nil {
+		err = c.explain(err, &reqs[n])
+	}
+	return n, err
 }
 
 // receive reads replies first and stamps behind them, so that the stamp of
@@ -233,6 +233,10 @@ func (c *linuxConn) note(i int, s *sock, err error) bool {
 // would cost a third more.
 const longNap = 500 * time.Microsecond
 
+// blindNap is how long the engine sleeps at most where the system refuses to
+// tell when something has come in.
+const blindNap = time.Millisecond
+
 func (c *linuxConn) wait(d time.Duration, nap bool) {
 	if nap && d >= longNap {
 		time.Sleep(d)
@@ -248,8 +252,15 @@ func (c *linuxConn) wait(d time.Duration, nap bool) {
 		polled = polled[:1]
 	}
 	n, err := unix.Ppoll(polled, timeout, nil)
+	if err != nil && !errors.Is(err, unix.EINTR) { // refused: the engine looks for itself what there is, and must not spin
+		if d < 0 || d > blindNap {
+			d = blindNap
+		}
+		time.Sleep(d)
+		return
+	}
 	if err != nil || n == 0 {
-		return // EINTR; nothing else can be: the engine looks for itself what there is
+		return
 	}
 	if polled[0].Revents != 0 {
 		var buf [8]byte

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
-	"io/fs"
 	"net"
 	"net/netip"
 	"strconv"
@@ -68,7 +67,7 @@ func openPortable(kind SocketKind) (conn, error) {
 		return c, nil
 	}
 	for _, err := range c.errs {
-		if errors.Is(err, fs.ErrPermission) {
+		if socketRefused(err) {
 			return nil, newPermissionError(kind, err)
 		}
 	}
@@ -77,11 +76,7 @@ func openPortable(kind SocketKind) (conn, error) {
 
 func openPortableSock(f Family, kind SocketKind) (*portableSock, error) {
 	if kind == SocketAuto {
-		s, err := openPortableSock(f, SocketRaw)
-		if !errors.Is(err, fs.ErrPermission) {
-			return s, err
-		}
-		return openPortableSock(f, SocketDatagram)
+		return openEither(func(kind SocketKind) (*portableSock, error) { return openPortableSock(f, kind) })
 	}
 	network, any := "ip4:icmp", "0.0.0.0"
 	if f == FamilyIPv6 {

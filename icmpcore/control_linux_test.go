@@ -218,3 +218,22 @@ func TestEchoAllocatesNothing(t *testing.T) {
 	}
 	t.Logf("%d allocations for 500 echoes, %d for 10", long, short)
 }
+
+// TestErrorChecksum gives a raw socket an ICMP error with a right and a wrong
+// checksum, which the kernel of an IPv4 socket has not looked at.
+func TestErrorChecksum(t *testing.T) {
+	s := &receiver{sock: sock{family: FamilyIPv4, kind: SocketRaw}}
+	quoted := append([]byte{0x45, 0, 0, 36, 0, 0, 0, 0, 64, 1, 0, 0, 198, 18, 0, 9, 198, 18, 0, 1}, 8, 0, 0, 0, 0x12, 0x34, 0, 7)
+	message := append([]byte{3, 1, 0, 0, 0, 0, 0, 0}, quoted...)
+	binary.BigEndian.PutUint16(message[2:], ^fold(sum16(message)))
+	header := []byte{0x45, 0, 0, byte(20 + len(message)), 0, 0, 0, 0, 64, 1, 0, 0, 198, 18, 255, 1, 198, 18, 0, 9}
+	packet := append(header, message...)
+	name := &unix.RawSockaddrInet6{}
+	if ev := s.packet(packet, control{}, name); ev.kind != eventError || ev.err.typ != 3 || ev.err.to != testAddr4 {
+		t.Errorf("an error of ours is %+v", ev)
+	}
+	packet[len(packet)-1] ^= 1
+	if ev := s.packet(packet, control{}, name); ev.kind != eventForeign {
+		t.Errorf("an error with a wrong checksum is %+v", ev)
+	}
+}

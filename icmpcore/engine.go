@@ -413,16 +413,3 @@ func (e *engine) napFor(now int64, d time.Duration, crowded bool) time.Duration 
 	}
 	return nap
 }
-
-// isGroup reports whether replies to addr come from other addresses.
-func isGroup(addr netip.Addr, broadcasts []netip.Addr) bool {
-	if addr.IsMulticast() {
-		return true
-	}
-	for _, b := range broadcasts {
-		if addr == b {
-			return true
-		}
-	}
-	return false
-}

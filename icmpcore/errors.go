@@ -46,7 +46,7 @@ type PermissionError struct {
 	Socket     SocketKind // the kind that was asked for
 	Executable string     // path of the running binary, for setcap
 	GID        int        // the process's effective group, for the sysctl
-	Err        error      // the system's refusal: an [*os.SyscallError]
+	Err        error      // the system's refusal, of both kinds where both were tried: it holds an [*os.SyscallError]
 }
 
 func (e *PermissionError) Error() string {
@@ -107,7 +107,7 @@ func (e *ResolveError) Unwrap() error { return e.Err }
 // forbidden.
 type SendError struct {
 	Addr netip.Addr
-	Err  error // a [*os.SyscallError]
+	Err  error // what is wrong with the source or the route, or what the system said; it holds an [*os.SyscallError]
 }
 
 func (e *SendError) Error() string { return fmt.Sprintf("send to %s: %v", e.Addr, e.Err) }
@@ -165,8 +165,23 @@ func reported(message string, from netip.Addr) string {
 	return message + ", reported by " + from.String()
 }
 
-// systemText says what the system said, without the name of the call.
+// refusal is why the system refuses a request, where its own word says little.
+type refusal struct {
+	cause string
+	err   error // the system's word
+}
+
+func (e *refusal) Error() string { return e.cause }
+
+func (e *refusal) Unwrap() error { return e.err }
+
+// systemText says what the system said, without the name of the call, or what
+// it meant.
 func systemText(err error) string {
+	var known *refusal
+	if errors.As(err, &known) {
+		return known.cause
+	}
 	var errno syscall.Errno
 	if errors.As(err, &errno) {
 		return errno.Error()

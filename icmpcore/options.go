@@ -66,7 +66,9 @@ type Options struct {
 	Source netip.Addr
 
 	// Interface is the name of the network interface requests leave by.
-	// Empty leaves the choice to the routing table.
+	// Empty leaves the choice to the routing table. An IPv6 address that is
+	// valid on its link only (link-local unicast or multicast) needs a zone or
+	// an Interface, unless only one link has IPv6.
 	Interface string
 
 	// Mark is the firewall mark of the requests (Linux, needs CAP_NET_ADMIN
@@ -75,9 +77,9 @@ type Options struct {
 
 	// DontFragment forbids fragmentation on the way and ignores what the
 	// system believes of the path's MTU, so that a router which cannot pass
-	// the packet says so. The default is the system's; where that is to look
-	// for the path's MTU, IPv4 packets of up to 68 bytes are sent as if it were
-	// set, since every link carries them (RFC 791).
+	// the packet says so. By default requests may be fragmented: over IPv4 by
+	// any router, over IPv6 by this system. IPv4 packets of up to 68 bytes are
+	// always sent as if it were set, since every link carries them (RFC 791).
 	DontFragment bool
 
 	// OnEcho, if not nil, is called for everything that happens to an echo:

@@ -87,7 +87,7 @@ type Pinger struct {
 	outbox   outbox
 	resolver *net.Resolver
 	ended    chan struct{} // closed when engine and delivery have ended
-	group    []netip.Addr  // broadcast addresses of the interfaces
+	links    links
 
 	mu       sync.Mutex // guards what follows
 	slots    slots
@@ -124,7 +124,7 @@ func Open(cfg Config) (*Pinger, error) {
 func newPinger(c conn, cfg Config, read func() (mono, wall int64)) *Pinger {
 	p := &Pinger{
 		conn: c, resolver: cfg.Resolver, ended: make(chan struct{}),
-		group: broadcastAddrs(), profiles: make(map[profileKey]*profile), free: -1,
+		profiles: make(map[profileKey]*profile), free: -1,
 	}
 	if p.resolver == nil {
 		p.resolver = net.DefaultResolver
@@ -133,6 +133,7 @@ func newPinger(c conn, cfg Config, read func() (mono, wall int64)) *Pinger {
 	if rate == 0 {
 		rate = DefaultMaxRate
 	}
+	p.links.start()
 	p.inbox.wake = c.wake
 	p.outbox = outbox{slots: &p.slots, free: p.release, some: make(chan struct{}, 1)}
 	p.engine = newEngine(c, read, rate, &p.inbox, &p.outbox, &p.slots)
@@ -271,11 +272,23 @@ func (p *Pinger) start(t Target, opts Options, done func(PingResult)) (slot int3
 	if err != nil {
 		return 0, 0, err
 	}
+	if zone == 0 && opts.Interface == "" && linkBound(addr) {
+		if addr, zone, err = p.links.only(addr); err != nil {
+			return 0, 0, err
+		}
+	}
+	group := addr.IsMulticast() || p.links.broadcast(addr)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	prof, err := p.profile(opts, f)
 	if err != nil {
 		return 0, 0, err
+	}
+	if prof.link != 0 && linkBound(addr) {
+		if zone != 0 && zone != prof.link {
+			return 0, 0, &OptionError{Field: "interface", Value: opts.Interface, Want: "the link that the address names, " + addr.Zone()}
+		}
+		zone = prof.link
 	}
 	if slot, err = p.slot(); err != nil {
 		return 0, 0, err
@@ -284,7 +297,7 @@ func (p *Pinger) start(t Target, opts Options, done func(PingResult)) (slot int3
 	ring := s.echoes // of the series before, to be used again
 	*s = series{
 		host: t.Host, addr: addr, zone: zone, prof: prof, done: done, onEcho: opts.OnEcho,
-		socket: kind, gen: s.gen + 1, group: isGroup(addr, p.group),
+		socket: kind, gen: s.gen + 1, group: group,
 	}
 	switch {
 	case prof.ring == 1:

@@ -1,7 +1,6 @@
 package icmpcore
 
 import (
-	"net"
 	"net/netip"
 	"strconv"
 	"time"
@@ -70,34 +69,9 @@ func zoneIndex(addr netip.Addr) (uint32, error) {
 	if n, err := strconv.ParseUint(zone, 10, 32); err == nil {
 		return uint32(n), nil
 	}
-	ifi, err := net.InterfaceByName(zone)
+	index, err := linkIndex(zone)
 	if err != nil {
-		return 0, &OptionError{Field: "zone", Value: zone, Want: "the name or index of a network interface"}
+		return 0, linkError("zone", zone, err)
 	}
-	return uint32(ifi.Index), nil
-}
-
-// broadcastAddrs returns the broadcast addresses that this system's
-// interfaces had when it was called.
-func broadcastAddrs() []netip.Addr {
-	list := []netip.Addr{netip.AddrFrom4([4]byte{255, 255, 255, 255})}
-	addrs, err := net.InterfaceAddrs()
-	if err != nil {
-		return list // only pings of a subnet's broadcast address miss something
-	}
-	for _, a := range addrs {
-		n, ok := a.(*net.IPNet)
-		if !ok {
-			continue
-		}
-		ip, mask := n.IP.To4(), n.Mask
-		if ones, bits := mask.Size(); ip == nil || bits != 32 || ones > 30 {
-			continue
-		}
-		for i := range ip {
-			ip[i] |= ^mask[i]
-		}
-		list = append(list, netip.AddrFrom4([4]byte(ip)))
-	}
-	return list
+	return index, nil
 }

@@ -15,7 +15,8 @@ type sender struct {
 	out      outgoing
 	queue    *incoming // the error queue, where the stamps come; all senders read into this one
 
-	optID   bool   // each transmit stamp's number goes along with its request (Linux 6.13)
+	optID   bool // each transmit stamp's number goes along with its request (Linux 6.13)
+	trust   trust
 	blind   bool   // stamps may be of packets numbered by an earlier count
 	df      bool   // fragmentation is forbidden now
 	key     uint32 // number of the next request's transmit stamp
@@ -49,7 +50,7 @@ func (s *sender) begin() error {
 		level, opt = unix.IPPROTO_IPV6, unix.IPV6_RECVERR
 	}
 	s.stamped, s.out = make([]stampKey, stampKeys), newOutgoing()
-	return os.NewSyscallError("setsockopt", unix.SetsockoptInt(s.fd, level, opt, 1))
+	return s.set("IP_RECVERR", level, opt, 1)
 }
 
 // used reports whether anything was ever sent.
@@ -115,6 +116,9 @@ func (s *sender) send(reqs []request) (int, error) {
 		s.fill(i, &reqs[i])
 	}
 	sent, errno := s.sendmmsg(n)
+	if s.doubt(errno) {
+		return 0, nil // to be tried again
+	}
 	if errno != 0 {
 		return 0, s.sendError(errno)
 	}
@@ -123,6 +127,37 @@ func (s *sender) send(reqs []request) (int, error) {
 		s.pending += sent
 	}
 	return sent, nil
+}
+
+// trust is what is known of whether the system takes the numbers of stamps that
+// go along with requests. One that does not calls every request invalid.
+type trust uint8
+
+const (
+	untried trust = iota
+	doubted       // it called a request invalid: the next try goes without numbers
+	proven        // it has taken requests with numbers, or without where it refused them with
+)
+
+// doubt looks at what a send came to, and reports whether to try it again in the
+// other way: without the stamps' numbers, or with them if it was not for these.
+func (s *sender) doubt(errno unix.Errno) bool {
+	switch {
+	case s.trust == proven, s.trust == untried && !s.optID:
+		return false
+	case errno == 0:
+		s.trust = proven
+	case s.trust == untried && errno == unix.EINVAL:
+		s.trust, s.optID = doubted, false
+		clear(s.out.profs)
+		s.recount()
+		return true
+	case s.trust == doubted:
+		s.trust, s.optID = untried, true
+		clear(s.out.profs)
+		s.recount()
+	}
+	return false
 }
 
 // sendmmsg sends the first n messages. The call never blocks, so that the

@@ -14,6 +14,7 @@ type profile struct {
 	sum     uint32  // of payload, unfolded
 	control []byte  // control messages for the family, made by the conn; may be nil
 	split   split   // what the conn makes of fragmentation
+	link    uint32  // index of the interface asked for, 0: none
 	ring    int     // echoes kept for each series
 	hasty   bool    // echoes come closer than beats allow
 	made    time.Time
@@ -23,7 +24,7 @@ type profile struct {
 type split uint8
 
 const (
-	splitAllowed split = iota // as the system has it
+	splitAllowed split = iota // unless asked for
 	splitNever                // as was asked for
 	splitEither               // too short for it to matter
 )

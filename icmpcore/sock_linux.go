@@ -14,7 +14,6 @@ type sock struct {
 	kind   SocketKind
 	id     uint16
 	source Timestamps
-	dfOff  int // the system's setting for fragmentation, before any change
 
 	troubles int // failures to receive in a row
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"strconv"
 	"strings"
@@ -37,17 +36,43 @@ func (s *sock) open(setUp func() error) (err error) {
 	return nil
 }
 
-func (s *sock) set(level, opt, value int) error {
-	return os.NewSyscallError("setsockopt", unix.SetsockoptInt(s.fd, level, opt, value))
+// set sets one option. The error names it.
+func (s *sock) set(name string, level, opt, value int) error {
+	if err := unix.SetsockoptInt(s.fd, level, opt, value); err != nil {
+		return os.NewSyscallError("setsockopt "+name, err)
+	}
+	return nil
 }
 
 // setBuffer asks for a buffer of that size: by force, which takes a right, or as
 // far as the system's limit lets everybody.
-func (s *sock) setBuffer(force, opt, size int) error {
-	if s.set(unix.SOL_SOCKET, force, size) == nil {
+func (s *sock) setBuffer(name string, force, opt, size int) error {
+	if s.set(name, unix.SOL_SOCKET, force, size) == nil {
 		return nil
 	}
-	return s.set(unix.SOL_SOCKET, opt, size)
+	return s.set(name, unix.SOL_SOCKET, opt, size)
+}
+
+// checkCalls reports whether the system has the calls that the engine makes, and
+// lets this process make them: a filter of system calls may not.
+func (s *sock) checkCalls() error {
+	for name, call := range map[string]uintptr{"sendmmsg": unix.SYS_SENDMMSG, "recvmmsg": unix.SYS_RECVMMSG} {
+		if _, _, errno := unix.Syscall6(call, uintptr(s.fd), 0, 0, unix.MSG_DONTWAIT, 0, 0); errno == unix.ENOSYS || errno == unix.EPERM || errno == unix.EACCES {
+			return os.NewSyscallError(name, errno)
+		}
+	}
+	return nil
+}
+
+// first returns the first of errors: where the system refuses one option, it
+// often refuses the others too.
+func first(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // setUp sets the options of a socket that receives. What a kernel may refuse
@@ -58,38 +83,39 @@ func (s *receiver) setUp() error {
 	case s.kind == SocketRaw:
 		errs = append(errs, s.filter(filterProgram(s.family, s.id)), s.passTypes())
 	case s.family == FamilyIPv4:
-		errs = append(errs, s.set(unix.IPPROTO_IP, unix.IP_RECVTTL, 1), s.set(unix.IPPROTO_IP, unix.IP_RECVTOS, 1),
-			s.set(unix.IPPROTO_IP, unix.IP_RECVERR, 1))
+		errs = append(errs, s.set("IP_RECVTTL", unix.IPPROTO_IP, unix.IP_RECVTTL, 1), s.set("IP_RECVTOS", unix.IPPROTO_IP, unix.IP_RECVTOS, 1),
+			s.set("IP_RECVERR", unix.IPPROTO_IP, unix.IP_RECVERR, 1))
 	default:
-		errs = append(errs, s.set(unix.IPPROTO_IPV6, unix.IPV6_RECVERR, 1))
+		errs = append(errs, s.set("IPV6_RECVERR", unix.IPPROTO_IPV6, unix.IPV6_RECVERR, 1))
 	}
 	if s.family == FamilyIPv6 {
-		errs = append(errs, s.set(unix.IPPROTO_IPV6, unix.IPV6_RECVHOPLIMIT, 1),
-			s.set(unix.IPPROTO_IPV6, unix.IPV6_RECVTCLASS, 1))
+		errs = append(errs, s.set("IPV6_RECVHOPLIMIT", unix.IPPROTO_IPV6, unix.IPV6_RECVHOPLIMIT, 1),
+			s.set("IPV6_RECVTCLASS", unix.IPPROTO_IPV6, unix.IPV6_RECVTCLASS, 1))
 	}
-	errs = append(errs, s.setBuffer(unix.SO_RCVBUFFORCE, unix.SO_RCVBUF, receiveBuffer))
-	_ = s.set(unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1) // without it drops are not counted
+	errs = append(errs, s.setBuffer("SO_RCVBUF", unix.SO_RCVBUFFORCE, unix.SO_RCVBUF, receiveBuffer))
+	_ = s.set("SO_RXQ_OVFL", unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1) // without it drops are not counted
 	s.setUpStamps()
-	return errors.Join(errs...)
+	return first(append(errs, s.checkCalls())...)
 }
 
 // setUp sets the options of a socket that sends.
 func (s *sender) setUp() error {
-	first := s.id == 0
-	errs := []error{s.identify(), s.rememberDontFragment()}
+	original := s.id == 0
+	s.df = true // so that it is set: what the system has is not known
+	errs := []error{s.identify(), s.setDontFragment(false)}
 	if s.kind == SocketRaw {
 		errs = append(errs, s.passNothing())
 	}
 	if s.family == FamilyIPv4 {
-		errs = append(errs, s.set(unix.SOL_SOCKET, unix.SO_BROADCAST, 1))
+		errs = append(errs, s.set("SO_BROADCAST", unix.SOL_SOCKET, unix.SO_BROADCAST, 1))
 	}
-	if !first {
-		errs = append(errs, s.setBuffer(unix.SO_SNDBUFFORCE, unix.SO_SNDBUF, sendBuffer))
+	if !original {
+		errs = append(errs, s.setBuffer("SO_SNDBUF", unix.SO_SNDBUFFORCE, unix.SO_SNDBUF, sendBuffer))
 	}
-	errs = append(errs, s.setBuffer(unix.SO_RCVBUFFORCE, unix.SO_RCVBUF, stampBuffer))
+	errs = append(errs, s.setBuffer("SO_RCVBUF", unix.SO_RCVBUFFORCE, unix.SO_RCVBUF, stampBuffer))
 	s.setUpStamps()
 	s.optID = s.source == TimestampsKernel && kernelAtLeast(6, 13)
-	return errors.Join(errs...)
+	return first(append(errs, s.checkCalls())...)
 }
 
 // identify gives the socket the identifier s.id, or a new one where that is 0.
@@ -103,7 +129,7 @@ func (s *sock) identify() error {
 		}
 		return nil
 	}
-	if err := s.set(unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
+	if err := s.set("SO_REUSEADDR", unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
 		return err
 	}
 	var address unix.Sockaddr = &unix.SockaddrInet4{Port: int(s.id)}
@@ -134,7 +160,7 @@ func (s *receiver) filter(program []bpf.Instruction) error {
 		prog[i] = unix.SockFilter{Code: r.Op, Jt: r.Jt, Jf: r.Jf, K: r.K}
 	}
 	fprog := unix.SockFprog{Len: uint16(len(prog)), Filter: &prog[0]}
-	return os.NewSyscallError("setsockopt",
+	return os.NewSyscallError("setsockopt SO_ATTACH_FILTER",
 		unix.SetsockoptSockFprog(s.fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &fprog))
 }
 
@@ -160,7 +186,7 @@ func (s *receiver) passTypes() error {
 		const icmpFilter = 1 // ICMP_FILTER of linux/icmp.h: a set bit blocks its type
 		pass := 1<<ipv4.ICMPTypeEchoReply | 1<<ipv4.ICMPTypeDestinationUnreachable |
 			1<<ipv4.ICMPTypeTimeExceeded | 1<<ipv4.ICMPTypeParameterProblem
-		return s.set(unix.SOL_RAW, icmpFilter, ^pass)
+		return s.set("ICMP_FILTER", unix.SOL_RAW, icmpFilter, ^pass)
 	}
 	var block unix.ICMPv6Filter
 	for i := range block.Data {
@@ -171,7 +197,7 @@ func (s *receiver) passTypes() error {
 		block.Data[t/32] &^= 1 << (t % 32)
 	}
 	const icmp6Filter = 1 // ICMPV6_FILTER of linux/icmpv6.h
-	return os.NewSyscallError("setsockopt",
+	return os.NewSyscallError("setsockopt ICMPV6_FILTER",
 		unix.SetsockoptICMPv6Filter(s.fd, unix.IPPROTO_ICMPV6, icmp6Filter, &block))
 }
 
@@ -225,12 +251,20 @@ func (s *sock) setUpStamps() {
 
 // restartStamps switches stamps on and makes the kernel count them from zero.
 func (s *sock) restartStamps() error {
-	err := unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPING, stampFlags)
-	if err == nil {
-		err = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPING, stampFlags|unix.SOF_TIMESTAMPING_OPT_ID)
+	const flags = stampFlags | unix.SOF_TIMESTAMPING_OPT_ID
+	if err := first(s.set("SO_TIMESTAMPING", unix.SOL_SOCKET, unix.SO_TIMESTAMPING, stampFlags),
+		s.set("SO_TIMESTAMPING", unix.SOL_SOCKET, unix.SO_TIMESTAMPING, flags)); err != nil {
+		return err
 	}
-	return os.NewSyscallError("setsockopt", err)
+	got, err := unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPING)
+	if err == nil && got != flags {
+		return errIgnored
+	}
+	return os.NewSyscallError("getsockopt SO_TIMESTAMPING", err)
 }
+
+// errIgnored means that the system takes SO_TIMESTAMPING and does nothing.
+var errIgnored = errors.New("SO_TIMESTAMPING is taken and ignored")
 
 // kernelAtLeast reports whether the kernel's release is major.minor or later.
 func kernelAtLeast(major, minor int) bool {
@@ -248,38 +282,30 @@ func kernelAtLeast(major, minor int) bool {
 	return errA == nil && errB == nil && (a > major || a == major && b >= minor)
 }
 
-// rememberDontFragment notes the system's setting, to be able to go back to it.
-func (s *sock) rememberDontFragment() (err error) {
-	level, opt := unix.IPPROTO_IP, unix.IP_MTU_DISCOVER
-	if s.family == FamilyIPv6 {
-		level, opt = unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER
-	}
-	s.dfOff, err = unix.GetsockoptInt(s.fd, level, opt)
-	return os.NewSyscallError("getsockopt", err)
-}
-
 // setDontFragment forbids or allows fragmentation for what is sent next. PROBE
 // ignores what the kernel believes of the path's MTU: a router on the way says
-// what is true today.
+// what is true today. DONT lets routers fragment (IPv4) or the kernel (IPv6),
+// where the system's default, to search for the path's MTU, forbids it and so
+// loses the first packet that is too big.
 func (s *sender) setDontFragment(on bool) error {
 	if s.df == on {
 		return nil
 	}
-	value, flag := s.dfOff, 0
+	value, flag := unix.IP_PMTUDISC_DONT, 0
 	if on {
 		value, flag = unix.IP_PMTUDISC_PROBE, 1
 	}
 	var err error
 	if s.family == FamilyIPv4 {
-		err = unix.SetsockoptInt(s.fd, unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, value)
+		err = s.set("IP_MTU_DISCOVER", unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, value)
 	} else {
-		err = errors.Join(unix.SetsockoptInt(s.fd, unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, value),
-			unix.SetsockoptInt(s.fd, unix.IPPROTO_IPV6, unix.IPV6_DONTFRAG, flag))
+		err = first(s.set("IPV6_MTU_DISCOVER", unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, value),
+			s.set("IPV6_DONTFRAG", unix.IPPROTO_IPV6, unix.IPV6_DONTFRAG, flag))
 	}
 	if err == nil {
 		s.df = on
 	}
-	return os.NewSyscallError("setsockopt", err)
+	return err
 }
 
 // prepare makes the control messages of a profile and settles its fragmentation.
@@ -290,11 +316,11 @@ func (c *linuxConn) prepare(p *profile, f Family) error {
 		return &OptionError{Field: "source", Value: o.Source.String(), Want: "a raw socket: Linux lets an IPv6 datagram socket not choose"}
 	}
 	if o.Interface != "" {
-		ifi, err := net.InterfaceByName(o.Interface)
+		link, err := linkIndex(o.Interface)
 		if err != nil {
-			return &OptionError{Field: "interface", Value: o.Interface, Want: "the name of a network interface"}
+			return linkError("interface", o.Interface, err)
 		}
-		index = ifi.Index
+		index, p.link = int(link), link
 	}
 	level, ttl, tos := unix.IPPROTO_IP, unix.IP_TTL, unix.IP_TOS
 	if f == FamilyIPv6 {
@@ -317,22 +343,20 @@ func (c *linuxConn) prepare(p *profile, f Family) error {
 	switch {
 	case o.DontFragment:
 		p.split = splitNever
-	case c.of(f).out[0].neverSplit(len(p.payload)):
+	case neverSplit(f, len(p.payload)):
 		p.split = splitEither
 	}
 	return nil
 }
 
 // neverSplit reports whether a request with a payload of that size behind the
-// cookie is sent with fragmentation forbidden though nobody asked for it: every
-// link carries 68 bytes whole (RFC 791), so that it takes no packet its way, and
-// by default Linux sets the don't-fragment bit itself, but on a path whose MTU
-// somebody fixed or that is said to be below net.ipv4.route.min_pmtu. The kernel
-// then does not look for an IP identification, of which such a packet has no
-// need (RFC 6864), and that takes a thirtieth of the time of an echo.
-func (s *sock) neverSplit(payload int) bool {
+// cookie is sent with the don't-fragment bit though nobody asked for it. Every
+// link carries 68 bytes whole (RFC 791), so the bit does such a packet no harm.
+// The kernel then does not look for an IP identification, of which the packet
+// has no need (RFC 6864), and that takes a thirtieth of the time of an echo.
+func neverSplit(f Family, payload int) bool {
 	const everyLink = 68
-	return s.family == FamilyIPv4 && s.dfOff == unix.IP_PMTUDISC_WANT && ipv4HeaderSize+headSize+payload <= everyLink
+	return f == FamilyIPv4 && ipv4HeaderSize+headSize+payload <= everyLink
 }
 
 // appendPacketInfo appends the source address and interface of a request.

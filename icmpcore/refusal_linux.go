@@ -1,0 +1,101 @@
+package icmpcore
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+)
+
+// explain names the source or the route where one of them is the reason why the
+// system refuses r with err. Its own word is often "invalid argument",
+// or "network is unreachable" for a source that this system does not have.
+func (c *linuxConn) explain(err error, r *request) error {
+	var errno unix.Errno
+	if !errors.As(err, &errno) {
+		return err
+	}
+	cause := ""
+	switch errno {
+	case unix.EINVAL, unix.ENETUNREACH, unix.EADDRNOTAVAIL, unix.EACCES:
+		if source := r.prof.opts.Source.Unmap(); source.IsValid() {
+			cause = c.sourceFault(source)
+		}
+	}
+	if cause == "" && (errno == unix.EINVAL || errno == unix.EACCES) {
+		cause = routeFault(r, errno)
+	}
+	if cause == "" {
+		return err
+	}
+	return &refusal{cause, err}
+}
+
+// sourceFault returns what is wrong with a source address, "" where nothing is
+// known to be.
+func (c *linuxConn) sourceFault(source netip.Addr) string {
+	if source.Is4() {
+		if errors.Is(bindTo(source), unix.EADDRNOTAVAIL) {
+			return fmt.Sprintf("the source %s is not an address of this host", source)
+		}
+		return ""
+	}
+	list, err := c.own.get()
+	if err != nil {
+		return ""
+	}
+	fault := fmt.Sprintf("the source %s is not an address of this host", source)
+	for _, o := range list {
+		switch {
+		case o.addr != source.WithZone(""):
+		case o.failed:
+			fault = fmt.Sprintf("the source %s cannot be used: another host has it (duplicate address detection failed)", source)
+		case o.tentative:
+			fault = fmt.Sprintf("the source %s cannot be used yet: duplicate address detection goes on", source)
+		default:
+			return ""
+		}
+	}
+	return fault
+}
+
+// bindTo tries whether a socket can be bound to an IPv4 address.
+func bindTo(addr netip.Addr) error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return unix.Bind(fd, &unix.SockaddrInet4{Addr: addr.As4()})
+}
+
+// routeFault returns what is wrong with the route to where r goes, "" where that
+// is not known to be why the system refused it with errno. Connecting a UDP
+// socket looks the route up and sends nothing; a firewall has no part in it.
+func routeFault(r *request, errno unix.Errno) string {
+	domain := unix.AF_INET
+	var to unix.Sockaddr
+	const discard = 9 // any port serves
+	if r.addr.Is4() {
+		to = &unix.SockaddrInet4{Port: discard, Addr: r.addr.As4()}
+	} else {
+		domain, to = unix.AF_INET6, &unix.SockaddrInet6{Port: discard, Addr: r.addr.As16(), ZoneId: r.zone}
+	}
+	fd, err := unix.Socket(domain, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return ""
+	}
+	defer unix.Close(fd)
+	if mark := r.prof.opts.Mark; mark != 0 && unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_MARK, int(mark)) != nil {
+		return "" // the route without the mark may be another
+	}
+	// so that a broadcast address is not refused for itself
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BROADCAST, 1) != nil || unix.Connect(fd, to) != errno {
+		return ""
+	}
+	if errno == unix.EACCES {
+		return fmt.Sprintf("the route to %s is prohibited (ip route get %s)", r.addr, r.addr.WithZone(""))
+	}
+	return fmt.Sprintf("the route to %s is a blackhole (ip route get %s)", r.addr, r.addr.WithZone(""))
+}
