@@ -5,7 +5,6 @@ package config
 import (
 	"log/slog"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -67,10 +66,12 @@ type Tag struct{ Key, Value string }
 
 // Key tells targets apart: two with the same key would be measured alike and
 // could not be told apart in any output.
-func (t *Target) Key() string {
+func (t *Target) Key() string { return t.Host + t.Probe.key() }
+
+// key is what of a target's key it shares with the others of its table.
+func (p *Probe) key() string {
 	var b strings.Builder
-	o := t.Options
-	b.WriteString(t.Host)
+	o := p.Options
 	for _, part := range []string{
 		o.Family.String(), o.Source.String(), o.Interface, itoa(o.Count), o.Interval.String(), o.Timeout.String(),
 		itoa(o.Size), itoa(o.TTL), itoa(o.DSCP), itoa(int(o.Mark)), boolText(o.DontFragment),
@@ -78,7 +79,7 @@ func (t *Target) Key() string {
 		b.WriteByte(0)
 		b.WriteString(part)
 	}
-	for _, tag := range t.Tags {
+	for _, tag := range p.Tags {
 		b.WriteByte(0)
 		b.WriteString(tag.Key)
 		b.WriteByte(1)
@@ -133,12 +134,12 @@ func Load(path string, lookup func(string) (string, bool)) (*Config, error) {
 // LoadEvery is Load with another interval than the file's, unless it is 0, from
 // where name says.
 func LoadEvery(interval time.Duration, name, path string, lookup func(string) (string, bool)) (*Config, error) {
-	data, err := os.ReadFile(path)
+	text, err := readFile(path)
 	if err != nil {
 		return nil, err
 	}
 	r := &reader{file: path, lookup: lookup, interval: interval, intervalName: name}
-	return r.parse(string(data))
+	return r.parse(text)
 }
 
 // Parse is Load for a text that has been read already; path is for messages.

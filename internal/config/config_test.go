@@ -156,6 +156,57 @@ func TestThresholds(t *testing.T) {
 	}
 }
 
+// TestWithinBounds has as much of all as there may be.
+func TestWithinBounds(t *testing.T) {
+	for _, text := range []string{
+		"# a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q.r.s.t\n" + minimal + "tags = { site = \"" + strings.Repeat(".[", 50) + "\" }\n",
+		minimal + "tags.a = '''\n" + strings.Repeat("[x.y.\n", 50) + "'''\n",
+		minimal + "[otel.resource]\n\"a.b.c\" = \"x\"\n[otel]\nenabled = false\n",
+		"agent.interval = 3\nagent.max_rate = 500\n" + minimal + "tags.a = \"1\"\ntags.b = \"2\"\n" + minimal + "tags.c = \"1\"\n",
+	} {
+		if _, err := Parse("f.toml", text, env); err != nil {
+			t.Errorf("%v in:\n%s", err, text)
+		}
+	}
+}
+
+// TestHints gives keys that somebody may well write, of Telegraf's inputs.ping
+// or in another table, and looks whether what is said of them is true.
+func TestHints(t *testing.T) {
+	for key, want := range map[string]string{
+		"urls": "want hosts in [[targets]]", "deadline": "want timeout, for each echo", "ipv6": "want family = \"ipv6\"",
+		"arguments": "runs no ping command", "binary": "runs no ping command", "method": "one method",
+		"percentiles": "stands in [telegraf]", "interval": "stands in [agent]",
+	} {
+		_, err := Parse("f.toml", minimal+key+" = 1\n", env)
+		if err == nil || !strings.Contains(err.Error(), "f.toml:3: targets[0]."+key+": unknown key: it ") || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", key, err, want)
+		}
+	}
+	for key, where := range elsewhere {
+		for _, header := range strings.Split(where, " or ") {
+			text := header + "\n" + key + " = 1979-05-27\n" // of no key's type, so that a known one is a fault of its own
+			if _, err := Parse("f.toml", text, env); err == nil || strings.Contains(err.Error(), key+": unknown key") || !strings.Contains(err.Error(), "a date") {
+				t.Errorf("%s in %s: %v", key, header, err)
+			}
+		}
+	}
+	if _, err := Parse("f.toml", minimal+"[[inputs.ping]]\nurls = [\"a\"]\n", env); err == nil || !strings.Contains(err.Error(), "f.toml:3: inputs: unknown key: it is Telegraf's own") {
+		t.Errorf("inputs: %v", err)
+	}
+}
+
+func TestPlainNumbers(t *testing.T) {
+	for v, want := range map[float64]string{
+		0: "0", 1: "1", 1.5: "1.5", 10030: "10030", 999.94: "999.9", 1000.4: "1000", 12.34567: "12.35", 0.01: "0.01",
+		5.0 / 86400: "0.00005787", 123456789: "123456789", 99.99: "99.99",
+	} {
+		if got := plain(v); got != want {
+			t.Errorf("plain(%v) = %s, want %s", v, got, want)
+		}
+	}
+}
+
 // TestInlineTargets writes the same in TOML's other way.
 func TestInlineTargets(t *testing.T) {
 	c, err := Parse("f.toml", "targets = [ { hosts = [\"a\"] }, { hosts = [\"b\"], ttl = 3 } ]\n", env)
@@ -179,7 +230,7 @@ func TestFaults(t *testing.T) {
 		{"duration", "[agent]\ninterval = \"ten\"\n" + minimal, []string{`f.toml:2: agent.interval: "ten": want a duration`}},
 		{"dscp", "[defaults]\ndscp = \"EFF\"\n" + minimal, []string{`f.toml:2: defaults.dscp: "EFF": want 0 to 63 or a name`}},
 		{"unset variable", "[[targets]]\nhosts = [\"${NOPE}\"]\n", []string{"f.toml:2: targets[0].hosts: the environment variable NOPE is not set"}},
-		{"variable that is no text", "[[targets]]\nhosts = [\"a\"]\ntags = { site = \"${LATIN1}\" }\n", []string{"f.toml:3: targets[0].tags: site: the environment variable LATIN1: holds bytes"}},
+		{"variable that is no text", "[[targets]]\nhosts = [\"a\"]\ntags = { site = \"${LATIN1}\" }\n", []string{"f.toml:3: targets[0].tags.site: the environment variable LATIN1: holds bytes"}},
 		{"file that is no text", "[[targets]]\nhosts = [\"a\"]\ntags = { site = \"\xfc\" }\n", []string{"f.toml:3"}},
 		{"open variable", "[[targets]]\nhosts = [\"${NOPE\"]\n", []string{"want a } behind ${"}},
 		{"no hosts", "[[targets]]\ncount = 1\n", []string{"f.toml:1: targets[0].hosts: is missing"}},
@@ -199,18 +250,36 @@ func TestFaults(t *testing.T) {
 		{"family of an address", "[[targets]]\nhosts = [\"::1\"]\nfamily = \"ipv4\"\n", []string{"::1 is not of the family ipv4"}},
 		{"unset variable in a duration", "[agent]\ninterval = \"${NOPE}\"\n" + minimal, []string{"f.toml:2: agent.interval: the environment variable NOPE is not set"}},
 		{"several bad tags", minimal + "tags = { b = \"${NOPE}\", a = 1, url = \"x\", d = \"${NO}\", \"\" = \"y\" }\n",
-			[]string{"tags: a: is a whole number", "tags: b: the environment variable NOPE", "tags: d: the environment variable NO ", "tags: an empty key", `tags: "url" is a tag`}},
+			[]string{"tags.a: is a whole number", "tags.b: the environment variable NOPE", "tags.d: the environment variable NO ", "tags: an empty key", "tags.url: is a tag"}},
 		{"several unknown keys", "agent = { d = 1, b = 2, c = 3, a = 4 }\n" + minimal, []string{"agent.a", "agent.b", "agent.c", "agent.d"}},
 		{"twice the same prefix", "[[targets]]\nhosts = [\"198.18.0.0/16\"]\n[[targets]]\nhosts = [\"a\", \"198.18.0.0/16\"]\n",
-			[]string{"f.toml:4: targets[1].hosts: 198.18.0.1 and 65533 more are probed alike by line 1 already"}},
+			[]string{"f.toml:4: targets[1].hosts: 198.18.0.1 and 65533 more are probed alike by line 2 already"}},
 		{"one table of targets", "[targets]\nhosts = [\"a\"]\n", []string{"f.toml:1: targets: is a table: want tables, [[targets]]"}},
 		{"an empty list of targets", "targets = []\n", []string{"f.toml:1: targets: nothing to probe"}},
 		{"a list of something else", "targets = [ { hosts = [\"a\"] }, 7 ]\n", []string{"f.toml:1: targets: is a list: want tables"}},
 		{"inline tables", "targets = [ { hosts = [\"a\"], ttl = 256 } ]\n", []string{"f.toml:1: targets[0].ttl: 256"}},
 		{"byte order mark", "\ufeff[agent]\nsocket = 1\n" + minimal, []string{"f.toml:2: agent.socket"}},
-		{"twice the same", "[[targets]]\nhosts = [\"a\"]\n[[targets]]\nhosts = [\"b\", \"a\"]\n", []string{"f.toml:4: targets[1].hosts: a is probed alike by line 1 already"}},
-		{"reserved tag", "[[targets]]\nhosts = [\"a\"]\ntags = { url = \"x\" }\n", []string{`f.toml:3: targets[0].tags: "url" is a tag of pingtel's own`}},
-		{"tag of a number", "[[targets]]\nhosts = [\"a\"]\ntags = { rack = 3 }\n", []string{"rack: is a whole number: want a string"}},
+		{"twice the same", "[[targets]]\nhosts = [\"a\"]\n[[targets]]\nhosts = [\"b\", \"a\"]\n", []string{"f.toml:4: targets[1].hosts: a is probed alike by line 2 already"}},
+		{"twice the same, over lines", "[[targets]]\nhosts = [ # a, b\n  \"b,[\", \"x\",\n  # \"a\",\n  \"a\",\n  \"c\",\n  \"a\",\n]\n[[targets]]\nhosts = [\n\"d\",\n\"c\"]\n",
+			[]string{`f.toml:3: targets[0].hosts: "b,[": has brackets around what is no IPv6 address`}},
+		{"twice in one list", "[[targets]]\nhosts = [ # a, b\n  # \"a\",\n  \"x\", \"a\",\n  \"c\",\n  \"a\",\n]\n[[targets]]\nhosts = [\n\"d\",\n\"c\"]\n",
+			[]string{"f.toml:6: targets[0].hosts: a is probed alike by line 4 already", "f.toml:11: targets[1].hosts: c is probed alike by line 5 already"}},
+		{"twice in inline tables", "targets = [\n{ hosts = [\"a\"] },\n{ hosts = [\"a\"] } ]\n", []string{"f.toml:1: targets[1].hosts: a is probed alike by line 1 already"}},
+		{"a dotted key and a header", "agent.interval = 3\n" + minimal + "[agent]\nmax_rate = 5\n", []string{"f.toml:4: agent: is defined by line 1 already"}},
+		{"a dotted key and a header of a target", minimal + "tags.a = \"b\"\n[targets.tags]\nc = \"d\"\n", []string{"f.toml:4: targets[0].tags: is defined by line 3 already"}},
+		{"a header and a dotted key", minimal + "[otel.headers]\na = \"b\"\n[otel]\nheaders.c = \"d\"\n", []string{"f.toml:6: otel.headers: is defined by line 3 already"}},
+		{"a key and a dotted key", minimal + "tags = { a = \"b\" }\ntags.c = \"d\"\n", []string{"f.toml:4: targets[0].tags: is defined by line 3 already"}},
+		{"tags in a table of their own", "\n[[targets]]\nhosts = [\"a\"]\n[targets.tags]\nsite = \"a\"\nurl = \"x\"\n", []string{"f.toml:6: targets[0].tags.url: is a tag"}},
+		{"dotted tags", "\n[[targets]]\nhosts = [\"a\"]\ntags.site = \"a\"\ntags.rack = 7\n", []string{"f.toml:5: targets[0].tags.rack: is a whole number"}},
+		{"tags of the defaults", minimal + "[defaults.tags]\nsite = \"a\"\n'address' = \"x\"\n", []string{"f.toml:5: defaults.tags.address: is a tag"}},
+		{"too many dots", minimal + "\n" + strings.Repeat("x.", 20000) + "x = 1\n", []string{"f.toml:4: a key of more than 16 parts"}},
+		{"too many dots in an inline table", minimal + "tags = { \"x\"" + strings.Repeat(" . y", 20000) + " = 1 }\n", []string{"f.toml:3: a key of more than 16 parts"}},
+		{"too many dots in a header", minimal + "[x" + strings.Repeat(".'y'", 20000) + "]\n", []string{"f.toml:3: a key of more than 16 parts"}},
+		{"too deep", minimal + "x = " + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + "\n", []string{"f.toml:3: more than 16 lists or tables inside each other"}},
+		{"too deep over lines", minimal + "x = " + strings.Repeat("[\n", 20000), []string{"f.toml:19: more than 16 lists or tables inside each other"}},
+		{"too large", minimal + strings.Repeat("#", maxFile), []string{"f.toml: is larger than 32 MiB"}},
+		{"reserved tag", "[[targets]]\nhosts = [\"a\"]\ntags = { url = \"x\" }\n", []string{"f.toml:3: targets[0].tags.url: is a tag of pingtel's own"}},
+		{"tag of a number", "[[targets]]\nhosts = [\"a\"]\ntags = { rack = 3 }\n", []string{"f.toml:3: targets[0].tags.rack: is a whole number: want a string"}},
 		{"source of the other family", "[[targets]]\nhosts = [\"a\"]\nfamily = \"ipv6\"\nsource = \"127.0.0.1\"\n", []string{"f.toml:4: targets[0].source: "}},
 		{"series too long", "[agent]\ninterval = \"1s\"\n" + minimal, []string{"f.toml:2: agent.interval: 1s is shorter than a series to 127.0.0.1, which takes 1.8s"}},
 		{"series too long at its rate", "[agent]\ninterval = 5\nmax_rate = 2\n[defaults]\nping_interval = \"1ms\"\ntimeout = 4\n" + minimal,
@@ -245,7 +314,7 @@ func TestFaults(t *testing.T) {
 }
 
 func TestKeyLines(t *testing.T) {
-	lines := keyLines(`# a = 1
+	found := findLines(`# a = 1
 a = """
 b = 2
 """
@@ -262,7 +331,8 @@ i = 2
 [u.v]
 j = 3
 `)
-	want := map[string]int{"a": 2, "c": 5, "t": 8, "t.e": 9, "t.f.g": 10, "u": 11, "u[0]": 11, "u[0].i": 12, "u[1]": 13, "u[1].i": 14, "u[1].v": 15, "u[1].v.j": 16}
+	lines := found.scan(true)
+	want := map[string]int{"a": 2, "c": 5, "t": 8, "t.e": 9, "t.f": 10, "t.f.g": 10, "u": 11, "u[0]": 11, "u[0].i": 12, "u[1]": 13, "u[1].i": 14, "u[1].v": 15, "u[1].v.j": 16}
 	for k, n := range want {
 		if lines[k] != n {
 			t.Errorf("%s on line %d, want %d", k, lines[k], n)

@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 )
@@ -25,14 +27,14 @@ func (c *Config) Describe(w io.Writer, lookup func(string) (string, bool)) error
 	limit, share := "no limit", ""
 	if c.Agent.MaxRate > 0 {
 		limit = fmt.Sprintf("%d per second", c.Agent.MaxRate)
-		share = fmt.Sprintf(", %.3g %% of max_rate", p.Share*100)
+		share = ", " + plain(p.Share*100) + " % of max_rate"
 	}
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	row := func(name, format string, args ...any) { fmt.Fprintf(tw, name+"\t"+format+"\n", args...) }
 	row("file", "%s: no fault", c.File)
 	row("targets", "%d, %d of them names to look up", p.Targets, names)
 	row("interval", "%v", c.Agent.Interval)
-	row("echo requests", "%.4g per second%s (%s)", p.Rate, share, limit)
+	row("echo requests", "%s per second%s (%s)", plain(p.Rate), share, limit)
 	row("a series takes", "at most %v of %v", p.Longest, c.Agent.Interval)
 	if c.Agent.MaxRate > 0 {
 		busy := time.Duration(p.Share * float64(c.Agent.Interval))
@@ -54,4 +56,18 @@ func (c *Config) Describe(w io.Writer, lookup func(string) (string, bool)) error
 		row("warning", "%v (so 'pingtel otel' would refuse to start)", f)
 	}
 	return tw.Flush() // writes all, and tells what writing gave
+}
+
+// plain writes a number for a person: whole from 1,000 on, with about four digits
+// below, and never with an exponent.
+func plain(v float64) string {
+	digits := 0
+	for limit := 1000.0; v > 0 && v < limit && digits < 12; limit /= 10 {
+		digits++
+	}
+	s := strconv.FormatFloat(v, 'f', digits, 64)
+	if digits > 0 {
+		s = strings.TrimRight(strings.TrimRight(s, "0"), ".")
+	}
+	return s
 }

@@ -1,20 +1,84 @@
 package config
 
 import (
-	"fmt"
 	"strings"
 )
 
-// keyLines finds the line on which each key and table of a TOML text begins,
-// by its dotted path. The library tells positions of syntax errors only. The
-// text has been parsed without error before, so that it need not be judged
-// again: only what lies in strings and lists has to be stepped over.
-func keyLines(text string) map[string]int {
+// keyLines are the lines on which the keys and tables of a TOML text begin, by
+// dotted path. The library tells positions of syntax errors only. The text has
+// been parsed without error before, so that it need not be judged again, but for
+// what the library overlooks: only what lies in strings and lists has to be
+// stepped over.
+type keyLines struct {
+	text string
+	keys map[string]int // of all but the tables in [[targets]]
+
+	// targets are the lines of the [[targets]] headers.
+	targets []int
+
+	// again are the tables that a header or a dotted key defines a second time.
+	again []redefinition
+
+	all map[string]int // of all, made when it is first asked for
+}
+
+// redefinition is a table that is defined twice, which TOML forbids.
+type redefinition struct {
+	path        string
+	line, first int
+}
+
+// findLines goes through a text. Most files have no fault, and there may be very
+// many targets: the lines of their keys are left for when one is asked for.
+func findLines(text string) *keyLines {
+	k := &keyLines{text: text}
+	k.keys = k.scan(false)
+	return k
+}
+
+// of returns the line of a key, or of the table it should stand in.
+func (k *keyLines) of(path string) int {
+	for path != "" {
+		if n := k.exactly(path); n > 0 {
+			return n
+		}
+		path = path[:max(strings.LastIndexAny(path, ".["), 0)]
+	}
+	return 0
+}
+
+// exactly returns the line of a key, 0 where it is not found.
+func (k *keyLines) exactly(path string) int {
+	if !strings.HasPrefix(path, "targets[") {
+		return k.keys[path]
+	}
+	if k.all == nil {
+		k.all = k.scan(true)
+	}
+	return k.all[path]
+}
+
+// target returns the line of the table targets[i].
+func (k *keyLines) target(i int) int {
+	if i < len(k.targets) {
+		return k.targets[i]
+	}
+	return k.of("targets[" + itoa(i) + "]") // an inline one
+}
+
+// scan finds the lines of all keys, or leaves out those in [[targets]]. It also
+// notes what is defined twice, and where the tables of targets begin.
+func (k *keyLines) scan(all bool) map[string]int {
 	lines := make(map[string]int)
+	k.targets, k.again = nil, nil
 	counts := make(map[string]int) // of [[tables]]
-	table := ""
+	defined := definitions{headers: make(map[string]int), dotted: make(map[string]int)}
+	table := "" // the path of the one that we are in
+	skip := false
 	s := scanner{}
-	for i, line := range strings.Split(text, "\n") {
+	n := 0
+	for line := range strings.SplitSeq(k.text, "\n") {
+		n++
 		inside := s.open()
 		s.step(line)
 		if inside {
@@ -23,69 +87,204 @@ func keyLines(text string) map[string]int {
 		line = strings.TrimSpace(line)
 		switch {
 		case strings.HasPrefix(line, "[["):
-			name := headerName(line[2:])
-			table = fmt.Sprintf("%s[%d]", name, counts[name])
-			counts[name]++
-			lines[table] = i + 1
+			s = scanner{}
+			parts := headerParts(line[2:])
+			name := strings.Join(parts, ".")
+			imply(lines, "", parts, n)
 			if lines[name] == 0 {
-				lines[name] = i + 1
+				lines[name] = n
 			}
-			s = scanner{}
+			table = name + "[" + itoa(counts[name]) + "]"
+			counts[name]++
+			if name == "targets" {
+				k.targets = append(k.targets, n)
+				defined.forget()
+			}
+			if skip = name == "targets" && !all; !skip {
+				lines[table] = n
+			}
 		case strings.HasPrefix(line, "["):
-			table = tablePath(headerName(line[1:]), counts)
-			lines[table] = i + 1
 			s = scanner{}
+			parts := headerParts(line[1:])
+			if c := counts[parts[0]]; c > 0 {
+				parts[0] += "[" + itoa(c-1) + "]"
+			}
+			table = strings.Join(parts, ".")
+			if first := defined.header(table, n); first > 0 {
+				k.again = append(k.again, redefinition{table, n, first})
+			}
+			if skip = strings.HasPrefix(table, "targets[") && !all; !skip {
+				imply(lines, "", parts, n)
+				lines[table] = n
+			}
 		default:
 			key, _, found := strings.Cut(line, "=")
 			if !found || strings.HasPrefix(line, "#") {
 				continue
 			}
-			path := cleanKey(key)
-			if table != "" {
-				path = table + "." + path
+			parts := keyParts(key)
+			for i := 1; i < len(parts); i++ {
+				path := join(table, strings.Join(parts[:i], "."))
+				if first := defined.dottedKey(path, n); first > 0 {
+					k.again = append(k.again, redefinition{path, n, first})
+				}
 			}
-			lines[path] = i + 1
+			path := join(table, strings.Join(parts, "."))
+			defined.headers[path] = n
+			if !skip {
+				imply(lines, table, parts, n)
+				lines[path] = n
+			}
 		}
 	}
 	return lines
 }
 
-// headerName returns the name in a table's header.
-func headerName(s string) string {
-	name, _, _ := strings.Cut(s, "]")
-	return cleanKey(name)
-}
-
-// cleanKey takes quotes and blanks out of a key.
-func cleanKey(s string) string {
-	return strings.Map(func(r rune) rune {
-		if strings.ContainsRune("\"' \t", r) {
-			return -1
+// imply notes the tables that a name of several parts stands in, and that have
+// no line of their own yet.
+func imply(lines map[string]int, table string, parts []string, line int) {
+	for i := 1; i < len(parts); i++ {
+		if path := join(table, strings.Join(parts[:i], ".")); lines[path] == 0 {
+			lines[path] = line
 		}
-		return r
-	}, s)
+	}
 }
 
-// tablePath names a sub-table of the last [[table]]: "targets.tags" is
-// "targets[2].tags".
-func tablePath(name string, counts map[string]int) string {
-	first, rest, found := strings.Cut(name, ".")
-	if n := counts[first]; found && n > 0 {
-		return fmt.Sprintf("%s[%d].%s", first, n-1, rest)
+func join(table, key string) string {
+	if table == "" {
+		return key
 	}
-	return name
+	return table + "." + key
+}
+
+// definitions are what has been defined, by path, and in which line. TOML lets
+// neither a header nor a dotted key add to what the other has defined, or to an
+// inline table.
+type definitions struct {
+	headers map[string]int // tables by their header, and keys
+	dotted  map[string]int // tables by a dotted key
+}
+
+// header notes a header. It returns the line of the dotted key that has defined
+// its table before, or 0.
+func (d *definitions) header(path string, line int) int {
+	d.headers[path] = line
+	return d.dotted[path]
+}
+
+// dottedKey notes a table that a dotted key defines. It returns the line of the
+// header that has defined it before, or 0.
+func (d *definitions) dottedKey(path string, line int) int {
+	if d.dotted[path] == 0 {
+		d.dotted[path] = line
+	}
+	return d.headers[path]
+}
+
+// forget begins a new table of an array: nothing can add to the last one.
+func (d *definitions) forget() {
+	for _, m := range []map[string]int{d.headers, d.dotted} {
+		for path := range m {
+			if strings.HasPrefix(path, "targets[") {
+				delete(m, path)
+			}
+		}
+	}
+}
+
+// headerParts returns the parts of the name in a table's header.
+func headerParts(s string) []string {
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case '"', '\'':
+			i += shortString(s[i:])
+		case ']':
+			return keyParts(s[:i])
+		}
+	}
+	return keyParts(s)
+}
+
+// keyParts splits a dotted key, and takes quotes and blanks off its parts.
+func keyParts(s string) []string {
+	var parts []string
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; c {
+		case '"', '\'':
+			end := min(i+shortString(s[i:]), len(s))
+			b.WriteString(s[i+1 : max(end, i+1)])
+			i = end
+		case '.':
+			parts = append(parts, b.String())
+			b.Reset()
+		case ' ', '\t', '\r':
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return append(parts, b.String())
+}
+
+// element returns the line of an element of the list that a key has, by index,
+// or that of the key where the list cannot be found.
+func (k *keyLines) element(path string, index int) int {
+	line := k.exactly(path)
+	if line == 0 {
+		return k.of(path)
+	}
+	rest := k.text
+	for range line - 1 {
+		_, rest, _ = strings.Cut(rest, "\n")
+	}
+	depth, commas := 0, 0
+	for i, at := strings.Index(rest, "=")+1, line; i < len(rest); i++ {
+		c := rest[i]
+		switch {
+		case c == '\n':
+			at++
+			continue
+		case c == '#':
+			i += strings.IndexByte(rest[i:]+"\n", '\n') - 1
+			continue
+		case c == ' ' || c == '\t' || c == '\r':
+			continue
+		}
+		if depth == 1 && commas == index && c != ',' {
+			return at
+		}
+		switch c {
+		case '"', '\'':
+			i += shortString(rest[i:])
+		case '[', '{':
+			depth++
+		case ']', '}':
+			depth--
+		case ',':
+			if depth == 1 {
+				commas++
+			}
+		}
+		if depth == 0 {
+			break
+		}
+	}
+	return line
 }
 
 // scanner knows whether a line begins inside a list or a long string.
 type scanner struct {
-	depth int    // of brackets and braces
-	long  string // the quotes that end a long string, "" outside one
+	depth   int    // of brackets and braces
+	long    string // the quotes that end a long string, "" outside one
+	deepest int    // the most of depth so far
+	parts   int    // the most of a dotted key so far
 }
 
 func (s *scanner) open() bool { return s.depth > 0 || s.long != "" }
 
 // step goes through one line.
 func (s *scanner) step(line string) {
+	dots := 0
 	for i := 0; i < len(line); i++ {
 		rest := line[i:]
 		switch {
@@ -105,13 +304,22 @@ func (s *scanner) step(line string) {
 			return
 		case rest[0] == '[' || rest[0] == '{':
 			s.depth++
+			s.deepest = max(s.deepest, s.depth)
+			dots = 0
 		case rest[0] == ']' || rest[0] == '}':
 			s.depth--
+			dots = 0
+		case rest[0] == '=' || rest[0] == ',':
+			dots = 0
+		case rest[0] == '.':
+			dots++
+			s.parts = max(s.parts, dots+1)
 		}
 	}
 }
 
-// shortString returns the offset of the quote that ends the string s begins with.
+// shortString returns the offset of the quote that ends the string s begins
+// with, its length where none does.
 func shortString(s string) int {
 	for i := 1; i < len(s); i++ {
 		switch {

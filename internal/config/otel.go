@@ -189,7 +189,7 @@ func (r *otelReader) line(path string) int {
 // place notes where the keys of [otel] stand, for messages.
 func (o *OTel) place(r *reader) {
 	o.file, o.lines = r.file, make(map[string]int)
-	for path, n := range r.lines {
+	for path, n := range r.lines.keys {
 		if path == "otel" || strings.HasPrefix(path, otelPrefix) {
 			o.lines[path] = n
 		}

@@ -18,7 +18,7 @@ import (
 type reader struct {
 	file   string
 	lookup func(string) (string, bool)
-	lines  map[string]int
+	lines  *keyLines
 	faults Faults
 	needs  []need // of this machine
 
@@ -32,11 +32,16 @@ type table struct {
 	path   string // dotted
 	values map[string]any
 	known  []string // keys that were asked for
+	hosts  []any    // what is left of values where it has been read
 }
 
 // decode parses the file's syntax.
 func (r *reader) decode(text string) (*table, bool) {
 	text = strings.TrimPrefix(text, "\uFEFF") // as the library does, so that keys are found on their lines
+	if line, problem := bound(text); problem != "" {
+		r.faults = append(r.faults, Fault{File: r.file, Line: line, Problem: problem})
+		return nil, false
+	}
 	var values map[string]any
 	if _, err := toml.Decode(text, &values); err != nil {
 		f := Fault{File: r.file, Problem: err.Error()}
@@ -50,19 +55,12 @@ func (r *reader) decode(text string) (*table, bool) {
 		r.faults = append(r.faults, f)
 		return nil, false
 	}
-	r.lines = keyLines(text)
-	return &table{r: r, values: values}, true
-}
-
-// line returns the line of a key, or of the table it should stand in.
-func (r *reader) line(path string) int {
-	for path != "" {
-		if n := r.lines[path]; n > 0 {
-			return n
-		}
-		path = path[:max(strings.LastIndexAny(path, ".["), 0)]
+	r.lines = findLines(text)
+	for _, d := range r.lines.again { // the library merges them
+		r.faults = append(r.faults, Fault{File: r.file, Line: d.line, Key: d.path,
+			Problem: fmt.Sprintf("is defined by line %d already: want its keys together, in one table", d.first)})
 	}
-	return 0
+	return &table{r: r, values: values}, true
 }
 
 func (t *table) keyPath(key string) string {
@@ -82,7 +80,13 @@ func (t *table) fault(key, format string, args ...any) {
 // at returns a fault of a key, without its problem.
 func (t *table) at(key string) Fault {
 	path := t.keyPath(key)
-	return Fault{File: t.r.file, Line: t.r.line(path), Key: path}
+	return Fault{File: t.r.file, Line: t.r.lines.of(path), Key: path}
+}
+
+// elementFault notes what is wrong with an element of a key's list.
+func (t *table) elementFault(key string, index int, format string, args ...any) {
+	path := t.keyPath(key)
+	t.r.faults = append(t.r.faults, Fault{File: t.r.file, Line: t.r.lines.element(path, index), Key: path, Problem: fmt.Sprintf(format, args...)})
 }
 
 // value returns what stands under key.
@@ -126,7 +130,8 @@ func (t *table) tables(key string) (subs []*table, none bool) {
 		return nil, false
 	}
 	for i, values := range list {
-		subs = append(subs, &table{r: t.r, path: fmt.Sprintf("%s[%d]", t.keyPath(key), i), values: values})
+		subs = append(subs, &table{r: t.r, path: t.keyPath(key) + "[" + itoa(i) + "]", values: values})
+		list[i] = nil // each is let go of when it has been read
 	}
 	return subs, len(list) == 0
 }
@@ -137,9 +142,13 @@ func (t *table) refuseUnknown() {
 		if slices.Contains(t.known, key) {
 			continue
 		}
-		if near := nearest(key, t.known); near != "" {
+		near := nearest(key, t.known)
+		switch hint := hintOf(t.path, key); {
+		case hint != "":
+			t.fault(key, "unknown key: %s", hint)
+		case near != "":
 			t.fault(key, "unknown key: did you mean %s?", near)
-		} else {
+		default:
 			t.fault(key, "unknown key: want one of %s", strings.Join(t.known, ", "))
 		}
 	}
@@ -158,10 +167,22 @@ func read[T any](t *table, key string, convert func(any) (T, error), dst *T) boo
 		return true
 	}
 	for _, e := range each(err) {
+		if in := (*keyError)(nil); errors.As(e, &in) {
+			t.fault(key+"."+in.key, "%v", in.err)
+			continue
+		}
 		t.fault(key, "%v", e)
 	}
 	return false
 }
+
+// keyError is what is wrong with one key of a table of strings.
+type keyError struct {
+	key string
+	err error
+}
+
+func (e *keyError) Error() string { return e.key + ": " + e.err.Error() }
 
 // each returns the errors that err joins, or err alone.
 func each(err error) []error {
@@ -326,7 +347,7 @@ func (r *reader) texts(v any) (map[string]string, error) {
 	for _, k := range slices.Sorted(maps.Keys(m)) {
 		s, err := r.text(m[k])
 		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", k, err))
+			errs = append(errs, &keyError{k, err})
 		}
 		got[k] = s
 	}

@@ -117,7 +117,7 @@ func (r *reader) tags(v any) (map[string]string, error) {
 		case k == "":
 			errs = append(errs, errors.New("an empty key: want a name"))
 		case slices.Contains(reservedTags, k):
-			errs = append(errs, fmt.Errorf("%q is a tag of pingtel's own: want another name", k))
+			errs = append(errs, &keyError{k, errors.New("is a tag of pingtel's own: want another name")})
 		}
 	}
 	return tags, errors.Join(errs...)

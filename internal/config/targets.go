@@ -14,33 +14,75 @@ import (
 
 // readTargets reads all [[targets]] tables.
 func (r *reader) readTargets(tables []*table, defaults probe, c *Config) {
-	seen := make(map[string]int) // key of a target: its line
-	for _, t := range tables {
+	type key struct {
+		probe int // which of probes
+		host  string
+	}
+	probes := make(map[string]int) // by their key: numbers
+	seen := make(map[key]int32)    // index of the table that has it
+	known := make([]string, 0, 32)
+	for i, t := range tables {
 		p := defaults
+		t.known = known[:0]
 		r.readProbe(t, &p)
 		names, ok := r.readHosts(t, c.Agent.MaxPrefixHosts)
 		t.refuseUnknown()
+		t.values, t.known = nil, nil // there may be very many tables
 		if !ok {
 			continue
 		}
-		alike := make(map[int][]string) // line: hosts that are probed alike there
-		for _, target := range p.targets(t, names, r.line(t.path)) {
-			key := target.Key()
-			if line, ok := seen[key]; ok {
-				alike[line] = append(alike[line], target.Host)
+		alike := make(map[int32][]string) // table: hosts that are probed alike there
+		var last *Probe
+		number := 0
+		for _, target := range p.targets(t, names, r.lines.target(i)) {
+			if target.Probe != last {
+				last = target.Probe
+				number, ok = probes[last.key()]
+				if !ok {
+					number = len(probes)
+					probes[last.key()] = number
+				}
+			}
+			k := key{number, target.Host}
+			if other, ok := seen[k]; ok {
+				alike[other] = append(alike[other], target.Host)
 				continue
 			}
-			seen[key] = r.line(t.path)
+			seen[k] = int32(i)
 			c.Targets = append(c.Targets, target)
 		}
-		for _, line := range slices.Sorted(maps.Keys(alike)) {
-			what := alike[line][0] + " is"
-			if more := len(alike[line]) - 1; more > 0 {
-				what = fmt.Sprintf("%s and %d more are", alike[line][0], more)
-			}
-			t.fault("hosts", "%s probed alike by line %d already: want another option or tag, or one of them gone", what, line)
+		for _, other := range slices.Sorted(maps.Keys(alike)) {
+			r.sayAlike(t, tables[other], alike[other], c.Agent.MaxPrefixHosts)
 		}
 	}
+}
+
+// sayAlike makes a fault of hosts of t that are probed alike by another table,
+// or by another element of its own list.
+func (r *reader) sayAlike(t, other *table, hosts []string, most int) {
+	what := hosts[0] + " is"
+	if more := len(hosts) - 1; more > 0 {
+		what = fmt.Sprintf("%s and %d more are", hosts[0], more)
+	}
+	here, there := r.elements(t, hosts[0], most), r.elements(other, hosts[0], most)
+	line := r.lines.element(other.keyPath("hosts"), there[0])
+	t.elementFault("hosts", here[len(here)-1], "%s probed alike by line %d already: want another option or tag, or one of them gone", what, line)
+}
+
+// elements returns the indexes of the elements of a table's list that stand for
+// a host, which there is one of at least.
+func (r *reader) elements(t *table, host string, most int) []int {
+	var found []int
+	for i, v := range t.hosts {
+		left := most
+		if hosts, err := r.host(v, &left); err == nil && slices.Contains(hosts, host) {
+			found = append(found, i)
+		}
+	}
+	if found == nil {
+		return []int{0} // never: the host is from there
+	}
+	return found
 }
 
 // targets makes the targets of a table that stands in line.
@@ -96,15 +138,16 @@ func (r *reader) readHosts(t *table, most int) ([]string, bool) {
 		t.fault("hosts", "is %s: want a list of names, addresses, prefixes or ranges", emptyOr(v))
 		return nil, false
 	}
+	t.hosts = list
 	var names []string
 	left := most // of what prefixes and ranges may stand for
-	for _, v := range list {
+	for i, v := range list {
 		more, err := r.host(v, &left)
 		if errors.Is(err, hosts.ErrTooMany) {
 			err = fmt.Errorf("%w, %d: want smaller ones, or a higher agent.max_prefix_hosts", err, most)
 		}
 		if err != nil {
-			t.fault("hosts", "%v", err)
+			t.elementFault("hosts", i, "%v", err)
 			ok = false
 		}
 		names = append(names, more...)
@@ -146,7 +189,7 @@ func (r *reader) host(v any, left *int) ([]string, error) {
 
 // checkPlan makes faults of what cannot be done in an interval.
 func (r *reader) checkPlan(c *Config) {
-	interval := Fault{File: r.file, Line: r.line("agent.interval"), Key: "agent.interval"}
+	interval := Fault{File: r.file, Line: r.lines.of("agent.interval"), Key: "agent.interval"}
 	if r.interval > 0 {
 		interval = Fault{Key: r.intervalName}
 	}
@@ -160,7 +203,7 @@ func (r *reader) checkPlan(c *Config) {
 		}
 	}
 	if p := c.Plan(); p.Share > 1 {
-		r.faults = append(r.faults, Fault{File: r.file, Line: r.line("agent.max_rate"), Key: "agent.max_rate",
+		r.faults = append(r.faults, Fault{File: r.file, Line: r.lines.of("agent.max_rate"), Key: "agent.max_rate",
 			Problem: fmt.Sprintf("%d targets need %.0f echo requests per second, %d are allowed: want a higher max_rate, a longer interval or fewer echoes",
 				p.Targets, p.Rate, c.Agent.MaxRate)})
 	}
