@@ -271,16 +271,19 @@ func compare(t *testing.T, n *netsim.Net, file string, deltas bool) {
 
 // TestCollector measures the same network over each way to the collector.
 func TestCollector(t *testing.T) {
+	t.Parallel()
 	peer.Collector(t) // where there is a network to build it from
 	for _, protocol := range []string{"grpc", "http/protobuf"} {
 		for _, compression := range []string{"gzip", "none"} {
 			t.Run(protocol+" "+compression, func(t *testing.T) {
+				t.Parallel()
 				netsim.Run(t, network(), func(t *testing.T, n *netsim.Net) {
 					run(t, n, "collector.yaml", fmt.Sprintf("protocol = %q\ncompression = %q", protocol, compression), nil)
 				})
 			})
 		}
 		t.Run(protocol+" mutual TLS", func(t *testing.T) {
+			t.Parallel()
 			netsim.Run(t, network(), func(t *testing.T, n *netsim.Net) {
 				pki := newPKI(t)
 				endpoint := map[string]string{"grpc": "localhost:4317", "http/protobuf": "https://localhost:4318"}[protocol]
@@ -292,6 +295,7 @@ func TestCollector(t *testing.T) {
 		})
 	}
 	t.Run("variables", func(t *testing.T) {
+		t.Parallel()
 		netsim.Run(t, network(), func(t *testing.T, n *netsim.Net) {
 			run(t, n, "collector.yaml", "", []string{
 				"OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318", "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
@@ -305,6 +309,7 @@ func TestCollector(t *testing.T) {
 // TestCollectorKilled kills the collector for half a minute: the measuring goes
 // on, and the sums are complete when it is back.
 func TestCollectorKilled(t *testing.T) {
+	t.Parallel()
 	peer.Collector(t)
 	netsim.Run(t, network(), func(t *testing.T, n *netsim.Net) {
 		const outage = 30 * time.Second
@@ -364,6 +369,7 @@ func compareOutage(t *testing.T, n *netsim.Net, file string) {
 // one that stays go on, though its options change and it is away for a moment,
 // and the series of the removed one end.
 func TestReload(t *testing.T) {
+	t.Parallel()
 	peer.Collector(t)
 	netsim.Run(t, network(), func(t *testing.T, n *netsim.Net) {
 		c := startCollector(t, "collector.yaml", filepath.Join(t.TempDir(), "metrics.json"))
@@ -424,6 +430,7 @@ func TestReload(t *testing.T) {
 
 // TestTelegrafPushes: the telegraf command pushes from the same echoes.
 func TestTelegrafPushes(t *testing.T) {
+	t.Parallel()
 	peer.Collector(t)
 	netsim.Run(t, network(), func(t *testing.T, n *netsim.Net) {
 		c := startCollector(t, "collector.yaml", filepath.Join(t.TempDir(), "metrics.json"))

@@ -3,6 +3,7 @@
 package peer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // program is a Go program that the tests run. Each is built from a module of
@@ -49,22 +51,22 @@ func Telegraf(t *testing.T) string { t.Helper(); return telegraf.get(t) }
 
 func (p *program) get(t *testing.T) string {
 	t.Helper()
-	p.once.Do(func() { p.path, p.err = p.find() })
+	p.once.Do(func() { p.path, p.err = p.find(t) })
 	if p.err != nil {
-		t.Skipf("no %s to test with: %v\nIts build needs the Go module proxy once, and room in the Go caches. To try it alone:\n"+
-			"cd integration/peer/%[1]s && %[3]s", p.name, p.err, strings.Join(p.build(os.DevNull), " "))
+		t.Skipf("no %s to test with: %v\nIts build needs the Go module proxy once, room in the Go caches and some minutes, for which\n"+
+			"go test -timeout 1h ./integration/peer gives it more than the ten that go test gives by itself", p.name, p.err)
 	}
 	return p.path
 }
 
 // find builds the program, unless the process that started this one in a
 // network namespace has done so.
-func (p *program) find() (string, error) {
+func (p *program) find(t *testing.T) (string, error) {
 	env := "PINGTEL_TEST_" + strings.ToUpper(p.name)
 	if path := os.Getenv(env); path != "" {
 		return path, nil
 	}
-	path, err := p.make()
+	path, err := p.make(t)
 	if err != nil {
 		return "", err
 	}
@@ -80,8 +82,15 @@ func (p *program) build(to string) []string {
 }
 
 // make builds the program in the user's cache. Where it is there already and
-// up to date, go build finds that out in a second or two.
-func (p *program) make() (string, error) {
+// up to date, go build finds that out in a second or two. A build that takes
+// too much of the test's time is given up, for the next one to go on with.
+func (p *program) make(t *testing.T) (string, error) {
+	ctx := t.Context()
+	if end, ok := t.Deadline(); ok {
+		limit, cancel := context.WithTimeoutCause(ctx, time.Until(end)*3/4, errors.New("it takes too long"))
+		defer cancel()
+		ctx = limit
+	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return "", err
@@ -95,8 +104,8 @@ func (p *program) make() (string, error) {
 		return "", err
 	}
 	defer lock.Close()
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil { // packages are tested side by side
-		return "", fmt.Errorf("lock %s: %w", lock.Name(), err)
+	if err := wait(ctx, lock); err != nil {
+		return "", fmt.Errorf("wait for another build, by %s: %w", lock.Name(), err)
 	}
 	module, err := p.module()
 	if err != nil {
@@ -104,11 +113,30 @@ func (p *program) make() (string, error) {
 	}
 	path := filepath.Join(dir, p.name)
 	args := p.build(path)
-	cmd := exec.Command(args[0], args[1:]...)
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Dir = module
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=readonly", "GOWORK=off")
-	_, err = Output(cmd)
-	return path, err
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // it ends its compilers
+	if _, err := Output(cmd); err != nil {
+		return "", errors.Join(context.Cause(ctx), err)
+	}
+	return path, nil
+}
+
+// wait locks a file that another process may hold: packages are tested side by
+// side.
+func wait(ctx context.Context, f *os.File) error {
+	for {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 // module is the folder of the program's module. A test runs in the folder of

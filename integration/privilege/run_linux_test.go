@@ -16,13 +16,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pingtel/pingtel/integration/netsim"
+	"github.com/pingtel/pingtel/integration/peer"
 )
 
 // nobody is the ordinary user that tests run the binary as, and its group.
 const nobody = 65534
 
-// inside runs f in a network namespace of its own, as user 0, with the binary
-// built there for all to execute.
+// inside runs f in a network namespace of its own, as user 0, with a binary that
+// all may execute.
 func inside(t *testing.T, f func(t *testing.T, bin string)) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -33,18 +34,23 @@ func inside(t *testing.T, f func(t *testing.T, bin string)) {
 	})
 }
 
-// build builds pingtel without cgo, as releases are.
+func TestMain(m *testing.M) { os.Exit(peer.Main(m)) }
+
+// build gives a copy of pingtel that all may execute, and that alone gets what
+// the test gives it.
 func build(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil { // the testing package makes it for its user alone
 		t.Fatal(err)
 	}
+	program, err := os.ReadFile(peer.Pingtel())
+	if err != nil {
+		t.Fatal(err)
+	}
 	bin := filepath.Join(dir, "pingtel")
-	cmd := exec.Command("go", "build", "-trimpath", "-o", bin, "github.com/pingtel/pingtel/cmd/pingtel")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	if err := os.WriteFile(bin, program, 0o755); err != nil {
+		t.Fatal(err)
 	}
 	return bin
 }

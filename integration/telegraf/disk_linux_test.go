@@ -15,6 +15,7 @@ import (
 // TestDiskFull fills the disk that Telegraf writes to, and makes room again:
 // pingtel measures on, and its points come.
 func TestDiskFull(t *testing.T) {
+	t.Parallel()
 	peer.Telegraf(t)
 	netsim.Run(t, network(), func(t *testing.T, n *netsim.Net) {
 		disk := filepath.Join(t.TempDir(), "disk")

@@ -19,6 +19,7 @@ import (
 // TestInfluxDB takes the figures all the way: pingtel, Telegraf, InfluxDB, and
 // back by a query.
 func TestInfluxDB(t *testing.T) {
+	t.Parallel()
 	peer.Telegraf(t)
 	influxd, err := exec.LookPath("influxd")
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,6 +16,7 @@ import (
 // TestTwins has two names of one address, two classes of traffic to one name,
 // and a name with an address of each family: each target has its own replies.
 func TestTwins(t *testing.T) {
+	t.Parallel()
 	peer.Telegraf(t)
 	netsim.Run(t, network(), func(t *testing.T, n *netsim.Net) {
 		file := write(t, "pingtel.toml", `[agent]
@@ -85,6 +85,7 @@ func evenly(t *testing.T, points []peer.Point, host string, interval time.Durati
 // TestReload adds and removes targets under Telegraf, and changes an option of
 // all, with series of the others under way, and gives it a file with a fault.
 func TestReload(t *testing.T) {
+	t.Parallel()
 	peer.Telegraf(t)
 	netsim.Run(t, network(), func(t *testing.T, n *netsim.Net) {
 		size := 100
@@ -102,8 +103,8 @@ func TestReload(t *testing.T) {
 				t.Fatal(err)
 			}
 			before := strings.Count(r.Text(), say)
-			if _, err := peer.Output(exec.Command("kill", append([]string{"-HUP"}, children(t)...)...)); err != nil {
-				t.Fatal(err)
+			for _, pid := range children(t) {
+				kill(t, pid, syscall.SIGHUP)
 			}
 			peer.Await(t, say, func() bool { return strings.Count(r.Text(), say) > before }, r.Process)
 		}
@@ -136,6 +137,7 @@ func TestReload(t *testing.T) {
 // TestReaderStops stops Telegraf for a while: the series go on, and what waited
 // is read when it goes on.
 func TestReaderStops(t *testing.T) {
+	t.Parallel()
 	peer.Telegraf(t)
 	netsim.Run(t, network(), func(t *testing.T, n *netsim.Net) {
 		r := start(t, "execd.conf", pingtelFile(t, "none", answers, losesSome))
@@ -155,6 +157,7 @@ func TestReaderStops(t *testing.T) {
 
 // TestPollInterval keeps a schedule of its own, whatever the file says.
 func TestPollInterval(t *testing.T) {
+	t.Parallel()
 	peer.Telegraf(t)
 	netsim.Run(t, network(), func(t *testing.T, _ *netsim.Net) {
 		file := pingtelFile(t, "STDIN", answers)

@@ -8,7 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -166,6 +168,10 @@ func (r *running) awaitPoints(t *testing.T, count int, hosts ...string) {
 // under test.
 func children(t *testing.T) []string {
 	t.Helper()
+	here, err := os.Readlink("/proc/self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
 	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil {
 		t.Fatal(err)
@@ -173,11 +179,27 @@ func children(t *testing.T) []string {
 	var pids []string
 	for _, f := range files {
 		line, err := os.ReadFile(f)
-		if err == nil && strings.HasPrefix(string(line), peer.Pingtel()+"\x00") { // an error: it has ended meanwhile
-			pids = append(pids, filepath.Base(filepath.Dir(f)))
+		if err != nil || !strings.HasPrefix(string(line), peer.Pingtel()+"\x00") { // an error: it has ended meanwhile
+			continue
 		}
+		if net, err := os.Readlink(filepath.Join(filepath.Dir(f), "ns", "net")); err != nil || net != here {
+			continue // of another test
+		}
+		pids = append(pids, filepath.Base(filepath.Dir(f)))
 	}
 	return pids
+}
+
+// kill sends a signal to a process that children has found.
+func kill(t *testing.T, pid string, s syscall.Signal) {
+	t.Helper()
+	n, err := strconv.Atoi(pid)
+	if err == nil {
+		err = syscall.Kill(n, s)
+	}
+	if err != nil {
+		t.Fatalf("%v to %s: %v", s, pid, err)
+	}
 }
 
 // want is what each series of a host has to say.
@@ -268,6 +290,7 @@ var everyHost = []string{answers, losesSome, losesAll, unreachable, answers6, un
 
 // TestExecd lets Telegraf run pingtel in all signal modes.
 func TestExecd(t *testing.T) {
+	t.Parallel()
 	peer.Telegraf(t) // which takes the real network
 	for _, signal := range []string{"none", "STDIN", "SIGHUP", "SIGUSR1", "SIGUSR2"} {
 		conf := "execd-stdin.conf"
@@ -275,6 +298,7 @@ func TestExecd(t *testing.T) {
 			conf = "execd.conf"
 		}
 		t.Run(signal, func(t *testing.T) {
+			t.Parallel()
 			netsim.Run(t, network(), func(t *testing.T, n *netsim.Net) {
 				r := start(t, conf, pingtelFile(t, signal, everyHost...), "STDIN", signal)
 				r.awaitPoints(t, 3, everyHost...)
@@ -303,6 +327,7 @@ func TestExecd(t *testing.T) {
 // TestBeginning lets Telegraf run pingtel with the file that the page begins
 // with.
 func TestBeginning(t *testing.T) {
+	t.Parallel()
 	peer.Telegraf(t)
 	netsim.Run(t, nil, func(t *testing.T, _ *netsim.Net) {
 		file, err := filepath.Abs("pingtel.toml")
@@ -322,6 +347,7 @@ func TestBeginning(t *testing.T) {
 
 // TestExecdRestarts kills pingtel under Telegraf, which starts it again.
 func TestExecdRestarts(t *testing.T) {
+	t.Parallel()
 	peer.Telegraf(t)
 	netsim.Run(t, network(), func(t *testing.T, _ *netsim.Net) {
 		r := start(t, "execd.conf", pingtelFile(t, "none", answers, losesAll))
@@ -330,9 +356,7 @@ func TestExecdRestarts(t *testing.T) {
 		if len(old) != 1 {
 			t.Fatalf("processes %v, want one", old)
 		}
-		if _, err := peer.Output(exec.Command("kill", "-9", old[0])); err != nil {
-			t.Fatal(err)
-		}
+		kill(t, old[0], syscall.SIGKILL)
 		peer.Await(t, "another pingtel", func() bool {
 			now := children(t)
 			return len(now) == 1 && now[0] != old[0]
@@ -349,6 +373,7 @@ func TestExecdRestarts(t *testing.T) {
 // TestTelegrafKilled kills Telegraf twice and starts it again: pingtel ends by
 // itself, and what all have written is true.
 func TestTelegrafKilled(t *testing.T) {
+	t.Parallel()
 	peer.Telegraf(t)
 	netsim.Run(t, network(), func(t *testing.T, _ *netsim.Net) {
 		file := pingtelFile(t, "none", answers, losesSome)
@@ -367,6 +392,7 @@ func TestTelegrafKilled(t *testing.T) {
 
 // TestExec lets Telegraf start pingtel anew for each round.
 func TestExec(t *testing.T) {
+	t.Parallel()
 	peer.Telegraf(t)
 	netsim.Run(t, network(), func(t *testing.T, _ *netsim.Net) {
 		r := start(t, "exec.conf", pingtelFile(t, "none", everyHost...), `timeout = "10s"`, `timeout = "9s"`)
@@ -382,6 +408,7 @@ func TestExec(t *testing.T) {
 
 // TestNagios lets Telegraf read what check prints.
 func TestNagios(t *testing.T) {
+	t.Parallel()
 	peer.Telegraf(t)
 	netsim.Run(t, network(), func(t *testing.T, _ *netsim.Net) {
 		r := start(t, "nagios.conf", pingtelFile(t, "none", answers, losesSome), `"15s"`, `"5s"`)
@@ -411,6 +438,7 @@ func TestNagios(t *testing.T) {
 
 // TestParser lets Telegraf's own parser read tags that are hard to write.
 func TestParser(t *testing.T) {
+	t.Parallel()
 	peer.Telegraf(t)
 	netsim.Run(t, network(), func(t *testing.T, _ *netsim.Net) {
 		file := pingtelFile(t, "none", answers)
