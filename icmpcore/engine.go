@@ -287,6 +287,9 @@ func (e *engine) giveUp(s *series, number uint64, c *echo) {
 	}
 	s.decide(c, echoTimedOut, ended)
 	e.counts.Timeouts++
+	if c.stamp == 0 && e.batch > 1 { // the kernel stamps what leaves: see watchStamps
+		s.rarely().held++
+	}
 	if s.onEcho != nil {
 		e.emit(s, Echo{Seq: int(number) + 1, Outcome: OutcomeTimeout})
 	}

@@ -13,6 +13,9 @@ import (
 // ErrTimeout is the verdict on a series in which nothing came back at all.
 var ErrTimeout = errors.New("icmpcore: no reply in time")
 
+// errHeld is ErrTimeout of a series whose Held counts all its requests.
+var errHeld = fmt.Errorf("%w: no request left this machine (no answer to ARP or neighbour discovery, or the device stands still)", ErrTimeout)
+
 // OptionError is a value of an option that cannot be.
 type OptionError struct {
 	Field string // the option, in lower case: "ttl"

@@ -111,8 +111,12 @@ func TestSlowLane(t *testing.T) {
 		ping := func(host, slow int) {
 			t.Helper()
 			before := len(c.requests())
-			if _, err := p.Ping(t.Context(), testHost(host).String(), Options{Count: 4, Interval: 50 * ms, Timeout: 200 * ms}); err != nil {
+			r, err := p.Ping(t.Context(), testHost(host).String(), Options{Count: 4, Interval: 50 * ms, Timeout: 200 * ms})
+			if err != nil {
 				t.Fatal(err)
+			}
+			if lost := len(r.Lost); r.Held != lost || lost > 0 && !errors.Is(r.Failure(), errHeld) {
+				t.Errorf("%d lost, %d held, %v", lost, r.Held, r.Failure())
 			}
 			got := 0
 			for _, r := range c.requests()[before:] {

@@ -49,6 +49,12 @@ type PingResult struct {
 	Reordered  int // replies to an earlier request than one already replied to (RFC 4737)
 	Corrupt    int // replies to our echoes with a wrong checksum, payload or length
 
+	// Held counts the lost requests that show no sign of having left this
+	// machine within their timeout: the kernel stamps what its sockets send, and
+	// has stamped none of these. The neighbour does not answer the question for
+	// its hardware address, or the network device stands still.
+	Held int
+
 	Errors []EchoError // the requests that ended in an error, in the order of sending
 
 	Timestamps Timestamps
@@ -68,13 +74,16 @@ func (r *PingResult) Success() bool { return r.Received > 0 }
 
 // Failure is the verdict on the series: nil where anything was received, Err
 // where nothing could be tried, else the error that came most among Errors
-// (the first of them where several came as often), else [ErrTimeout].
+// (the first of them where several came as often), else an error that is
+// [ErrTimeout], and says so where no request left this machine.
 func (r *PingResult) Failure() error {
 	switch {
 	case r.Received > 0:
 		return nil
 	case r.Err != nil:
 		return r.Err
+	case len(r.Errors) == 0 && r.Held > 0 && r.Held == len(r.Lost):
+		return errHeld
 	case len(r.Errors) == 0:
 		return ErrTimeout
 	}

@@ -121,7 +121,7 @@ type series struct {
 
 // rarities holds what most series never need.
 type rarities struct {
-	duplicates, late, reordered, corrupt int
+	duplicates, late, reordered, corrupt, held int
 
 	past       *tally      // echoes that have left the ring
 	unresolved int         // echoes cut short
@@ -255,7 +255,7 @@ func (s *series) result(now time.Time) PingResult {
 	}
 	if x := s.rare; x != nil {
 		r.Sent -= x.unresolved + x.unsent
-		r.Duplicates, r.Late, r.Reordered, r.Corrupt = x.duplicates, x.late, x.reordered, x.corrupt
+		r.Duplicates, r.Late, r.Reordered, r.Corrupt, r.Held = x.duplicates, x.late, x.reordered, x.corrupt, x.held
 		r.Errors, r.Err = x.errors, x.err
 		if s.endless() {
 			r.Errors = trim(r.Errors, 0)

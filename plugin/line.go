@@ -183,6 +183,8 @@ func (e *encoder) addErrors(r *icmpcore.PingResult) {
 		e.text("error", r.Err.Error())
 	case refused != nil:
 		e.text("error", refused.Err().Error())
+	case r.Received == 0 && r.Held > 0:
+		e.text("error", strings.TrimPrefix(r.Failure().Error(), "icmpcore: "))
 	}
 }
 

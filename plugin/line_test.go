@@ -58,6 +58,7 @@ func resultCases() []resultCase {
 	blind := sound()
 	blind.TTL, blind.Hops, blind.OSGuess, blind.ReplyDSCP = 0, 0, "", -1
 	lost := &icmpcore.PingResult{Addr: target, Sent: 5, Loss: 100, ReplyDSCP: -1, Late: 2, Start: start}
+	held := &icmpcore.PingResult{Addr: target, Sent: 2, Loss: 100, Lost: []int{1, 2}, Held: 2, ReplyDSCP: -1, Start: start}
 	errored := &icmpcore.PingResult{Addr: target, Sent: 3, Loss: 100, ReplyDSCP: -1, Start: start,
 		Errors: []icmpcore.EchoError{exceeded, unreachable, unreachable}}
 	some := sound()
@@ -70,6 +71,7 @@ func resultCases() []resultCase {
 		{"no TTL, no DSCP", nil, blind},
 		{"tags", []config.Tag{{Key: "alpha", Value: "1"}, {Key: "site", Value: "x"}, {Key: "zone", Value: "z"}}, sound()},
 		{"silent", nil, lost},
+		{"never left", nil, held},
 		{"errors", nil, errored},
 		{"one error", nil, some},
 		{"cut short", nil, cut},
@@ -224,6 +226,7 @@ func TestPresence(t *testing.T) {
 		"one reply":       {0, append(replied[:5:5], append(ran, "ttl", "hops", "os_guess", "reply_dscp")...), []string{"jitter_ms", "ipdv_ms"}},
 		"no TTL, no DSCP": {0, ran, []string{"ttl", "hops", "os_guess", "reply_dscp"}},
 		"silent":          {1, ran, append(replied, "error", "icmp_error", "icmp_type", "icmp_code")},
+		"never left":      {1, append(ran, "error"), replied},
 		"errors":          {1, append(ran, "icmp_error", "icmp_type", "icmp_code"), append(replied, "error")},
 		"cut short":       {0, append(replied, append(ran, "error")...), []string{"icmp_error"}},
 		"no name":         {2, []string{"error"}, append(replied, append(ran, "icmp_error")...)},

@@ -42,7 +42,7 @@ func TestStalledDevice(t *testing.T) {
 			switch text, _ := p.Fields["error"].(string); {
 			case p.Int("result_code") == 2 && strings.Contains(text, "full"):
 				refused++
-			case p.Int("result_code") != 1 || p.Int("packets_received") != 0:
+			case p.Int("result_code") != 1 || p.Int("packets_received") != 0 || text == "":
 				t.Errorf("%s: %v", p.Tags["url"], p.Fields)
 			}
 		}

@@ -88,7 +88,7 @@ func Reason(r *icmpcore.PingResult) string {
 	case err == nil:
 		return ""
 	case errors.Is(err, icmpcore.ErrTimeout):
-		return "no reply in time"
+		return strings.TrimPrefix(err.Error(), "icmpcore: ")
 	case errors.As(err, &lookup): // the host stands before it already
 		text := strings.TrimPrefix(err.Error(), "lookup "+lookup.Host+": ")
 		if dns := (*net.DNSError)(nil); errors.As(err, &dns) {
