@@ -47,8 +47,9 @@ func joinFaults(errs []error) error {
 // errors.Is(err, os.ErrPermission) holds for it.
 type PermissionError struct {
 	Socket     SocketKind // the kind that was asked for
-	Executable string     // path of the running binary, for setcap
-	GID        int        // the process's effective group, for the sysctl
+	Executable string     // path of the running binary, for setcap; "" where a file's capability would not help
+	GID        int        // the process's effective group as the sysctl has to name it; -1 where it cannot be told
+	OnHost     bool       // the sysctl is the host's: the process is in a user namespace that does not own its network
 	Err        error      // the system's refusal, of both kinds where both were tried: it holds an [*os.SyscallError]
 }
 
@@ -56,15 +57,39 @@ func (e *PermissionError) Error() string {
 	if runtime.GOOS != "linux" {
 		return fmt.Sprintf("no permission for an ICMP socket (%v): run it as root, on Windows as an administrator", e.Err)
 	}
-	raw := fmt.Sprintf("`sudo setcap cap_net_raw+ep %s`", shellWord(e.Executable))
-	datagram := fmt.Sprintf("`sudo sysctl -w net.ipv4.ping_group_range='%d %d'`", e.GID, e.GID)
+	raw, datagram := e.rawCure(), e.datagramCure()
 	switch e.Socket {
 	case SocketRaw:
-		return fmt.Sprintf("no permission for a raw ICMP socket (%v): run %s", e.Err, raw)
+		return fmt.Sprintf("no permission for a raw ICMP socket (%v): %s", e.Err, raw)
 	case SocketDatagram:
-		return fmt.Sprintf("no permission for a datagram ICMP socket (%v): run %s", e.Err, datagram)
+		return fmt.Sprintf("no permission for a datagram ICMP socket (%v): %s", e.Err, datagram)
 	}
-	return fmt.Sprintf("no permission for an ICMP socket (%v): run either %s or %s", e.Err, raw, datagram)
+	if e.OnHost {
+		return fmt.Sprintf("no permission for an ICMP socket (%v): %s", e.Err, datagram) // no capability counts there
+	}
+	return fmt.Sprintf("no permission for an ICMP socket (%v): either %s, or %s", e.Err, raw, datagram)
+}
+
+// rawCure says what gives the process a raw socket.
+func (e *PermissionError) rawCure() string {
+	switch {
+	case e.OnHost:
+		return "start it outside of its user namespace, which does not own the network, with the capability CAP_NET_RAW"
+	case e.Executable == "":
+		return "start it with the capability CAP_NET_RAW (--cap-add NET_RAW of a container, AmbientCapabilities=CAP_NET_RAW of a systemd unit)"
+	}
+	return fmt.Sprintf("run `sudo setcap cap_net_raw+ep %s`", shellWord(e.Executable))
+}
+
+// datagramCure says what gives the process a datagram socket.
+func (e *PermissionError) datagramCure() string {
+	switch {
+	case e.GID < 0:
+		return "set the sysctl net.ipv4.ping_group_range on the host, for the group that this process's group is mapped to"
+	case e.OnHost:
+		return fmt.Sprintf("run `sudo sysctl -w net.ipv4.ping_group_range='%d %d'` on the host", e.GID, e.GID)
+	}
+	return fmt.Sprintf("run `sudo sysctl -w net.ipv4.ping_group_range='%d %d'`", e.GID, e.GID)
 }
 
 // shellWord quotes a path where a shell would take it apart.
@@ -87,7 +112,9 @@ func newPermissionError(kind SocketKind, err error) *PermissionError {
 	if exeErr != nil {
 		exe = os.Args[0] // the best name left where /proc is not mounted
 	}
-	return &PermissionError{Socket: kind, Executable: exe, GID: os.Getegid(), Err: err}
+	e := &PermissionError{Socket: kind, Executable: exe, GID: os.Getegid(), Err: err}
+	e.lookAround()
+	return e
 }
 
 // ResolveError means that a name has no address of the family asked for, or

@@ -34,10 +34,7 @@ GOOS=linux GOARCH=$arch go build -trimpath -buildvcs=true -o "$stage/pingtel" ./
 GOOS= GOARCH= go run -tags gendocs ./cmd/pingtel gendocs "$stage"
 gzip -n9 "$stage"/man/*.1
 
-mkdir "$stage/doc"
-for f in README.md CHANGELOG.md SECURITY.md docs/permissions.md docs/dependencies.md; do
-	if [ -f "$f" ]; then cp "$f" "$stage/doc/"; fi
-done
+packaging/docs.sh "$stage/doc"
 cp LICENSE packaging/nfpm.yaml packaging/pingtel.service "$stage/"
 cp config.example.toml "$stage/pingtel.toml"
 cp -r packaging/scripts "$stage/"

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package icmpcore
+
+func (e *PermissionError) lookAround() {}
