@@ -3,6 +3,7 @@ package icmpcore
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 	"runtime"
@@ -46,12 +47,22 @@ type PermissionError struct {
 	Socket     SocketKind // the kind that was asked for
 	Executable string     // path of the running binary, for setcap
 	GID        int        // the process's effective group, for the sysctl
-	Err        error      // the system's refusal: an [*os.SyscallError]
+	Err        error      // the system's refusal: an [*os.SyscallError], or two where both kinds were tried
 }
 
-func (e *PermissionError) Error() string {
-	if runtime.GOOS != "linux" {
-		return fmt.Sprintf("no permission for an ICMP socket (%v): run it as root, on Windows as an administrator", e.Err)
+func (e *PermissionError) Error() string { return e.text(runtime.GOOS) }
+
+// Is reports whether target is [fs.ErrPermission]: not every system's refusal
+// is by itself.
+func (e *PermissionError) Is(target error) bool { return target == fs.ErrPermission }
+
+func (e *PermissionError) text(system string) string {
+	switch system {
+	case "linux":
+	case "windows":
+		return fmt.Sprintf("no permission for an ICMP socket (%v): run it as an administrator", e.Err)
+	default:
+		return fmt.Sprintf("no permission for an ICMP socket (%v): run it as root", e.Err)
 	}
 	raw := fmt.Sprintf("`sudo setcap cap_net_raw+ep %s`", shellWord(e.Executable))
 	datagram := fmt.Sprintf("`sudo sysctl -w net.ipv4.ping_group_range='%d %d'`", e.GID, e.GID)
