@@ -85,12 +85,12 @@ func openPortableBy(kind SocketKind, open listen) (conn, error) {
 	return nil, errors.Join(c.errs[:]...)
 }
 
-// wsaEACCES is how Windows refuses a raw socket. It is no number of another
+// errWSAAccess is how Windows refuses a raw socket. It is no number of another
 // system's, and package syscall does not take it for [fs.ErrPermission].
-const wsaEACCES = syscall.Errno(10013)
+const errWSAAccess = syscall.Errno(10013)
 
 func isPermission(err error) bool {
-	return errors.Is(err, fs.ErrPermission) || errors.Is(err, wsaEACCES)
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, errWSAAccess)
 }
 
 func openPortableSock(f Family, kind SocketKind, open listen) (*portableSock, error) {

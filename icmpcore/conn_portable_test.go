@@ -65,7 +65,7 @@ func TestPortablePermission(t *testing.T) {
 	}{
 		{"freebsd", "run it as root", os.NewSyscallError("socket", syscall.EPERM)},
 		{"openbsd", "run it as root", os.NewSyscallError("socket", syscall.EACCES)},
-		{"windows", "run it as an administrator", os.NewSyscallError("socket", wsaEACCES)},
+		{"windows", "run it as an administrator", os.NewSyscallError("socket", errWSAAccess)},
 	} {
 		for _, kind := range []SocketKind{SocketAuto, SocketRaw} {
 			t.Run(fmt.Sprint(tt.system, " ", kind), func(t *testing.T) {

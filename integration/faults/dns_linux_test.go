@@ -90,7 +90,7 @@ func (r *resolver) serve(conn net.PacketConn) {
 			continue
 		}
 		reply := response(&m, a)
-		time.AfterFunc(a.after, func() { conn.WriteTo(reply, from) }) // fails only where the port is closed, as it should be then
+		time.AfterFunc(a.after, func() { _, _ = conn.WriteTo(reply, from) }) // fails only where the port is closed, as it should be then
 	}
 }
 
