@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -88,7 +89,15 @@ func openEither[S any](open func(SocketKind) (*S, error)) (*S, error) {
 // something else: no right to have one cures that.
 func socketRefused(err error) bool {
 	var call *os.SyscallError
-	return errors.As(err, &call) && call.Syscall == "socket" && errors.Is(call.Err, fs.ErrPermission)
+	return errors.As(err, &call) && call.Syscall == "socket" && isPermission(call.Err)
+}
+
+// errWSAAccess is how Windows refuses a raw socket. It is no number of another
+// system's, and package syscall does not take it for [fs.ErrPermission].
+const errWSAAccess = syscall.Errno(10013)
+
+func isPermission(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, errWSAAccess)
 }
 
 // request is one echo request to send.

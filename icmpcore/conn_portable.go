@@ -4,8 +4,10 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
+	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -39,19 +41,26 @@ type portableSock struct {
 	family   Family
 	kind     SocketKind
 	id       uint16
-	ttl, tos int // as set on the socket now
-	system   int // the system's TTL
+	ttl, tos int  // as set on the socket now
+	system   int  // the system's TTL
+	noDSCP   bool // the system does not set the traffic class, or does not put it in the packet
+	header   bool // IPv4: replies are read with their header, as the system tells the TTL in no other way
 	buf      []byte
 	lost     atomic.Pointer[error] // why it receives nothing any more
 }
 
 // openPortable opens the sockets: of the kind asked for, or raw and else
 // datagram.
-func openPortable(kind SocketKind) (conn, error) {
+func openPortable(kind SocketKind) (conn, error) { return openPortableBy(kind, icmp.ListenPacket) }
+
+// listen opens one socket, as [icmp.ListenPacket] does.
+type listen func(network, address string) (*icmp.PacketConn, error)
+
+func openPortableBy(kind SocketKind, open listen) (conn, error) {
 	c := &portableConn{some: make(chan struct{}, 1)}
 	opened := 0
 	for i := range c.socks {
-		s, err := openPortableSock(FamilyIPv4+Family(i), kind)
+		s, err := openPortableSock(FamilyIPv4+Family(i), kind, open)
 		if err != nil {
 			c.errs[i] = err
 			continue
@@ -74,9 +83,9 @@ func openPortable(kind SocketKind) (conn, error) {
 	return nil, errors.Join(c.errs[:]...)
 }
 
-func openPortableSock(f Family, kind SocketKind) (*portableSock, error) {
+func openPortableSock(f Family, kind SocketKind, open listen) (*portableSock, error) {
 	if kind == SocketAuto {
-		return openEither(func(kind SocketKind) (*portableSock, error) { return openPortableSock(f, kind) })
+		return openEither(func(kind SocketKind) (*portableSock, error) { return openPortableSock(f, kind, open) })
 	}
 	network, any := "ip4:icmp", "0.0.0.0"
 	if f == FamilyIPv6 {
@@ -85,7 +94,7 @@ func openPortableSock(f Family, kind SocketKind) (*portableSock, error) {
 	if kind == SocketDatagram {
 		network = map[Family]string{FamilyIPv4: "udp4", FamilyIPv6: "udp6"}[f]
 	}
-	pc, err := icmp.ListenPacket(network, any)
+	pc, err := open(network, any)
 	if err != nil {
 		return nil, err
 	}
@@ -114,8 +123,9 @@ func newID(local net.Addr) uint16 {
 // are asked for, or refuse: then a burst costs replies.
 const portableBuffer = 4 << 20
 
-// setUp asks for room for bursts, and for the TTL of replies, where the system
-// can tell it.
+// setUp asks for room for bursts and for the TTL of replies, and finds out what
+// the system does not have. Windows has no control messages here, and takes an
+// IPv4 type of service without putting it in the packet.
 func (s *portableSock) setUp() (err error) {
 	enlarge := func(under net.PacketConn) {
 		if b, ok := under.(interface{ SetReadBuffer(int) error }); ok {
@@ -125,12 +135,16 @@ func (s *portableSock) setUp() (err error) {
 	if s.family == FamilyIPv4 {
 		p := s.IPv4PacketConn()
 		enlarge(p.PacketConn)
-		_ = p.SetControlMessage(ipv4.FlagTTL, true) // else the TTL is absent
+		_, raw := p.PacketConn.(*net.IPConn)
+		s.header = p.SetControlMessage(ipv4.FlagTTL, true) != nil && raw
+		s.noDSCP = runtime.GOOS == "windows"
 		s.system, err = p.TTL()
 	} else {
 		p := s.IPv6PacketConn()
 		enlarge(p.PacketConn)
 		_ = p.SetControlMessage(ipv6.FlagHopLimit|ipv6.FlagTrafficClass, true) // else they are absent
+		_, unknown := p.TrafficClass()
+		s.noDSCP = unknown != nil
 		s.system, err = p.HopLimit()
 	}
 	s.ttl = s.system
@@ -160,7 +174,7 @@ func (c *portableConn) stamps() Timestamps { return TimestampsUser }
 
 // prepare refuses the options that need control messages which not every
 // system has.
-func (c *portableConn) prepare(p *profile, _ Family) error {
+func (c *portableConn) prepare(p *profile, f Family) error {
 	var errs []error
 	refuse := func(field, value string, set bool) {
 		if set {
@@ -168,6 +182,10 @@ func (c *portableConn) prepare(p *profile, _ Family) error {
 		}
 	}
 	o := p.opts
+	if s := c.sock(f); s != nil && s.noDSCP && o.DSCP != 0 {
+		errs = append(errs, &OptionError{Field: "dscp", Value: strconv.Itoa(o.DSCP),
+			Want: fmt.Sprintf("none: this system does not set it in %s packets", f)})
+	}
 	refuse("source", o.Source.String(), o.Source.IsValid())
 	refuse("interface", o.Interface, o.Interface != "")
 	refuse("mark", strconv.FormatUint(uint64(o.Mark), 10), o.Mark != 0)
@@ -225,7 +243,7 @@ func (s *portableSock) setHeader(o Options) error {
 			errs[0] = s.IPv6PacketConn().SetHopLimit(ttl)
 		}
 	}
-	if tos != s.tos {
+	if tos != s.tos && !s.noDSCP {
 		if s.family == FamilyIPv4 {
 			errs[1] = s.IPv4PacketConn().SetTOS(tos)
 		} else {
@@ -285,12 +303,15 @@ func (s *portableSock) read(buf []byte) (event, error) {
 	var n int
 	var from net.Addr
 	var err error
-	if s.family == FamilyIPv4 {
+	switch {
+	case s.header:
+		n, from, err = s.readHeader(buf, &ev)
+	case s.family == FamilyIPv4:
 		var cm *ipv4.ControlMessage
 		if n, cm, from, err = s.IPv4PacketConn().ReadFrom(buf); cm != nil {
 			ev.ttl = uint8(cm.TTL)
 		}
-	} else {
+	default:
 		var cm *ipv6.ControlMessage
 		if n, cm, from, err = s.IPv6PacketConn().ReadFrom(buf); cm != nil {
 			ev.ttl, ev.tos, ev.noTOS = uint8(cm.HopLimit), uint8(cm.TrafficClass), false
@@ -317,6 +338,22 @@ func (s *portableSock) read(buf []byte) (event, error) {
 	}
 	ev.kind = eventError
 	return ev, nil
+}
+
+// readHeader reads an IPv4 packet into buf, takes what its header tells, and
+// leaves the message alone. A system that strips the header tells nothing.
+func (s *portableSock) readHeader(buf []byte, ev *event) (int, net.Addr, error) {
+	n, _, _, from, err := s.IPv4PacketConn().PacketConn.(*net.IPConn).ReadMsgIP(buf, nil)
+	if err != nil {
+		return 0, nil, err
+	}
+	const least = 20
+	length := int(buf[0]&0xf) * 4
+	if n < least || buf[0]>>4 != 4 || length < least || n < length { // no ICMP message begins so: types from 64 to 79 are unassigned
+		return n, from, nil
+	}
+	ev.tos, ev.ttl, ev.noTOS = buf[1], buf[8], false
+	return copy(buf, buf[length:n]), from, nil
 }
 
 // addrOf splits an address of package net into ours.

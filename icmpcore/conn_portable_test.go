@@ -1,11 +1,19 @@
 package icmpcore
 
 import (
+	"encoding/binary"
 	"errors"
+	"fmt"
+	"io/fs"
+	"net"
 	"net/netip"
 	"os"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/net/icmp"
 )
 
 // TestPortableTrouble has a portable socket fail to receive for good: its series
@@ -44,5 +52,95 @@ func TestPortableTrouble(t *testing.T) {
 	}
 	if err := p.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestPortablePermission refuses sockets as the systems do: what comes out is a
+// PermissionError with that system's cure, whatever became of the second kind.
+func TestPortablePermission(t *testing.T) {
+	noDatagram := os.NewSyscallError("socket", syscall.EPROTONOSUPPORT)
+	for _, tt := range []struct {
+		system, cure string
+		refusal      error
+	}{
+		{"freebsd", "run it as root", os.NewSyscallError("socket", syscall.EPERM)},
+		{"openbsd", "run it as root", os.NewSyscallError("socket", syscall.EACCES)},
+		{"windows", "run it as an administrator", os.NewSyscallError("socket", errWSAAccess)},
+	} {
+		for _, kind := range []SocketKind{SocketAuto, SocketRaw} {
+			t.Run(fmt.Sprint(tt.system, " ", kind), func(t *testing.T) {
+				_, err := openPortableBy(kind, func(network, _ string) (*icmp.PacketConn, error) {
+					if strings.HasPrefix(network, "udp") {
+						return nil, noDatagram
+					}
+					return nil, &net.OpError{Op: "listen", Net: network, Err: tt.refusal}
+				})
+				refused, ok := errors.AsType[*PermissionError](err)
+				if !ok || !errors.Is(err, fs.ErrPermission) || !errors.Is(err, tt.refusal) || errors.Is(err, noDatagram) != (kind == SocketAuto) {
+					t.Fatalf("error %v, want a PermissionError of all refusals", err)
+				}
+				if text := refused.text(tt.system); !strings.Contains(text, tt.cure) || strings.Contains(text, "\n") {
+					t.Errorf("on %s: %q, want %q on one line", tt.system, text, tt.cure)
+				}
+			})
+		}
+	}
+	_, err := openPortableBy(SocketAuto, func(string, string) (*icmp.PacketConn, error) { return nil, noDatagram })
+	if _, ok := errors.AsType[*PermissionError](err); ok || !errors.Is(err, noDatagram) {
+		t.Errorf("a system without ICMP sockets: %v, want its error and no talk of permission", err)
+	}
+}
+
+// TestPortableLacks asks a system that does not set the traffic class for one.
+func TestPortableLacks(t *testing.T) {
+	c := &portableConn{}
+	for i := range c.socks {
+		c.socks[i] = &portableSock{family: FamilyIPv4 + Family(i)}
+	}
+	for _, lacking := range []bool{false, true} {
+		for _, s := range c.socks {
+			s.noDSCP = lacking
+			err := c.prepare(&profile{opts: Options{DSCP: 46}}, s.family)
+			wrong, refused := errors.AsType[*OptionError](err)
+			if refused != lacking || refused && (wrong.Field != "dscp" || wrong.Value != "46" || !strings.Contains(wrong.Want, s.family.String())) {
+				t.Errorf("dscp 46 over %s, lacking = %v: %v", s.family, lacking, err)
+			}
+			if err := c.prepare(&profile{}, s.family); err != nil {
+				t.Errorf("no dscp over %s: %v", s.family, err)
+			}
+		}
+	}
+}
+
+// TestPortableHeader reads replies with their IPv4 header, as where the system
+// has no control messages.
+func TestPortableHeader(t *testing.T) {
+	s, err := openPortableSock(FamilyIPv4, SocketRaw, icmp.ListenPacket)
+	if isPermission(err) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	s.header = true
+	prof := &profile{opts: Options{TTL: 33, DSCP: 46}, payload: make([]byte, 16)}
+	r := request{addr: netip.MustParseAddr("127.0.0.1"), prof: prof, seq: 7}
+	if err := s.send(&r); err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, largestMessage)
+	for { // the request itself, and what else this machine pings meanwhile
+		ev, err := s.read(buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ev.kind != eventReply || len(ev.message) < headSize || binary.BigEndian.Uint16(ev.message[4:]) != s.id {
+			continue
+		}
+		if ev.noTOS || ev.tos>>2 != 46 || int(ev.ttl) != s.system || len(ev.message) != headSize+16 || ev.from != r.addr {
+			t.Errorf("reply %+v, want DSCP 46 and the TTL of its header", ev)
+		}
+		return
 	}
 }

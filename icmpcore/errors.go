@@ -3,6 +3,7 @@ package icmpcore
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 	"runtime"
@@ -53,9 +54,19 @@ type PermissionError struct {
 	Err        error      // the system's refusal, of both kinds where both were tried: it holds an [*os.SyscallError]
 }
 
-func (e *PermissionError) Error() string {
-	if runtime.GOOS != "linux" {
-		return fmt.Sprintf("no permission for an ICMP socket (%v): run it as root, on Windows as an administrator", e.Err)
+func (e *PermissionError) Error() string { return e.text(runtime.GOOS) }
+
+// Is reports whether target is [fs.ErrPermission]: not every system's refusal
+// is by itself.
+func (e *PermissionError) Is(target error) bool { return target == fs.ErrPermission }
+
+func (e *PermissionError) text(system string) string {
+	switch system {
+	case "linux":
+	case "windows":
+		return fmt.Sprintf("no permission for an ICMP socket (%v): run it as an administrator", e.Err)
+	default:
+		return fmt.Sprintf("no permission for an ICMP socket (%v): run it as root", e.Err)
 	}
 	raw, datagram := e.rawCure(), e.datagramCure()
 	switch e.Socket {

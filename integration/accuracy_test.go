@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
+	"errors"
 	"flag"
 	"fmt"
 	"net/netip"
@@ -61,7 +62,7 @@ func TestAccuracy(t *testing.T) {
 				if err := syscall.Kill(-stress.Process.Pid, syscall.SIGKILL); err != nil {
 					t.Error(err)
 				}
-				stress.Wait() // killed
+				_ = stress.Wait() // killed
 			}()
 		}
 		far := apart(t)
@@ -119,7 +120,7 @@ func apart(t *testing.T) (far string) {
 		if err := holder.Process.Kill(); err != nil {
 			t.Error(err)
 		}
-		holder.Wait() // killed
+		_ = holder.Wait() // killed
 	})
 	far = strconv.Itoa(holder.Process.Pid)
 	const script = `
@@ -173,7 +174,7 @@ func capture(t *testing.T, device string, enter ...string) func() string {
 		if err := cmd.Process.Signal(os.Interrupt); err != nil {
 			t.Fatal(err)
 		}
-		cmd.Wait() // its status says that it was interrupted
+		_ = cmd.Wait() // its status says that it was interrupted
 		out, err := exec.Command("tcpdump", "-n", "-tt", "--nano", "-r", file).Output()
 		if err != nil {
 			t.Fatal(err)
@@ -194,7 +195,7 @@ func pairs(t *testing.T, requests, replies string) map[netip.Addr][]time.Duratio
 	}
 	sent := make(map[key]request)
 	got := make(map[netip.Addr][]time.Duration) // in the order of the requests; 0: no reply
-	for _, line := range strings.Split(requests+replies, "\n") {
+	for line := range strings.SplitSeq(requests+replies, "\n") {
 		m := packetLine.FindStringSubmatch(line)
 		if m == nil {
 			continue
@@ -310,8 +311,11 @@ func payloadRTT(fd int, to netip.Addr, seq int) (time.Duration, error) {
 			continue
 		}
 		msgs, err := unix.ParseSocketControlMessage(oob[:on])
-		if err != nil || len(msgs) == 0 {
-			return 0, fmt.Errorf("no stamp: %v", err)
+		if err != nil {
+			return 0, fmt.Errorf("no stamp: %w", err)
+		}
+		if len(msgs) == 0 {
+			return 0, errors.New("no stamp")
 		}
 		ts := (*unix.Timespec)(unsafe.Pointer(&msgs[0].Data[0]))
 		return time.Duration(ts.Nano() - sent), nil

@@ -132,7 +132,7 @@ func malformed(f icmpcore.Family, r netsim.Request) [][]byte {
 			self = about(self[:len(self)/2])
 			out = append(out, self)
 		}
-		out = append(out, about(truth), about(nil), about([]byte(fmt.Sprintf("%064d", 0))))
+		out = append(out, about(truth), about(nil), about(fmt.Appendf(nil, "%064d", 0)))
 	}
 	return out
 }

@@ -2,6 +2,7 @@ package packaging
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -246,7 +247,7 @@ func decode[T any](t *testing.T, name string) T {
 	if err := d.Decode(&v); err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
-	if err := d.Decode(&second); err != io.EOF {
+	if err := d.Decode(&second); !errors.Is(err, io.EOF) {
 		t.Fatalf("%s: a second document: %v", name, err)
 	}
 	return v

@@ -38,7 +38,7 @@ func (d *device) addLAN(forever bool) error {
 	if err := setLink(link.Index, linkChange{up: new(true)}); err != nil {
 		return err
 	}
-	for _, p := range strings.Fields(lanPrefixes) {
+	for p := range strings.FieldsSeq(lanPrefixes) {
 		p := netip.MustParsePrefix(p)
 		if err := addAddr(link.Index, p); err != nil {
 			return fmt.Errorf("adding the address %s: %w", p, err)

@@ -137,7 +137,7 @@ func (d *device) setUp(up bool) error {
 	if !up {
 		return nil
 	}
-	for _, a := range strings.Fields("198.18.0.1/32 198.18.0.2/32 2001:db8::1/128 2001:db8::2/128 fe80::1/64") {
+	for a := range strings.FieldsSeq("198.18.0.1/32 198.18.0.2/32 2001:db8::1/128 2001:db8::2/128 fe80::1/64") {
 		p := netip.MustParsePrefix(a)
 		err := addAddr(d.index, p)
 		if err != nil && !errors.Is(err, unix.EEXIST) {

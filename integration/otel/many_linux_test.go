@@ -3,6 +3,7 @@ package otel
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -92,9 +93,7 @@ func arrivedHosts(t *testing.T, file string) (map[string]int, []time.Time) {
 	var pushes []time.Time
 	for _, f := range files {
 		part, _ := readCollected(t, f)
-		for key, s := range part {
-			got[key] = s
-		}
+		maps.Copy(got, part)
 		if s := part["ping.target.count{}"]; s != nil { // one point a push
 			for _, at := range s.times {
 				pushes = append(pushes, time.Unix(0, int64(at)))

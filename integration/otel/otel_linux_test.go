@@ -213,12 +213,12 @@ func compare(t *testing.T, n *netsim.Net, file string, deltas bool) {
 		}
 		if replies > 0 {
 			for _, metric := range []string{"ping.jitter", "ping.ipdv"} {
-				if s := find(metric, host, family, "", "s"); !(s.value > 0 && s.value < 10*delay.Seconds()) {
+				if s := find(metric, host, family, "", "s"); !(s.value > 0 && s.value < 0.2) {
 					t.Errorf("%s of %s is %v", metric, host, s.value)
 				}
 			}
-			// delay, and what a busy machine adds; a sum below it would be a false RTT
-			if mean := h.sum / replies; mean < delay.Seconds() || mean > 10*delay.Seconds() {
+			// delay, and what a busy machine adds, up to the timeout; a sum below it would be a false RTT
+			if mean := h.sum / replies; mean < delay.Seconds() || mean > 0.2 {
 				t.Errorf("mean RTT of %s is %v s, the network's delay %v", host, mean, delay)
 			}
 			want("ping.ttl", host, family, "", 60, "{hop}")
@@ -451,7 +451,7 @@ func TestTelegrafPushes(t *testing.T) {
 		c.Stop()
 		got, _ := readCollected(t, c.file)
 		sent, lines := 0, 0
-		for _, line := range strings.Split(p.Text(), "\n") {
+		for line := range strings.SplitSeq(p.Text(), "\n") {
 			if strings.HasPrefix(line, "ping,") {
 				lines += strings.Count(line, "packets_transmitted=5i")
 			}

@@ -70,7 +70,7 @@ func (p *program) find(t *testing.T) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return path, os.Setenv(env, path)
+	return path, os.Setenv(env, path) //nolint:usetesting // it outlives the test: the next ones and their processes need it
 }
 
 func (p *program) build(to string) []string {

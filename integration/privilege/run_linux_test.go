@@ -131,7 +131,7 @@ func privileges(t *testing.T, cmd *exec.Cmd) map[string]string {
 	}
 	defer func() {
 		cmd.Process.Kill()
-		cmd.Wait() // killed
+		_ = cmd.Wait() // killed
 	}()
 	if line, err := bufio.NewReader(stdout).ReadString('\n'); err != nil {
 		t.Fatalf("%s: output %q: %v; stderr %q", cmd, line, err, errs.String())

@@ -4,6 +4,7 @@ package telegraf
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -459,9 +460,7 @@ func TestParser(t *testing.T) {
 		r.awaitPoints(t, 1, answers)
 		r.Stop()
 		want := map[string]string{"url": answers, "address": answers, "site": "lab"}
-		for k, v := range tags {
-			want[k] = v
-		}
+		maps.Copy(want, tags)
 		want["newline"], want["last"] = `a\nb`, "a" // as the plugin's documentation says
 		delete(want, "only")
 		delete(want, "empty")
