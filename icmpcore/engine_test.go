@@ -744,6 +744,9 @@ func TestEndlessErrors(t *testing.T) {
 		if r.Sent < 9900 || r.Sent > 10000 || r.Loss != 100 || len(r.Errors) != ForeverKept || len(r.Lost) != ForeverKept {
 			t.Errorf("%d sent, %v %% lost, %d errors, %d lost ones", r.Sent, r.Loss, len(r.Errors), len(r.Lost))
 		}
+		if cap(r.Errors) > 3*ForeverKept || cap(r.Lost) > 3*ForeverKept {
+			t.Errorf("room for %d errors, %d lost ones", cap(r.Errors), cap(r.Lost))
+		}
 		if last := r.Errors[len(r.Errors)-1].Seq; last < 19900 {
 			t.Errorf("the last error is of echo %d", last)
 		}
