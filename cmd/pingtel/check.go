@@ -53,6 +53,7 @@ warning before unknown before OK. A host that never replied is judged by its los
 Of -w and -c, RTT or loss may stand alone; the other keeps its default.
 Performance data: rta and jitter in ms, pl in %, U where there is no value; with
 several hosts the host's name stands before the label.
+A host is a name, an address, a prefix (198.18.0.0/24) or a range (198.18.1.1-9).
 Durations are seconds (0.5) or have a unit (500ms).`,
 		Example: `  pingtel check 192.0.2.1
   pingtel check -w 100ms,20% -c 500ms,60% --warn-jitter 10ms 192.0.2.1 2001:db8::1
