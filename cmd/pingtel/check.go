@@ -57,6 +57,7 @@ warning before unknown before OK. A host that never replied is judged by its los
 Of -w and -c, RTT or loss may stand alone; the other keeps its default.
 Performance data: rta and jitter in ms, pl in %, U where there is no value; with
 several hosts the host's name stands before the label.
+A host is a name, an address, a prefix (198.18.0.0/24) or a range (198.18.1.1-9).
 Durations are seconds (0.5) or have a unit (500ms); the RTT of -w and -c without a
 unit is in milliseconds, as in check_ping.`,
 		Example: `  pingtel check 192.0.2.1

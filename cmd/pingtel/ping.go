@@ -32,6 +32,7 @@ func newPingCommand() *cobra.Command {
 		Long: `Ping hosts, many at once, and show loss, round-trip times, hops and errors.
 
 One host gets a block of figures, several get a row each as they finish.
+A host is a name, an address, a prefix (198.18.0.0/24) or a range (198.18.1.1-9).
 Durations are seconds (0.5) or have a unit (500ms).
 Exit status: 0 every host answered, 1 some host did not, 2 nothing could be done.`,
 		Example: `  pingtel ping 192.0.2.1
