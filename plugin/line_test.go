@@ -263,17 +263,41 @@ func TestPresence(t *testing.T) {
 }
 
 func TestWorstError(t *testing.T) {
+	is := func(typ, code int) icmpcore.EchoError {
+		return icmpcore.EchoError{Kind: icmpcore.ErrorTimeExceeded, Type: typ, Code: code}
+	}
+	refusal := icmpcore.EchoError{Kind: icmpcore.ErrorSend, Message: "first"}
+	second := icmpcore.EchoError{Kind: icmpcore.ErrorSend, Message: "second"}
+	for name, c := range map[string]struct {
+		errs      []icmpcore.EchoError
+		typ, code int
+	}{
+		"the most":                  {[]icmpcore.EchoError{is(11, 0), is(3, 1), is(3, 1)}, 3, 1},
+		"the first of equals":       {[]icmpcore.EchoError{is(11, 0), is(3, 1)}, 11, 0},
+		"apart":                     {[]icmpcore.EchoError{is(11, 0), is(3, 1), is(11, 0)}, 11, 0},
+		"another type of that code": {[]icmpcore.EchoError{is(3, 0), is(11, 0), is(11, 0)}, 11, 0},
+		"another code of that type": {[]icmpcore.EchoError{is(3, 1), is(3, 0), is(3, 0)}, 3, 0},
+		"refusals do not count":     {[]icmpcore.EchoError{refusal, second, is(3, 1)}, 3, 1},
+	} {
+		reported, refused := worst(c.errs)
+		if reported == nil || reported.Type != c.typ || reported.Code != c.code {
+			t.Errorf("%s: %+v, want type %d, code %d", name, reported, c.typ, c.code)
+		}
+		if strings.HasPrefix(name, "refusals") != (refused != nil) || refused != nil && refused.Message != "first" {
+			t.Errorf("%s: refused %+v", name, refused)
+		}
+	}
+}
+
+// TestZeroDSCP: a reply without a class of traffic has class 0, which is known.
+func TestZeroDSCP(t *testing.T) {
 	var e encoder
 	e.setFormat(format)
-	for _, c := range resultCases() {
-		if c.name != "errors" {
-			continue
-		}
-		line, _ := e.append(nil, "h", nil, c.r)
-		f := decode(t, line)[0].fields
-		if f["icmp_type"] != int64(3) || f["icmp_code"] != int64(1) || f["icmp_error"] != "host unreachable, reported by 198.18.255.1" {
-			t.Errorf("got type %v, code %v, %q: want the error that came most", f["icmp_type"], f["icmp_code"], f["icmp_error"])
-		}
+	r := sound()
+	r.ReplyDSCP = 0
+	line, err := e.append(nil, "h", nil, r)
+	if err != nil || decode(t, line)[0].fields["reply_dscp"] != int64(0) {
+		t.Errorf("%s, %v: want reply_dscp=0i", line, err)
 	}
 }
 

@@ -40,6 +40,39 @@ func TestLogLinesAreBounded(t *testing.T) {
 	}
 }
 
+// A line that is just as long as it may be is whole.
+func TestLongestLogLine(t *testing.T) {
+	for extra, want := range map[int]string{0: "xx\n", 1: "x...\n"} {
+		var out bytes.Buffer
+		slog.New(NewLogHandler(&out, slog.LevelInfo)).Info(strings.Repeat("x", maxLogLine-len("I! ")+extra))
+		if got := out.String(); !strings.HasSuffix(got, want) || strings.Count(got, "...") != strings.Count(want, "...") {
+			t.Errorf("%d beyond the limit: %d bytes, end %q, want %q", extra, len(got), got[len(got)-5:], want)
+		}
+	}
+}
+
+// Each time that lines were dropped those of that time are said.
+func TestLogWriterCountsAnew(t *testing.T) {
+	out := &gate{open: make(chan struct{})}
+	w := NewLogWriter(out)
+	w.queue.mu.Lock()
+	w.queue.dropped, w.said = 7, 5 // two since that was last said
+	w.queue.mu.Unlock()
+	close(out.open)
+	for range 2 {
+		if _, err := w.Write([]byte("I! on\n")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	const want = "W! stderr was not read: the oldest lines of the log were dropped lines=2\nI! on\nI! on\n"
+	if got := out.text(); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 // A reader that stops reading stderr holds up neither whoever logs nor the end,
 // and is told what it missed when it goes on.
 func TestLogWriterNeverWaits(t *testing.T) {

@@ -137,6 +137,51 @@ func TestQueueCountsWhatIsBeingWritten(t *testing.T) {
 	})
 }
 
+// Lines are written together as far as they fit.
+func TestQueueFillsItsChunks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := &gate{open: make(chan struct{})}
+		close(out.open)
+		q := newQueue(out, 1600, time.Hour) // chunks of 100 bytes
+		for i, want := range []int{1, 1, 2, 2, 3} {
+			q.put(bytes.Repeat([]byte("a"), 50))
+			q.mu.Lock()
+			if n := len(q.chunks); n != want {
+				t.Errorf("%d chunks after %d lines of 50 bytes, want %d", n, i+1, want)
+			}
+			q.mu.Unlock()
+		}
+		if err := q.close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Close waits for what is being written and what waits behind it, also where
+// both are as long.
+func TestQueueClosesWhenAllIsWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := &gate{open: make(chan struct{})}
+		q := newQueue(out, 1600, gatherTime)
+		q.put([]byte("a\n"))
+		time.Sleep(gatherTime) // of virtual time
+		synctest.Wait()        // it is being written, and blocks
+		q.put([]byte("b\n"))
+		closed := make(chan error, 1)
+		go func() { closed <- q.close(t.Context()) }()
+		synctest.Wait()
+		select {
+		case err := <-closed:
+			t.Errorf("close = %v before anything was written", err)
+		default:
+		}
+		close(out.open)
+		if err := <-closed; err != nil || out.text() != "a\nb\n" {
+			t.Errorf("close = %v, written %q", err, out.text())
+		}
+	})
+}
+
 func TestQueueDoesNotWaitForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out := &gate{open: make(chan struct{})}
