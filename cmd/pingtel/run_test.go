@@ -104,6 +104,25 @@ func TestPingQuietShowsTrouble(t *testing.T) {
 	}
 }
 
+func TestPingStatus(t *testing.T) {
+	needSocket(t)
+	for _, tt := range []struct {
+		args, stdin string
+		want        int
+	}{
+		{"ping -c 1 127.0.0.1", "", 0},
+		{"ping -c 1 -4 -f -", "::1\n", statusUnable},
+		{"ping -c 1 -4 -f -", "::1\n::2\n", statusUnable},
+		{"ping -c 1 -4 -j -f -", "::1\n", statusUnable},
+		{"ping -c 1 -4 -f -", "::1\n127.0.0.1\n", statusNoAnswer},
+		{"ping -c 1 -4 -q -f - 127.0.0.1", "::1\n", statusNoAnswer},
+	} {
+		if status, stdout, stderr := runWith(t, tt.stdin, strings.Fields(tt.args)...); status != tt.want || stderr != "" {
+			t.Errorf("%s, stdin %q: status %d, want %d; stderr %q, stdout\n%s", tt.args, tt.stdin, status, tt.want, stderr, stdout)
+		}
+	}
+}
+
 // jsonKeys are the keys of a result in the order of the design.
 const jsonKeys = "sent received loss min max mean median jitter rtt_list ttl hops os_guess p95 " +
 	"host address family start duration p50 p90 p99 ipdv duplicates late reordered reply_dscp timestamps socket errors"
@@ -194,6 +213,29 @@ func TestInterruptPrintsTheSummary(t *testing.T) {
 	status := run(ctx, []string{"ping", "-c", "0", "-i", "0.01", "--show-rtts", "127.0.0.1"}, strings.NewReader(""), stdout, &stderr)
 	if got := stdout.buf.String(); status != 0 || !strings.Contains(got, " answered, 0% loss\n") || strings.Contains(got, "closed") || stderr.Len() > 0 {
 		t.Errorf("status %d, stderr %q, stdout %q", status, stderr.String(), got)
+	}
+}
+
+// TestInterruptLeavesOutWhatNeverBegan interrupts while most hosts wait for their
+// turn: at two echoes a second the run would take hours.
+func TestInterruptLeavesOutWhatNeverBegan(t *testing.T) {
+	needSocket(t)
+	var hosts strings.Builder
+	for i := range 4000 {
+		fmt.Fprintf(&hosts, "127.1.%d.%d\n", i/250, i%250+1)
+	}
+	for _, form := range []string{"-j", "--show-rtts", "-c=1"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		stdout := &cancelAfter{text: "127.1.0.1", cancel: cancel}
+		var stderr bytes.Buffer
+		status := run(ctx, []string{"ping", "-c", "1", "-r", "2", form, "-f", "-"}, strings.NewReader(hosts.String()), stdout, &stderr)
+		got := stdout.buf.String()
+		if status != statusNoAnswer || stderr.Len() > 0 {
+			t.Errorf("%s: status %d, stderr %q", form, status, stderr.String())
+		}
+		if strings.Contains(got, `"sent":0`) || strings.Contains(got, "ended before") || strings.Count(got, "127.1.") > 100 {
+			t.Errorf("%s: hosts that never began are in\n%.2000s", form, got)
+		}
 	}
 }
 
