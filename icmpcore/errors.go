@@ -198,6 +198,15 @@ type ParameterProblem struct {
 
 func (e *ParameterProblem) Error() string { return reported(e.Message, e.From) }
 
+// noSocketError says why the addresses of a family cannot be pinged.
+func noSocketError(f Family, err error) error {
+	name := map[Family]string{FamilyIPv4: "IPv4", FamilyIPv6: "IPv6"}[f]
+	if errors.Is(err, syscall.EAFNOSUPPORT) {
+		return fmt.Errorf("this system has no %s: %w", name, err)
+	}
+	return fmt.Errorf("no %s socket: %w", name, err)
+}
+
 // reported names the reporter of an ICMP error behind its text.
 func reported(message string, from netip.Addr) string {
 	if !from.IsValid() {

@@ -3,7 +3,6 @@ package icmpcore
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"sync"
@@ -266,7 +265,7 @@ func (p *Pinger) start(t Target, opts Options, done func(PingResult)) (slot int3
 	f := familyOf(addr)
 	kind, err := p.conn.socket(f)
 	if err != nil {
-		return 0, 0, fmt.Errorf("%s: no %s socket: %w", addr, f, err)
+		return 0, 0, noSocketError(f, err)
 	}
 	zone, err := zoneIndex(addr)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/pingtel/pingtel/icmpcore"
+	"github.com/pingtel/pingtel/internal/config"
 	"github.com/pingtel/pingtel/internal/nagios"
 	"github.com/pingtel/pingtel/internal/sweep"
 )
@@ -36,6 +36,7 @@ type checkFlags struct {
 	warn, crit             nagios.Level // without jitter
 	warnJitter, critJitter time.Duration
 	total                  time.Duration
+	perfdata               nagios.Perfdata
 	quiet                  bool
 	configFile             string
 }
@@ -49,14 +50,18 @@ func newCheckCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check HOST...",
 		Short: "Check hosts for a Nagios-style scheduler",
-		Long: `Check hosts by thresholds, in the manner of a Nagios plugin: one status line with
+		Long: `Check hosts by thresholds, in the manner of a Nagios plugin: a status line with
 performance data, exit status 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
 
 A value at or above its threshold alerts; the worst host decides, critical before
 warning before unknown before OK. A host that never replied is judged by its loss.
 Of -w and -c, RTT or loss may stand alone; the other keeps its default.
-Performance data: rta and jitter in ms, pl in %, U where there is no value; with
-several hosts the host's name stands before the label.
+Several hosts: the first line names the worst, and each host in trouble has a
+line below, all within the 8 KiB that Nagios reads.
+Performance data: rta and jitter in ms, pl in %, U where there is no value, behind
+the host where there are several, and behind what tells it from the same host in
+another target. Where that takes more than 4 KiB (some 30 hosts) there are counts of the
+states instead, unless --perfdata asks for all.
 A host is a name, an address, a prefix (198.18.0.0/24) or a range (198.18.1.1-9).
 Durations are seconds (0.5) or have a unit (500ms); the RTT of -w and -c without a
 unit is in milliseconds, as in check_ping.`,
@@ -92,6 +97,9 @@ func (f *checkFlags) register(cmd *cobra.Command) {
 	f.probeFlags.register(cmd)
 	set.Var(&flagValue[time.Duration]{&f.total, durationIn(minDuration, maxTotal), formatDuration, "timeout-total", "duration", &f.faults},
 		"timeout-total", "when to end, whatever is missing")
+	set.Var(&flagValue[nagios.Perfdata]{&f.perfdata, parsePerfdata, nagios.Perfdata.String, "perfdata", "which", &f.faults},
+		"perfdata", "main, none, or all however long that is")
+	complete(cmd, "perfdata", "main", "none", "all")
 	set.BoolVarP(&f.quiet, "quiet", "q", false, "print nothing when all is OK")
 	set.StringVar(&f.configFile, "config", "", "check the targets of a config file, by their own options and thresholds")
 }
@@ -119,6 +127,11 @@ func formatLevel(l nagios.Level) string {
 	return fmt.Sprintf("%v,%v%%", l.RTT, l.Loss)
 }
 
+func parsePerfdata(text string) (which nagios.Perfdata, err error) {
+	err = which.UnmarshalText([]byte(text))
+	return which, err
+}
+
 func hideZeroDuration(d time.Duration) string {
 	if d == 0 {
 		return ""
@@ -140,7 +153,7 @@ func (f *checkFlags) finish(cmd *cobra.Command, args []string) (nagios.Threshold
 	if (f.warnJitter > 0 || f.critJitter > 0) && f.count == 1 {
 		f.faults.add(errors.New("--warn-jitter and --crit-jitter: one echo has no jitter: want --count 2 or more"))
 	}
-	if takes := time.Duration(f.count-1)*f.opts.Interval + f.opts.Timeout; takes > f.total {
+	if takes := config.SeriesTime(f.opts, f.config.MaxRate); takes > f.total {
 		f.faults.add(fmt.Errorf("--timeout-total %v is too short: %d echoes take up to %v", f.total, f.count, takes))
 	}
 	return t, f.probeFlags.finish(args)
@@ -194,19 +207,19 @@ func (f *checkFlags) job(cmd *cobra.Command, args []string) (checkJob, error) {
 	if err != nil {
 		return checkJob{}, err
 	}
-	each := func(check func(string, icmpcore.Options, nagios.Thresholds) error) error {
-		return hosts(func(host []byte) error { return check(string(host), f.opts, thresholds) })
+	each := func(check func(aim) error) error {
+		return hosts(func(host []byte) error { return check(aim{host: string(host), opts: f.opts, thresholds: thresholds}) })
 	}
 	return checkJob{config: f.config, marks: f.opts.Mark != 0, each: each, closer: closer}, nil
 }
 
-// print writes the status line, or nothing where all is well and -q asks it.
+// print writes the verdicts, or nothing where all is well and -q asks it.
 func (f *checkFlags) print(stdout io.Writer, verdicts []nagios.Verdict) error {
 	worst := nagios.Worst(verdicts)
 	if worst == nagios.OK && f.quiet {
 		return nil
 	}
-	if _, err := fmt.Fprintln(stdout, nagios.Line(verdicts)); err != nil {
+	if _, err := fmt.Fprintln(stdout, nagios.Output(verdicts, f.perfdata)); err != nil {
 		return fmt.Errorf("write status line: %w", err)
 	}
 	if worst == nagios.OK {

@@ -36,11 +36,50 @@ count = 1
 		want := "PING CRITICAL - 1 of 3 hosts ok, 1 critical, 1 warning: 198.18.1.8 CRITICAL loss 60% >= 60%; 198.18.1.3 WARNING loss 60% >= 60% |" +
 			" '198.18.1.3 rta'=Tms;10000;15000;0 '198.18.1.3 pl'=60%;60;80;0;100 '198.18.1.3 jitter'=Tms;;;0" +
 			" '198.18.1.8 rta'=Tms;10000;20000;0 '198.18.1.8 pl'=60%;20;60;0;100 '198.18.1.8 jitter'=Tms;;;0" +
-			" '198.18.1.1 rta'=Tms;10000;20000;0 '198.18.1.1 pl'=0%;20;60;0;100 '198.18.1.1 jitter'=U;;;0\n"
+			" '198.18.1.1 rta'=Tms;10000;20000;0 '198.18.1.1 pl'=0%;20;60;0;100 '198.18.1.1 jitter'=U;;;0\n" +
+			"198.18.1.8 CRITICAL loss 60% >= 60%\n198.18.1.3 WARNING loss 60% >= 60%\n"
 		if steady(stdout) != want || status != 2 || stderr != "" {
 			t.Errorf("status %d, stderr %q, stdout\n got %s\nwant %s", status, stderr, steady(stdout), want)
 		}
 	})
+}
+
+// TestCheckConfigTwins checks one host as several targets: each has its own name
+// in the text and in the performance data.
+func TestCheckConfigTwins(t *testing.T) {
+	needSocket(t)
+	path := writeConfig(t, `
+[defaults]
+count = 1
+[[targets]]
+hosts = ["localhost", "127.0.0.1"]
+family = "both"
+warning = "0.000001ms"
+critical = "1s"
+[[targets]]
+hosts = ["127.0.0.1"]
+dscp = "EF"
+tags = { site = "lab 1" }
+warning = "0.000001ms"
+critical = "1s"
+[[targets]]
+hosts = ["127.0.0.1"]
+dscp = "EF"
+tags = { site = "lab 2" }
+warning = "0.000001ms"
+critical = "1s"
+`)
+	status, stdout, stderr := runWith(t, "", "check", "--config", path)
+	first, below, _ := strings.Cut(stdout, "\n")
+	if status != 1 || stderr != "" {
+		t.Errorf("status %d, stderr %q", status, stderr)
+	}
+	names := []string{"localhost ipv4", "localhost ipv6", "127.0.0.1", "127.0.0.1 dscp 46 site lab 1", "127.0.0.1 dscp 46 site lab 2"}
+	for _, name := range names {
+		if strings.Count(first, "'"+name+" rta'=") != 1 || strings.Count("\n"+below, "\n"+name+" WARNING rta ")+strings.Count("\n"+below, "\n"+name+" UNKNOWN ") != 1 {
+			t.Errorf("%q is not in\n%s", name, stdout)
+		}
+	}
 }
 
 // TestMissingInterface: what the machine lacks keeps the other targets from

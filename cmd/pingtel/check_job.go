@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -24,8 +26,16 @@ import (
 type checkJob struct {
 	config icmpcore.Config
 	marks  bool // some host is pinged with a firewall mark
-	each   func(check func(host string, opts icmpcore.Options, t nagios.Thresholds) error) error
+	each   func(check func(aim) error) error
 	closer io.Closer // of the file that each reads
+}
+
+// aim is one host to check.
+type aim struct {
+	host       string
+	opts       icmpcore.Options
+	thresholds nagios.Thresholds
+	marks      []nagios.Mark
 }
 
 // fileJob makes the job of a config file. The other flags that say whom and
@@ -34,7 +44,7 @@ func (f *checkFlags) fileJob(cmd *cobra.Command, args []string) (checkJob, error
 	var also []string
 	cmd.Flags().Visit(func(flag *pflag.Flag) {
 		switch flag.Name {
-		case "config", "timeout-total", "quiet":
+		case "config", "timeout-total", "quiet", "perfdata":
 		default:
 			also = append(also, "--"+flag.Name)
 		}
@@ -59,9 +69,9 @@ func (f *checkFlags) fileJob(cmd *cobra.Command, args []string) (checkJob, error
 	job := checkJob{
 		config: icmpcore.Config{Socket: file.Agent.Socket, MaxRate: file.Agent.MaxRate},
 		closer: io.NopCloser(nil), // Load has closed it
-		each: func(check func(string, icmpcore.Options, nagios.Thresholds) error) error {
+		each: func(check func(aim) error) error {
 			for _, t := range file.Targets {
-				if err := check(t.Host, t.Options, judgedBy(t.Thresholds)); err != nil {
+				if err := check(aim{t.Host, t.Options, judgedBy(t.Thresholds), marks(t)}); err != nil {
 					return err
 				}
 			}
@@ -72,6 +82,26 @@ func (f *checkFlags) fileJob(cmd *cobra.Command, args []string) (checkJob, error
 		job.marks = job.marks || t.Options.Mark != 0
 	}
 	return job, nil
+}
+
+// marks are what may tell a target of a file from another one of its host.
+func marks(t config.Target) []nagios.Mark {
+	var marks []nagios.Mark
+	add := func(name, value string, given bool) {
+		if given {
+			marks = append(marks, nagios.Mark{Name: name, Value: value})
+		}
+	}
+	o := t.Options
+	_, noAddress := netip.ParseAddr(t.Host)
+	add("", o.Family.String(), o.Family != icmpcore.FamilyAuto && noAddress != nil) // an address has one family
+	add("dscp", strconv.Itoa(o.DSCP), o.DSCP != 0)
+	add("source", o.Source.String(), o.Source.IsValid())
+	add("interface", o.Interface, o.Interface != "")
+	for _, tag := range t.Tags {
+		add(tag.Key, tag.Value, true)
+	}
+	return marks
 }
 
 // judgedBy fills in the defaults of check for what a file leaves open: were it
@@ -96,7 +126,7 @@ func judgedBy(t nagios.Thresholds) nagios.Thresholds {
 
 // checked is one host of a check, and its result once there is one.
 type checked struct {
-	thresholds nagios.Thresholds
+	aim
 	result     icmpcore.PingResult
 	unfinished bool
 }
@@ -107,12 +137,12 @@ func (j *checkJob) judge(ctx context.Context, s *sweep.Sweep) ([]nagios.Verdict,
 	var mu sync.Mutex // guards hosts and what it holds
 	var hosts []*checked
 	err := s.Run(ctx, func(yield func([]byte, *sweep.Probe) error) error {
-		return j.each(func(host string, opts icmpcore.Options, t nagios.Thresholds) error {
-			c := &checked{thresholds: t, result: icmpcore.PingResult{Host: host}, unfinished: true}
+		return j.each(func(a aim) error {
+			c := &checked{aim: a, result: icmpcore.PingResult{Host: a.host}, unfinished: true}
 			mu.Lock()
 			hosts = append(hosts, c)
 			mu.Unlock()
-			return yield([]byte(host), s.Probe(opts, func(r icmpcore.PingResult) {
+			return yield([]byte(a.host), s.Probe(a.opts, func(r icmpcore.PingResult) {
 				mu.Lock()
 				defer mu.Unlock()
 				c.result, c.unfinished = r, cutShort(r.Err)
@@ -133,6 +163,7 @@ func (j *checkJob) judge(ctx context.Context, s *sweep.Sweep) ([]nagios.Verdict,
 	verdicts := make([]nagios.Verdict, len(hosts))
 	for i, c := range hosts {
 		verdicts[i] = nagios.Judge(c.result, c.thresholds, c.unfinished)
+		verdicts[i].Marks = c.marks
 	}
 	return verdicts, nil
 }

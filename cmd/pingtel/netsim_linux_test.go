@@ -31,6 +31,7 @@ func simulated() []netsim.Rule {
 		rule("198.18.1.6/32", netsim.Only(netsim.Packets(netsim.Packet{After: 1500 * time.Millisecond}), 0)),
 		rule("198.18.1.8/32", netsim.Only(netsim.Lost, 0, 2, 4)),
 		rule("198.18.1.7/32", netsim.Packets(netsim.Packet{Edit: netsim.WrongCookie})),
+		rule("198.18.1.9/32", netsim.Packets(netsim.Packet{Edit: netsim.Keep(8 + 32)})), // 32 bytes of payload, whatever was asked for
 		rule("2001:db8::4/128", netsim.Fail(netip.MustParseAddr("2001:db8::ff"), netsim.Error{Kind: netsim.DestinationUnreachable, Code: 1})),
 	}
 }
@@ -52,7 +53,9 @@ func TestPingFaults(t *testing.T) {
 			{"unreachable, IPv6", "-c 1 2001:db8::4", 1, []string{"Reason: communication administratively prohibited, reported by 2001:db8::ff\n"}},
 			{"duplicates", "-c 2 -i 1 --show-rtts 198.18.1.5", 0, []string{"198.18.1.5: seq=1 duplicate from 198.18.1.5 ttl=", ", 1 duplicates\n"}},
 			{"late", "-c 2 -i 2 -t 1 --show-rtts 198.18.1.6", 0, []string{"198.18.1.6: seq=1 late from 198.18.1.6 ttl=", "2 sent, 1 received, 1 lost, 1 late\n"}},
-			{"corrupt", "-c 1 -t 0.1 198.18.1.7", 1, []string{"No replies received.\n"}},
+			{"forged", "-c 1 -t 0.1 198.18.1.7", 1, []string{"No replies received.\n"}},
+			{"corrupt", "-c 2 -i 2 -t 2 -s 100 198.18.1.9", 1, []string{
+				"2 sent, 0 received, 2 lost, 2 corrupt\n  No replies received. Reason: 2 corrupt replies\n"}},
 		}
 		for _, tt := range tests {
 			t.Run(tt.name, func(t *testing.T) {
@@ -91,9 +94,10 @@ func TestCheckFaults(t *testing.T) {
 			status int
 			want   string
 		}{
-			{"-n 5 -t 2 -i 0.01 -w 2s,20% -c 2s,60% 198.18.1.3", 2, "PING CRITICAL - 198.18.1.3: loss 60% >= 60%; rta T ms, loss 60%, jitter T ms | rta=Tms;2000;2000;0 pl=60%;20;60;0;100 jitter=Tms;;;0\n"},
-			{"-n 5 -t 2 -i 0.01 -w 2s,20% -c 2s,61% 198.18.1.8", 1, "PING WARNING - 198.18.1.8: loss 60% >= 20%; rta T ms, loss 60%, jitter T ms | rta=Tms;2000;2000;0 pl=60%;20;61;0;100 jitter=Tms;;;0\n"},
-			{"-n 1 -i 0.01 198.18.1.4", 2, "PING CRITICAL - 198.18.1.4: loss 100% >= 60% (host unreachable, reported by 198.18.0.9); loss 100% | rta=U;100;500;0 pl=100%;20;60;0;100 jitter=U;;;0\n"},
+			{"-n 5 -t 2 -i 0.01 -w 2s,20% -c 2s,60% 198.18.1.3", 2, "PING CRITICAL - 198.18.1.3: loss 60% >= 60%; rta T ms, jitter T ms | rta=Tms;2000;2000;0 pl=60%;20;60;0;100 jitter=Tms;;;0\n"},
+			{"-n 5 -t 2 -i 0.01 -w 2s,20% -c 2s,61% 198.18.1.8", 1, "PING WARNING - 198.18.1.8: loss 60% >= 20%; rta T ms, jitter T ms | rta=Tms;2000;2000;0 pl=60%;20;61;0;100 jitter=Tms;;;0\n"},
+			{"-n 2 -i 2 -t 2 -s 100 198.18.1.9", 2, "PING CRITICAL - 198.18.1.9: loss 100% >= 60% (2 corrupt replies) | rta=U;100;500;0 pl=100%;20;60;0;100 jitter=U;;;0\n"},
+			{"-n 1 -i 0.01 198.18.1.4", 2, "PING CRITICAL - 198.18.1.4: loss 100% >= 60% (host unreachable, reported by 198.18.0.9) | rta=U;100;500;0 pl=100%;20;60;0;100 jitter=U;;;0\n"},
 		}
 		for _, tt := range tests {
 			status, stdout, stderr := runWith(t, "", append([]string{"check"}, strings.Fields(tt.args)...)...)
@@ -111,7 +115,7 @@ func TestTimeoutTotal(t *testing.T) {
 		// At two echoes a second for all, the last host's turn comes too late.
 		var stdout, stderr bytes.Buffer
 		status := run(t.Context(), strings.Fields("check -n 1 -t 0.1 -r 1 --timeout-total 0.5 198.18.1.1 198.18.1.1 198.18.1.1 198.18.1.1"), strings.NewReader(""), &stdout, &stderr)
-		if !strings.Contains(stdout.String(), "198.18.1.1 UNKNOWN nothing was measured in time") || status != 3 {
+		if !strings.Contains(stdout.String(), "198.18.1.1 #4 UNKNOWN nothing was measured in time") || status != 3 {
 			t.Errorf("status %d, stderr %q, stdout %q", status, stderr.String(), stdout.String())
 		}
 	})

@@ -34,7 +34,8 @@ func newPingCommand() *cobra.Command {
 One host gets a block of figures, several get a row each as they finish.
 A host is a name, an address, a prefix (198.18.0.0/24) or a range (198.18.1.1-9).
 Durations are seconds (0.5) or have a unit (500ms).
-Exit status: 0 every host answered, 1 some host did not, 2 nothing could be done.`,
+Exit status: 0 every host answered, 1 some host did not, 2 no host could be pinged
+at all.`,
 		Example: `  pingtel ping 192.0.2.1
   pingtel ping -c 0 --show-rtts --dscp EF router.example.net
   pingtel ping -c 1 -r 0 -q -f hosts.txt
@@ -111,9 +112,8 @@ type pingRun struct {
 	buf     []byte // reused for each line
 	header  bool   // the table's titles are written
 	totals  report.Totals
-	refused int   // hosts that an option did not suit
 	inexact int   // hosts measured with less than kernel timestamps
-	engine  error // what ended all series
+	broken  error // what ended a series that had begun
 }
 
 func (f *pingFlags) newRun(ctx context.Context, out *output, args []string, colour bool) *pingRun {
@@ -167,20 +167,15 @@ func (r *pingRun) result(res icmpcore.PingResult) {
 // ending, and reports whether the result is to be shown. After an interrupt an
 // early end is no trouble, and a host not begun is no result.
 func (r *pingRun) classify(res *icmpcore.PingResult) bool {
-	var option *icmpcore.OptionError
-	var resolve *icmpcore.ResolveError
 	var send *icmpcore.SendError
 	switch err := res.Err; {
 	case r.interrupt.Err() != nil && errors.Is(err, r.interrupt.Err()):
 		return false
 	case errors.Is(err, context.Canceled), errors.Is(err, net.ErrClosed):
 		res.Err = nil
-		return !r.table || r.json || res.Sent > 0
-	case errors.As(err, &option):
-		r.refused++
-	case errors.As(err, &resolve), errors.As(err, &send):
-	case res.Sent > 0, r.engine == nil:
-		r.engine = err
+		return !r.many || res.Sent > 0
+	case res.Sent > 0 && !errors.As(err, &send) && r.broken == nil:
+		r.broken = fmt.Errorf("%s: %w", res.Host, err)
 	}
 	return true
 }
@@ -220,11 +215,11 @@ func (r *pingRun) finish(err error, started int64, stderr io.Writer) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("hosts: %w", err)
-	case r.engine != nil:
-		return r.engine
+	case r.broken != nil:
+		return r.broken
 	case started == 0 && r.interrupt.Err() == nil:
 		return errors.New("the file names no host: want one a line")
-	case started > 0 && int64(r.refused) == started:
+	case started > 0 && int64(r.totals.Failed) == started:
 		return exitStatus(statusUnable)
 	case int64(r.totals.Answered) < started, started == 0:
 		return exitStatus(statusNoAnswer)

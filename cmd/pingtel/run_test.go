@@ -80,8 +80,8 @@ func TestPingSeveralHosts(t *testing.T) {
 	needSocket(t)
 	status, stdout, stderr := runWith(t, "", "ping", "-c", "1", "127.0.0.1", "127.0.0.2")
 	want := `host  sent  recv  loss  min ms  avg ms  max ms  p95 ms jitter ms  ttl hops
-127.0.0.1  1  1  0%  T  T  T  T  T  64  1
-127.0.0.2  1  1  0%  T  T  T  T  T  64  1
+127.0.0.1  1  1  0%  T  T  T  T  -  64  1
+127.0.0.2  1  1  0%  T  T  T  T  -  64  1
 2 hosts: 2 answered; 2 of 2 echoes, 0% loss, E s
 `
 	if diff := cmp.Diff(want, steady(stdout)); diff != "" || status != 0 || stderr != "" {
@@ -102,6 +102,25 @@ func TestPingQuietShowsTrouble(t *testing.T) {
 `
 	if diff := cmp.Diff(want, steady(stdout)); diff != "" || status != statusNoAnswer {
 		t.Errorf("status %d, stdout (-want +got)\n%s", status, diff)
+	}
+}
+
+func TestPingStatus(t *testing.T) {
+	needSocket(t)
+	for _, tt := range []struct {
+		args, stdin string
+		want        int
+	}{
+		{"ping -c 1 127.0.0.1", "", 0},
+		{"ping -c 1 -4 -f -", "::1\n", statusUnable},
+		{"ping -c 1 -4 -f -", "::1\n::2\n", statusUnable},
+		{"ping -c 1 -4 -j -f -", "::1\n", statusUnable},
+		{"ping -c 1 -4 -f -", "::1\n127.0.0.1\n", statusNoAnswer},
+		{"ping -c 1 -4 -q -f - 127.0.0.1", "::1\n", statusNoAnswer},
+	} {
+		if status, stdout, stderr := runWith(t, tt.stdin, strings.Fields(tt.args)...); status != tt.want || stderr != "" {
+			t.Errorf("%s, stdin %q: status %d, want %d; stderr %q, stdout\n%s", tt.args, tt.stdin, status, tt.want, stderr, stdout)
+		}
 	}
 }
 
@@ -195,6 +214,29 @@ func TestInterruptPrintsTheSummary(t *testing.T) {
 	status := run(ctx, []string{"ping", "-c", "0", "-i", "0.01", "--show-rtts", "127.0.0.1"}, strings.NewReader(""), stdout, &stderr)
 	if got := stdout.buf.String(); status != 0 || !strings.Contains(got, " answered, 0% loss\n") || strings.Contains(got, "closed") || stderr.Len() > 0 {
 		t.Errorf("status %d, stderr %q, stdout %q", status, stderr.String(), got)
+	}
+}
+
+// TestInterruptLeavesOutWhatNeverBegan interrupts while most hosts wait for their
+// turn: at two echoes a second the run would take hours.
+func TestInterruptLeavesOutWhatNeverBegan(t *testing.T) {
+	needSocket(t)
+	var hosts strings.Builder
+	for i := range 4000 {
+		fmt.Fprintf(&hosts, "127.1.%d.%d\n", i/250, i%250+1)
+	}
+	for _, form := range []string{"-j", "--show-rtts", "-c=1"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		stdout := &cancelAfter{text: "127.1.0.1", cancel: cancel}
+		var stderr bytes.Buffer
+		status := run(ctx, []string{"ping", "-c", "1", "-r", "2", form, "-f", "-"}, strings.NewReader(hosts.String()), stdout, &stderr)
+		got := stdout.buf.String()
+		if status != statusNoAnswer || stderr.Len() > 0 {
+			t.Errorf("%s: status %d, stderr %q", form, status, stderr.String())
+		}
+		if strings.Contains(got, `"sent":0`) || strings.Contains(got, "ended before") || strings.Count(got, "127.1.") > 100 {
+			t.Errorf("%s: hosts that never began are in\n%.2000s", form, got)
+		}
 	}
 }
 
@@ -324,6 +366,10 @@ func TestWrongInput(t *testing.T) {
 		{"check -w 200ms,90% -c 100ms,60% h", "warning RTT 200ms is above critical 100ms|warning loss 90% is above critical 60%"},
 		{"check -c 2s h", "--critical RTT 2s is never reached|--timeout, 1s"},
 		{"check -n 100 h", "--timeout-total 10s is too short|10.9s"},
+		{"check -n 213504 -i 24h --timeout-total 2 h", "--timeout-total 2s is too short"},
+		{"check -n 1073741824 -i 24h --timeout-total 24h h", "--timeout-total 24h0m0s is too short"},
+		{"check -n 20 -r 1 h", "--timeout-total 10s is too short|20s"},
+		{"check --perfdata some h", `--perfdata "some": want main, none, all`},
 		{"check -n 0 h", `--count "0"|from 1 to`},
 		{"check --warn-jitter x h", `--warn-jitter "x"|500ms`},
 		{"check -f " + path, "the file names no host: want one a line"},
@@ -395,6 +441,37 @@ func TestCheck(t *testing.T) {
 	status, stdout, _ = runWith(t, "127.0.0.1\n::1\n", "check", "-q", "-n", "1", "-4", "-f", "-")
 	if want := "PING UNKNOWN - 1 of 2 hosts ok, 1 unknown: ::1 UNKNOWN lookup ::1: not an IPv4 address |"; status != 3 || !strings.HasPrefix(stdout, want) {
 		t.Errorf("quiet and not well: status %d, stdout %q, want %q", status, stdout, want)
+	}
+}
+
+// TestCheckManyHosts: what a scheduler reads is bounded, and what is left out can
+// be had.
+func TestCheckManyHosts(t *testing.T) {
+	needSocket(t)
+	var hosts strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&hosts, "127.1.%d.%d\n", i/250, i%250+1)
+	}
+	check := func(more ...string) (int, string) {
+		args := append([]string{"check", "-n", "1", "--timeout-total", "60", "-f", "-"}, more...)
+		status, stdout, stderr := runWith(t, hosts.String(), args...)
+		if stderr != "" {
+			t.Errorf("%q: stderr %q", args, stderr)
+		}
+		return status, stdout
+	}
+	status, stdout := check("-w", "0.000001", "-c", "60s", "-t", "60") // a nanosecond: each one alerts
+	first, below, _ := strings.Cut(stdout, "\n")
+	if status != 1 || len(stdout) > 8<<10 || !strings.HasPrefix(first, "PING WARNING - 0 of 1000 hosts ok, 1000 warning: 127.1.0.1 WARNING rta ") ||
+		!strings.HasSuffix(first, " | hosts_ok=0;;;0;1000 hosts_warning=1000;;;0;1000 hosts_critical=0;;;0;1000 hosts_unknown=0;;;0;1000") ||
+		!strings.HasPrefix(below, "127.1.0.1 WARNING rta ") || !strings.HasSuffix(below, " more\n") {
+		t.Errorf("status %d, %d bytes, stdout %q", status, len(stdout), stdout)
+	}
+	if status, stdout = check("-q", "--perfdata", "all", "-w", "0.000001", "-c", "60s", "-t", "60"); status != 1 || strings.Count(stdout, " pl'=0%;") != 1000 {
+		t.Errorf("all: status %d, %d labels", status, strings.Count(stdout, " pl'="))
+	}
+	if status, stdout = check("--perfdata", "none", "-w", "60s", "-c", "60s", "-t", "60"); status != 0 || stdout != "PING OK - 1000 of 1000 hosts ok\n" {
+		t.Errorf("none: status %d, stdout %q", status, stdout)
 	}
 }
 

@@ -16,7 +16,13 @@ import (
 	"github.com/pingtel/pingtel/integration/peer"
 )
 
-func TestMain(m *testing.M) { os.Exit(peer.Main(m)) }
+func TestMain(m *testing.M) {
+	if family := os.Getenv(withoutFamilyEnv); family != "" {
+		fmt.Fprintln(os.Stderr, runWithoutFamily(family))
+		os.Exit(125)
+	}
+	os.Exit(peer.Main(m))
+}
 
 // terminal opens a pseudo-terminal: a file for the program, and a function that
 // closes it and returns what the program has shown.

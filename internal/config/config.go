@@ -4,6 +4,7 @@ package config
 
 import (
 	"log/slog"
+	"math"
 	"net/netip"
 	"slices"
 	"strings"
@@ -193,7 +194,7 @@ func (c *Config) Plan() Plan {
 	echoes := 0
 	for _, t := range c.Targets {
 		echoes += t.Options.Count
-		p.Longest = max(p.Longest, c.Agent.seriesTime(t.Options))
+		p.Longest = max(p.Longest, SeriesTime(t.Options, c.Agent.MaxRate))
 	}
 	p.Rate = float64(echoes) / c.Agent.Interval.Seconds()
 	if c.Agent.MaxRate > 0 {
@@ -202,12 +203,16 @@ func (c *Config) Plan() Plan {
 	return p
 }
 
-// seriesTime is how long a series takes where its last echo is lost. A low
-// MaxRate keeps its requests further apart than they are meant to be.
-func (a *Agent) seriesTime(o icmpcore.Options) time.Duration {
+// SeriesTime is how long a series takes where its last echo is lost, or the
+// longest duration there is where that is longer still. A low maxRate keeps its
+// requests further apart than they are meant to be.
+func SeriesTime(o icmpcore.Options, maxRate int) time.Duration {
 	apart := o.Interval
-	if a.MaxRate > 0 {
-		apart = max(apart, time.Second/time.Duration(a.MaxRate))
+	if maxRate > 0 {
+		apart = max(apart, time.Second/time.Duration(maxRate))
+	}
+	if apart > 0 && time.Duration(o.Count-1) > (math.MaxInt64-o.Timeout)/apart {
+		return math.MaxInt64
 	}
 	return time.Duration(o.Count-1)*apart + o.Timeout
 }

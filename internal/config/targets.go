@@ -195,7 +195,7 @@ func (r *reader) checkPlan(c *Config) {
 	}
 	reported := make(map[*Probe]bool)
 	for _, t := range c.Targets {
-		if d := c.Agent.seriesTime(t.Options); d > c.Agent.Interval && !reported[t.Probe] {
+		if d := SeriesTime(t.Options, c.Agent.MaxRate); d > c.Agent.Interval && !reported[t.Probe] {
 			reported[t.Probe] = true
 			interval.Problem = fmt.Sprintf("%v is shorter than a series to %s, which takes %v ((count - 1) × ping_interval, or 1/max_rate where that is longer, + timeout): want a longer interval or a shorter series",
 				c.Agent.Interval, t.Host, d)

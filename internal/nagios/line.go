@@ -1,10 +1,12 @@
 package nagios
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Worst returns the status of the worst verdict, Unknown where there is none.
@@ -21,26 +23,47 @@ func Worst(verdicts []Verdict) Status {
 	return worst
 }
 
-// Line returns the status line of a check, performance data included, without
-// a line end.
-func Line(verdicts []Verdict) string {
-	var b strings.Builder
-	b.WriteString("PING " + Worst(verdicts).String() + " - ")
+// The bounds of what a check writes, in bytes. Nagios reads 8 KiB and drops the
+// rest.
+const (
+	maxOutput  = 8<<10 - 1 // the line end aside
+	maxText    = 1 << 10   // of the first line, without performance data
+	maxFigures = 240       // of one host among several
+	maxShown   = 3         // hosts in trouble on the first line
+)
+
+// Output returns what a check prints, without the last line end: a short first
+// line with the state, the worst hosts and the performance data, and where there
+// are several hosts a line for each one in trouble, the worst first, as many as
+// fit. It is at most 8 KiB, the line end included, unless all performance data
+// is asked for.
+func Output(verdicts []Verdict, which Perfdata) string {
+	names := suffixes(verdicts)
+	text := "PING " + Worst(verdicts).String() + " - "
+	var trouble []string
 	if len(verdicts) == 1 {
-		b.WriteString(plain(summary(verdicts[0])))
+		text += summary(verdicts[0])
 	} else {
-		b.WriteString(plain(overview(verdicts)))
+		trouble = inTrouble(verdicts, names)
+		text += overview(verdicts, trouble)
 	}
-	b.WriteString(" |")
-	for _, v := range verdicts {
-		appendPerfdata(&b, v, len(verdicts) > 1)
+	out := cut(plain(text), maxText)
+	if data := perfdata(verdicts, names, which); data != "" {
+		out += " |" + data
 	}
-	return b.String()
+	if len(trouble) > 0 {
+		room := maxOutput - len(out)
+		if which == PerfdataAll {
+			room = maxOutput - maxText
+		}
+		out += longOutput(trouble, room)
+	}
+	return out
 }
 
 // Failed returns the status line of a check that could not run.
 func Failed(err error) string {
-	return "PING UNKNOWN - " + plain(err.Error())
+	return cut("PING UNKNOWN - "+plain(err.Error()), maxText)
 }
 
 // summary is the text for one host.
@@ -50,28 +73,55 @@ func summary(v Verdict) string {
 	if r.Addr.IsValid() && r.Addr.String() != r.Host {
 		s += " (" + r.Addr.String() + ")"
 	}
+	var parts []string
 	if v.Reason != "" {
-		s += ": " + v.Reason
-		if r.Sent == 0 {
-			return s
-		}
-		s += ";"
-	} else {
-		s += ":"
+		parts = append(parts, v.Reason)
 	}
-	if r.Received > 0 {
-		s += " rta " + milliseconds(r.Mean) + " ms,"
+	if figures := figures(v); figures != "" {
+		parts = append(parts, figures)
 	}
-	s += " loss " + number(r.Loss) + "%"
-	if r.Received > 1 {
-		s += ", jitter " + milliseconds(r.Jitter) + " ms"
-	}
-	return s
+	return s + ": " + strings.Join(parts, "; ")
 }
 
-// overview is the text for several hosts: how many are how, then each that is
-// not OK, the worst first.
-func overview(verdicts []Verdict) string {
+// figures are the values that the reason of a verdict does not name already.
+func figures(v Verdict) string {
+	r := &v.Result
+	var parts []string
+	if r.Received > 0 && !v.named.rta {
+		parts = append(parts, "rta "+milliseconds(r.Mean)+" ms")
+	}
+	if r.Sent > 0 && !v.named.loss {
+		parts = append(parts, lossText(r, ""))
+	}
+	if r.Received > 1 && !v.named.jitter {
+		parts = append(parts, "jitter "+milliseconds(r.Jitter)+" ms")
+	}
+	return strings.Join(parts, ", ")
+}
+
+// inTrouble describes each host that is not OK, the worst state first, and in
+// one state the highest loss.
+func inTrouble(verdicts []Verdict, suffixes []string) []string {
+	var bad []int
+	for i, v := range verdicts {
+		if v.Status != OK {
+			bad = append(bad, i)
+		}
+	}
+	slices.SortStableFunc(bad, func(i, j int) int {
+		a, b := &verdicts[i], &verdicts[j]
+		return cmp.Or(b.Status.rank()-a.Status.rank(), cmp.Compare(b.Result.Loss, a.Result.Loss))
+	})
+	texts := make([]string, len(bad))
+	for n, i := range bad {
+		v := &verdicts[i]
+		texts[n] = cut(plain(v.Result.Host+suffixes[i]+" "+v.Status.String()+" "+v.Reason), maxFigures)
+	}
+	return texts
+}
+
+// overview is the text for several hosts: how many are how, and the worst.
+func overview(verdicts []Verdict, trouble []string) string {
 	counts := make(map[Status]int)
 	for _, v := range verdicts {
 		counts[v.Status]++
@@ -83,54 +133,46 @@ func overview(verdicts []Verdict) string {
 		}
 	}
 	text := strings.Join(parts, ", ")
-	bad := slices.DeleteFunc(slices.Clone(verdicts), func(v Verdict) bool { return v.Status == OK })
-	slices.SortStableFunc(bad, func(a, b Verdict) int { return b.Status.rank() - a.Status.rank() })
-	for i, v := range bad {
-		text += []string{": ", "; "}[min(i, 1)] + v.Result.Host + " " + v.Status.String() + " " + v.Reason
+	if len(trouble) == 0 {
+		return text
 	}
-	return text
+	text += ": " + strings.Join(trouble[:min(len(trouble), maxShown)], "; ")
+	return text + more(len(trouble)-maxShown, "; ")
 }
 
-// appendPerfdata appends the three values of one host.
-func appendPerfdata(b *strings.Builder, v Verdict, named bool) {
-	r, t := &v.Result, &v.Thresholds
-	value := func(name, value, unit, warn, crit, bounds string) {
-		if named {
-			name = r.Host + " " + name
+// longOutput is a line for each host in trouble, as many as room has bytes for.
+func longOutput(trouble []string, room int) string {
+	room -= len(more(len(trouble), "\n"))
+	var b strings.Builder
+	for i, text := range trouble {
+		if b.Len()+1+len(text) > room {
+			b.WriteString(more(len(trouble)-i, "\n"))
+			break
 		}
-		b.WriteByte(' ')
-		b.WriteString(label(name))
-		b.WriteByte('=')
-		if value == "" {
-			b.WriteString("U") // guidelines: the value could not be determined
-		} else {
-			b.WriteString(value + unit)
-		}
-		b.WriteString(";" + warn + ";" + crit + ";" + bounds)
+		b.WriteString("\n" + text)
 	}
-	var rta, loss, jitter string
-	if r.Sent > 0 {
-		loss = number(r.Loss)
-	}
-	if r.Received > 0 {
-		rta = milliseconds(r.Mean)
-	}
-	if r.Received > 1 {
-		jitter = milliseconds(r.Jitter)
-	}
-	value("rta", rta, "ms", limitMS(t.Warn.RTT), limitMS(t.Crit.RTT), "0")
-	value("pl", loss, "%", limit(t.Warn.Loss), limit(t.Crit.Loss), "0;100")
-	value("jitter", jitter, "ms", limitMS(t.Warn.Jitter), limitMS(t.Crit.Jitter), "0")
+	return b.String()
 }
 
-// label quotes a label where the guidelines ask for it. An equals sign or a
-// quote mark would end the label for many readers: they become underscores.
-func label(s string) string {
-	s = plain(strings.NewReplacer("=", "_", "'", "_").Replace(s))
-	if strings.ContainsAny(s, " \t") {
-		return "'" + s + "'"
+// more says how many hosts in trouble are not named.
+func more(n int, before string) string {
+	if n <= 0 {
+		return ""
 	}
-	return s
+	return before + "and " + strconv.Itoa(n) + " more"
+}
+
+// cut returns s, or as much of it as fits into n bytes with dots behind it.
+func cut(s string, n int) string {
+	const dots = "..."
+	if len(s) <= n {
+		return s
+	}
+	n -= len(dots)
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n] + dots
 }
 
 // plain replaces what would end the line, its text part, or its reader's
@@ -147,11 +189,12 @@ func plain(s string) string {
 	}, s)
 }
 
+// limit formats a threshold exactly, "" where there is none.
 func limit(v float64) string {
 	if v == 0 {
 		return ""
 	}
-	return number(v)
+	return strconv.FormatFloat(v, 'f', -1, 64)
 }
 
 func limitMS(d time.Duration) string { return limit(toMS(d)) }

@@ -28,11 +28,18 @@ func result(host string, sent, received int, rtt, jitter time.Duration) icmpcore
 	return r
 }
 
-func TestJudgeAndLine(t *testing.T) {
+func TestJudgeAndOutput(t *testing.T) {
 	unreachable := result("192.0.2.9", 5, 0, 0, 0)
 	unreachable.Addr = netip.MustParseAddr("192.0.2.9")
-	unreachable.Errors = []icmpcore.EchoError{{Seq: 1, Kind: icmpcore.ErrorDestinationUnreachable, Type: 3, Code: 1,
-		Message: "host unreachable", From: netip.MustParseAddr("192.0.2.1")}}
+	refusal := icmpcore.EchoError{Kind: icmpcore.ErrorDestinationUnreachable, Type: 3, Code: 1, Message: "host unreachable", From: netip.MustParseAddr("192.0.2.1")}
+	unreachable.Errors = []icmpcore.EchoError{refusal, refusal, refusal, refusal, refusal}
+	corrupt, some := result("h", 5, 0, 0, 0), result("h", 10, 9, ms, ms)
+	corrupt.Corrupt, some.Corrupt = 5, 1
+	halfway := result("h", 2, 2, ms, ms)
+	halfway.Err = errors.New("receive: input/output error")
+	unsent := icmpcore.PingResult{Host: "h", Err: &icmpcore.SendError{Addr: netip.MustParseAddr("192.0.2.9"), Err: errors.New("network is unreachable")}}
+	refused := result("h", 5, 0, 0, 0)
+	refused.Err = unsent.Err
 	nameless := icmpcore.PingResult{Host: "no|such\nhost", Err: errors.New("resolve no|such\nhost: no such host")}
 	withJitter := usual
 	withJitter.Warn.Jitter, withJitter.Crit.Jitter = 10*ms, 30*ms
@@ -47,23 +54,35 @@ func TestJudgeAndLine(t *testing.T) {
 		{"all well", result("127.0.0.1", 5, 5, 51*time.Microsecond, 4*time.Microsecond), usual, false,
 			"PING OK - 127.0.0.1: rta 0.051 ms, loss 0%, jitter 0.004 ms | rta=0.051ms;100;500;0 pl=0%;20;60;0;100 jitter=0.004ms;;;0"},
 		{"3 of 5 lost is 60 percent, and 60 alerts", result("h", 5, 2, ms, ms), usual, false,
-			"PING CRITICAL - h: loss 60% >= 60%; rta 1.000 ms, loss 60%, jitter 1.000 ms | rta=1.000ms;100;500;0 pl=60%;20;60;0;100 jitter=1.000ms;;;0"},
+			"PING CRITICAL - h: loss 60% >= 60%; rta 1.000 ms, jitter 1.000 ms | rta=1.000ms;100;500;0 pl=60%;20;60;0;100 jitter=1.000ms;;;0"},
 		{"2 of 5 lost", result("h", 5, 3, ms, ms), usual, false,
-			"PING WARNING - h: loss 40% >= 20%; rta 1.000 ms, loss 40%, jitter 1.000 ms | rta=1.000ms;100;500;0 pl=40%;20;60;0;100 jitter=1.000ms;;;0"},
+			"PING WARNING - h: loss 40% >= 20%; rta 1.000 ms, jitter 1.000 ms | rta=1.000ms;100;500;0 pl=40%;20;60;0;100 jitter=1.000ms;;;0"},
 		{"rtt at the warning level", result("h", 1, 1, 100*ms, 0), usual, false,
-			"PING WARNING - h: rta 100.000 ms >= 100 ms; rta 100.000 ms, loss 0% | rta=100.000ms;100;500;0 pl=0%;20;60;0;100 jitter=U;;;0"},
+			"PING WARNING - h: rta 100.000 ms >= 100 ms; loss 0% | rta=100.000ms;100;500;0 pl=0%;20;60;0;100 jitter=U;;;0"},
 		{"rtt just below it", result("h", 1, 1, 100*ms-1, 0), usual, false,
 			"PING OK - h: rta 100.000 ms, loss 0% | rta=100.000ms;100;500;0 pl=0%;20;60;0;100 jitter=U;;;0"},
+		{"a threshold below a microsecond", result("h", 1, 1, 2*time.Microsecond, 0), nagios.Thresholds{Warn: nagios.Level{RTT: 1, Loss: 0.0005}}, false,
+			"PING WARNING - h: rta 0.002 ms >= 0.000001 ms; loss 0% | rta=0.002ms;0.000001;;0 pl=0%;0.0005;;0;100 jitter=U;;;0"},
 		{"jitter", result("h", 5, 5, ms, 30*ms), withJitter, false,
-			"PING CRITICAL - h: jitter 30.000 ms >= 30 ms; rta 1.000 ms, loss 0%, jitter 30.000 ms | rta=1.000ms;100;500;0 pl=0%;20;60;0;100 jitter=30.000ms;10;30;0"},
+			"PING CRITICAL - h: jitter 30.000 ms >= 30 ms; rta 1.000 ms, loss 0% | rta=1.000ms;100;500;0 pl=0%;20;60;0;100 jitter=30.000ms;10;30;0"},
 		{"nothing came back", unreachable, usual, false,
-			"PING CRITICAL - 192.0.2.9: loss 100% >= 60% (host unreachable, reported by 192.0.2.1); loss 100% | rta=U;100;500;0 pl=100%;20;60;0;100 jitter=U;;;0"},
+			"PING CRITICAL - 192.0.2.9: loss 100% >= 60% (host unreachable, reported by 192.0.2.1) | rta=U;100;500;0 pl=100%;20;60;0;100 jitter=U;;;0"},
+		{"corrupt replies", corrupt, usual, false,
+			"PING CRITICAL - h: loss 100% >= 60% (5 corrupt replies) | rta=U;100;500;0 pl=100%;20;60;0;100 jitter=U;;;0"},
+		{"a corrupt reply below the thresholds", some, usual, false,
+			"PING OK - h: rta 1.000 ms, loss 10% (1 corrupt reply), jitter 1.000 ms | rta=1.000ms;100;500;0 pl=10%;20;60;0;100 jitter=1.000ms;;;0"},
+		{"broken off, nothing amiss so far", halfway, usual, false,
+			"PING UNKNOWN - h: receive: input/output error; rta 1.000 ms, loss 0%, jitter 1.000 ms | rta=1.000ms;100;500;0 pl=0%;20;60;0;100 jitter=1.000ms;;;0"},
+		{"not sent", unsent, usual, false,
+			"PING UNKNOWN - h: not sent: network is unreachable | rta=U;100;500;0 pl=U;20;60;0;100 jitter=U;;;0"},
+		{"every request refused", refused, usual, false,
+			"PING CRITICAL - h: loss 100% >= 60% | rta=U;100;500;0 pl=100%;20;60;0;100 jitter=U;;;0"},
 		{"no such name", nameless, usual, false,
-			"PING UNKNOWN - no/such host: resolve no/such host: no such host | rta=U;100;500;0 pl=U;20;60;0;100 jitter=U;;;0"},
+			"PING UNKNOWN - no/such host: resolve no/such\\nhost: no such host | rta=U;100;500;0 pl=U;20;60;0;100 jitter=U;;;0"},
 		{"cut short, nothing amiss so far", result("h", 2, 2, ms, ms), usual, true,
 			"PING UNKNOWN - h: not finished in time; rta 1.000 ms, loss 0%, jitter 1.000 ms | rta=1.000ms;100;500;0 pl=0%;20;60;0;100 jitter=1.000ms;;;0"},
 		{"cut short, bad enough", result("h", 3, 0, 0, 0), usual, true,
-			"PING CRITICAL - h: loss 100% >= 60%, not finished in time; loss 100% | rta=U;100;500;0 pl=100%;20;60;0;100 jitter=U;;;0"},
+			"PING CRITICAL - h: loss 100% >= 60%, not finished in time | rta=U;100;500;0 pl=100%;20;60;0;100 jitter=U;;;0"},
 		{"cut short before anything", icmpcore.PingResult{Host: "h", Err: errors.New("use of closed network connection")}, usual, true,
 			"PING UNKNOWN - h: nothing was measured in time | rta=U;100;500;0 pl=U;20;60;0;100 jitter=U;;;0"},
 		{"no threshold, no alert", result("h", 5, 0, 0, 0), nagios.Thresholds{}, false,
@@ -71,7 +90,7 @@ func TestJudgeAndLine(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got := nagios.Line([]nagios.Verdict{nagios.Judge(tt.result, tt.thresholds, tt.unfinished)})
+			got := nagios.Output([]nagios.Verdict{nagios.Judge(tt.result, tt.thresholds, tt.unfinished)}, nagios.PerfdataMain)
 			if got != tt.want {
 				t.Errorf("line\n got %s\nwant %s", got, tt.want)
 			}
@@ -89,8 +108,12 @@ func TestLossIsExact(t *testing.T) {
 			if v := nagios.Judge(result("h", sent, sent-lost, ms, 0), th, false); v.Status != nagios.Critical {
 				t.Errorf("%d of %d lost against %v%%: %v, want CRITICAL", lost, sent, th.Crit.Loss, v.Status)
 			}
+			th.Warn, th.Crit = th.Crit, nagios.Level{}
+			if v := nagios.Judge(result("h", sent, sent-lost, ms, 0), th, false); v.Status != nagios.Warning {
+				t.Errorf("%d of %d lost against %v%%: %v, want WARNING", lost, sent, th.Warn.Loss, v.Status)
+			}
 			if v := nagios.Judge(result("h", sent, sent-lost+1, ms, 0), th, false); v.Status != nagios.OK {
-				t.Errorf("%d of %d lost against %v%%: %v, want OK", lost-1, sent, th.Crit.Loss, v.Status)
+				t.Errorf("%d of %d lost against %v%%: %v, want OK", lost-1, sent, th.Warn.Loss, v.Status)
 			}
 		}
 	}
@@ -129,11 +152,13 @@ func TestWorstHostWins(t *testing.T) {
 		" 'b_s_ rta'=200.000ms;100;500;0 'b_s_ pl'=0%;20;60;0;100 'b_s_ jitter'=1.000ms;;;0" +
 		" 'c rta'=U;100;500;0 'c pl'=100%;20;60;0;100 'c jitter'=U;;;0" +
 		" 'd rta'=U;100;500;0 'd pl'=U;20;60;0;100 'd jitter'=U;;;0"
-	if got := nagios.Line(judge(fine, slow, nameless, dead)); len(got) == 0 || !strings.HasPrefix(got, want[:strings.Index(want, " |")]) {
-		t.Errorf("line\n got %s\nwant %s", got, want)
+	const below = "\nc CRITICAL loss 100% >= 60%\nb's= WARNING rta 200.000 ms >= 100 ms\nd UNKNOWN no such host"
+	if got := nagios.Output(judge(fine, slow, dead, nameless), nagios.PerfdataMain); got != want+below {
+		t.Errorf("output\n got %s\nwant %s", got, want+below)
 	}
-	if got := nagios.Line(judge(fine, slow, dead, nameless)); got != want {
-		t.Errorf("line\n got %s\nwant %s", got, want)
+	text, _, _ := strings.Cut(want, " |")
+	if got := nagios.Output(judge(fine, slow, nameless, dead), nagios.PerfdataNone); got != text+below {
+		t.Errorf("in another order, without performance data\n got %s\nwant %s", got, text+below)
 	}
 }
 

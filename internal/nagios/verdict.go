@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/pingtel/pingtel/icmpcore"
+	"github.com/pingtel/pingtel/internal/report"
 )
 
 // Status is the state of a check; its value is the exit status.
@@ -53,6 +54,12 @@ type Verdict struct {
 	Thresholds Thresholds
 	Status     Status
 	Reason     string // why Status is not OK, "" where it is
+
+	// Marks tell the target from others of the same host. They are its
+	// options and tags, the same from run to run.
+	Marks []Mark
+
+	named struct{ rta, loss, jitter bool } // by Reason
 }
 
 // Judge judges a result. The loss is judged in whole echoes, so that 3 of 5
@@ -66,31 +73,37 @@ func Judge(r icmpcore.PingResult, t Thresholds, unfinished bool) Verdict {
 		v.Status, v.Reason = Unknown, "nothing was measured in time"
 		var resolve *icmpcore.ResolveError // it is the DNS that took the time
 		if r.Err != nil && (!unfinished || errors.As(r.Err, &resolve)) {
-			v.Reason = r.Err.Error()
+			v.Reason = report.Reason(&r)
 		}
 		return v
 	}
 	var reasons []string
-	raise := func(s Status, reason string) {
-		if s != OK {
+	raise := func(named *bool, s Status, reason string) {
+		if *named = s != OK; *named {
 			reasons = append(reasons, reason)
 		}
 		if s.worse(v.Status) {
 			v.Status = s
 		}
 	}
-	raise(judgeLoss(&r, t))
+	status, reason := judgeLoss(&r, t)
+	raise(&v.named.loss, status, reason)
 	if r.Received > 0 {
-		raise(judgeTime("rta", r.Mean, t.Warn.RTT, t.Crit.RTT))
+		status, reason = judgeTime("rta", r.Mean, t.Warn.RTT, t.Crit.RTT)
+		raise(&v.named.rta, status, reason)
 	}
 	if r.Received > 1 {
-		raise(judgeTime("jitter", r.Jitter, t.Warn.Jitter, t.Crit.Jitter))
+		status, reason = judgeTime("jitter", r.Jitter, t.Warn.Jitter, t.Crit.Jitter)
+		raise(&v.named.jitter, status, reason)
 	}
-	if unfinished {
+	switch broken := brokenOff(&r); {
+	case unfinished:
 		reasons = append(reasons, "not finished in time")
-		if v.Status == OK {
-			v.Status = Unknown
-		}
+	case broken != "":
+		reasons = append(reasons, broken)
+	}
+	if len(reasons) > 0 && v.Status == OK {
+		v.Status = Unknown
 	}
 	v.Reason = strings.Join(reasons, ", ")
 	return v
@@ -100,24 +113,39 @@ func Judge(r icmpcore.PingResult, t Thresholds, unfinished bool) Verdict {
 // quotient such as 29/100 would come out a hair below 29 %.
 func judgeLoss(r *icmpcore.PingResult, t Thresholds) (Status, string) {
 	lost, sent := float64(r.Sent-r.Received)*100, float64(r.Sent)
-	status, limit := OK, 0.0
+	status, level := OK, 0.0
 	switch {
 	case t.Crit.Loss > 0 && lost >= t.Crit.Loss*sent:
-		status, limit = Critical, t.Crit.Loss
+		status, level = Critical, t.Crit.Loss
 	case t.Warn.Loss > 0 && lost >= t.Warn.Loss*sent:
-		status, limit = Warning, t.Warn.Loss
+		status, level = Warning, t.Warn.Loss
 	}
-	reason := "loss " + number(r.Loss) + "% >= " + number(limit) + "%"
-	if err := r.Failure(); err != nil && !errors.Is(err, icmpcore.ErrTimeout) {
-		reason += " (" + err.Error() + ")"
+	return status, lossText(r, " >= "+limit(level)+"%")
+}
+
+// lossText is the loss, what it is compared with, and what is known of why.
+func lossText(r *icmpcore.PingResult, compared string) string {
+	text := "loss " + number(r.Loss) + "%" + compared
+	if why := report.Lost(r); why != "" {
+		text += " (" + why + ")"
 	}
-	return status, reason
+	return text
+}
+
+// brokenOff says why a series that had begun has ended early, "" where it has
+// not. A request that the system refused is loss.
+func brokenOff(r *icmpcore.PingResult) string {
+	var send *icmpcore.SendError
+	if r.Err == nil || errors.As(r.Err, &send) {
+		return ""
+	}
+	return r.Err.Error()
 }
 
 // judgeTime compares one duration with its two thresholds.
 func judgeTime(name string, d, warn, crit time.Duration) (Status, string) {
-	reason := func(limit time.Duration) string {
-		return name + " " + milliseconds(d) + " ms >= " + number(toMS(limit)) + " ms"
+	reason := func(level time.Duration) string {
+		return name + " " + milliseconds(d) + " ms >= " + limitMS(level) + " ms"
 	}
 	switch {
 	case crit > 0 && d >= crit:

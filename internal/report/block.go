@@ -29,7 +29,7 @@ func AppendBlock(b []byte, r *icmpcore.PingResult, s Style) []byte {
 		b = appendReply(b, r)
 	} else {
 		b = append(b, "  No replies received."...)
-		if reason := Reason(r); len(r.Errors) > 0 || r.Err != nil {
+		if reason := Reason(r); reason != silence {
 			b = append(append(b, " Reason: "...), reason...)
 		}
 		b = append(b, '\n')
@@ -98,11 +98,11 @@ func appendFigures(b []byte, name string, figures ...figure) []byte {
 }
 
 func appendTimes(b []byte, r *icmpcore.PingResult) []byte {
-	b = appendFigures(b, "rtt", figure{"min", r.Min}, figure{"avg", r.Mean}, figure{"max", r.Max},
-		figure{"median", r.Median}, figure{"jitter", r.Jitter})
-	if r.Received < 2 {
-		return b
+	rtt := []figure{{"min", r.Min}, {"avg", r.Mean}, {"max", r.Max}, {"median", r.Median}}
+	if r.Received < 2 { // one time does not vary
+		return appendFigures(b, "rtt", rtt...)
 	}
+	b = appendFigures(b, "rtt", append(rtt, figure{"jitter", r.Jitter})...)
 	b = appendFigures(b, "percentiles", figure{"p50", r.P50}, figure{"p90", r.P90}, figure{"p95", r.P95}, figure{"p99", r.P99})
 	if r.IPDVPairs == 0 {
 		return b
@@ -147,13 +147,23 @@ type cause struct {
 	from    netip.Addr
 }
 
+func causeOf(e icmpcore.EchoError) cause { return cause{e.Kind, e.Message, e.Code, e.From} }
+
+// String returns the message and who reported it.
+func (c cause) String() string {
+	if !c.from.IsValid() {
+		return Clean(c.message)
+	}
+	return Clean(c.message + ", reported by " + c.from.String())
+}
+
 // appendErrors appends a line for each different error, in the order in which
 // they first came.
 func appendErrors(b []byte, r *icmpcore.PingResult) []byte {
 	counts := make(map[cause]int)
 	var order []cause
 	for _, e := range r.Errors {
-		c := cause{e.Kind, e.Message, e.Code, e.From}
+		c := causeOf(e)
 		if counts[c] == 0 {
 			order = append(order, c)
 		}
@@ -162,12 +172,7 @@ func appendErrors(b []byte, r *icmpcore.PingResult) []byte {
 	for _, c := range order {
 		b = appendName(b, "error")
 		b = append(strconv.AppendInt(b, int64(counts[c]), 10), " x "...)
-		b = append(b, Clean(c.message)...)
-		if c.from.IsValid() {
-			b = append(b, ", reported by "...)
-			b = append(b, Clean(c.from.String())...)
-		}
-		b = append(b, '\n')
+		b = append(append(b, c.String()...), '\n')
 	}
 	return b
 }

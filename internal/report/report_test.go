@@ -58,6 +58,8 @@ func nameless() *icmpcore.PingResult {
 func TestBlock(t *testing.T) {
 	one := good()
 	one.Sent, one.Received = 1, 1
+	cut, slow := dead(), dead()
+	cut.Corrupt, slow.Late = 2, 1
 	expired := icmpcore.EchoError{Seq: 1, Kind: icmpcore.ErrorTimeExceeded, Message: "TTL exceeded in transit", From: netip.MustParseAddr("192.0.2.254")}
 	refused := &icmpcore.PingResult{Host: "192.0.2.1", Err: &icmpcore.SendError{Addr: netip.MustParseAddr("192.0.2.1"), Err: os.NewSyscallError("sendmmsg", os.ErrPermission)}}
 	tests := []struct {
@@ -73,9 +75,9 @@ func TestBlock(t *testing.T) {
   ttl          57, 8 hops, probably Linux/Unix/BSD/macOS/Android
   timestamps   kernel, raw socket
 `},
-		{"one reply has no percentiles and no ipdv", one, `192.0.2.1: 1 of 1 answered, 0% loss
+		{"one reply has no jitter, no percentiles and no ipdv", one, `192.0.2.1: 1 of 1 answered, 0% loss
   packets      1 sent, 1 received
-  rtt          min 1.200  avg 4.500  max 9.800  median 4.400  jitter 0.784 ms
+  rtt          min 1.200  avg 4.500  max 9.800  median 4.400 ms
   ttl          57, 8 hops, probably Linux/Unix/BSD/macOS/Android
   timestamps   kernel, raw socket
 `},
@@ -94,13 +96,21 @@ func TestBlock(t *testing.T) {
   packets      4 sent, 0 received, 4 lost
   No replies received.
 `},
+		{"corrupt", cut, `192.0.2.9: 0 of 4 answered, 100% loss
+  packets      4 sent, 0 received, 4 lost, 2 corrupt
+  No replies received. Reason: 2 corrupt replies
+`},
+		{"late", slow, `192.0.2.9: 0 of 4 answered, 100% loss
+  packets      4 sent, 0 received, 4 lost, 1 late
+  No replies received. Reason: 1 late reply
+`},
 		{"expired", dead(expired), `192.0.2.9: 0 of 4 answered, 100% loss
   packets      4 sent, 0 received, 4 lost, 1 errors
   No replies received. Reason: TTL exceeded in transit, reported by 192.0.2.254
   error        1 x TTL exceeded in transit, reported by 192.0.2.254
 `},
 		{"no such name", nameless(), "no.such: name not resolved: no such host\n"},
-		{"not allowed", refused, "192.0.2.1: send to 192.0.2.1: sendmmsg: permission denied\n"},
+		{"not allowed", refused, "192.0.2.1: not sent: sendmmsg: permission denied\n"},
 		{"interrupted at once", &icmpcore.PingResult{Host: "192.0.2.1"}, "192.0.2.1: ended before the first outcome\n"},
 	}
 	for _, tt := range tests {
@@ -116,7 +126,10 @@ func TestTable(t *testing.T) {
 	style := report.Style{HostWidth: 12}
 	b := report.AppendHeader(nil, style)
 	interrupted := &icmpcore.PingResult{Host: "192.0.2.3"}
-	for _, r := range []*icmpcore.PingResult{good(), mixed(), dead(), nameless(), interrupted} {
+	once, cut := good(), dead()
+	once.Sent, once.Received, once.Jitter = 1, 1, 0
+	cut.Corrupt = 2
+	for _, r := range []*icmpcore.PingResult{good(), mixed(), dead(), nameless(), interrupted, once, cut} {
 		b = report.AppendRow(b, r, style)
 	}
 	want := `host          sent  recv   loss    min ms    avg ms    max ms    p95 ms jitter ms  ttl hops
@@ -125,9 +138,36 @@ host.example (192.0.2.1)  1500  1497   0.2%     1.200     4.500     9.800     5.
 192.0.2.9        4     0   100%         -         -         -         -         -    -    -  no replies
 no.such          -     -      -         -         -         -         -         -    -    -  name not resolved: no such host
 192.0.2.3        -     -      -         -         -         -         -         -    -    -  ended before the first outcome
+192.0.2.1        1     1     0%     1.200     4.500     9.800     5.860         -   57    8
+192.0.2.9        4     0   100%         -         -         -         -         -    -    -  no replies, 2 corrupt
 `
 	if diff := cmp.Diff(want, string(b)); diff != "" {
 		t.Errorf("table (-want +got)\n%s", diff)
+	}
+}
+
+func TestLost(t *testing.T) {
+	router := netip.MustParseAddr("192.0.2.254")
+	unreachable := icmpcore.EchoError{Kind: icmpcore.ErrorDestinationUnreachable, Code: 1, Message: "host unreachable", From: router}
+	refused := icmpcore.EchoError{Kind: icmpcore.ErrorSend, Message: "operation not permitted"}
+	for _, tt := range []struct {
+		received, corrupt, late int
+		errs                    []icmpcore.EchoError
+		want                    string
+	}{
+		{0, 0, 0, nil, ""},
+		{0, 1, 0, nil, "1 corrupt reply"},
+		{2, 2, 1, nil, "2 corrupt replies, 1 late reply"},
+		{1, 0, 3, nil, "3 late replies"},
+		{3, 0, 0, []icmpcore.EchoError{unreachable}, "host unreachable, reported by 192.0.2.254"},
+		{2, 0, 0, []icmpcore.EchoError{unreachable}, "1 x host unreachable, reported by 192.0.2.254"},
+		{0, 1, 0, []icmpcore.EchoError{unreachable, refused, refused}, "2 x operation not permitted, 1 corrupt reply"},
+		{2, 0, 0, []icmpcore.EchoError{unreachable, refused}, "1 x host unreachable, reported by 192.0.2.254"},
+	} {
+		r := &icmpcore.PingResult{Sent: 4, Received: tt.received, Corrupt: tt.corrupt, Late: tt.late, Errors: tt.errs}
+		if got := report.Lost(r); got != tt.want {
+			t.Errorf("Lost(%d of 4 received, %d corrupt, %d late, %v) = %q, want %q", tt.received, tt.corrupt, tt.late, tt.errs, got, tt.want)
+		}
 	}
 }
 

@@ -80,15 +80,24 @@ func sameText(a netip.Addr, host string) bool {
 	return string(a.AppendTo(buf[:0])) == host
 }
 
+// silence is the reason of a host of which nothing at all came.
+const silence = "no reply in time"
+
 // Reason says in a few words why a host did not answer, "" where it did.
 func Reason(r *icmpcore.PingResult) string {
 	err := r.Failure()
+	var send *icmpcore.SendError
 	var lookup *icmpcore.ResolveError
 	switch {
 	case err == nil:
 		return ""
 	case errors.Is(err, icmpcore.ErrTimeout):
+		if lost := Lost(r); lost != "" {
+			return lost
+		}
 		return strings.TrimPrefix(err.Error(), "icmpcore: ")
+	case errors.As(err, &send): // its own text repeats the host
+		return Clean("not sent: " + send.Err.Error())
 	case errors.As(err, &lookup): // the host stands before it already
 		text := strings.TrimPrefix(err.Error(), "lookup "+lookup.Host+": ")
 		if dns := (*net.DNSError)(nil); errors.As(err, &dns) {

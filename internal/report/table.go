@@ -50,7 +50,7 @@ func AppendRow(b []byte, r *icmpcore.PingResult, s Style) []byte {
 	cell(4, appendMS(buf[:0], r.Mean), some)
 	cell(5, appendMS(buf[:0], r.Max), some)
 	cell(6, appendMS(buf[:0], r.P95), some)
-	cell(7, appendMS(buf[:0], r.Jitter), some)
+	cell(7, appendMS(buf[:0], r.Jitter), r.Received > 1)
 	cell(8, strconv.AppendInt(buf[:0], int64(r.TTL), 10), some && r.TTL > 0)
 	cell(9, strconv.AppendInt(buf[:0], int64(r.Hops), 10), some && r.TTL > 0)
 	if s.Colour && len(b) > start {

@@ -24,7 +24,7 @@ func (t *Totals) Add(r *icmpcore.PingResult) {
 	switch {
 	case r.Received > 0:
 		t.Answered++
-	case r.Sent == 0:
+	case r.Sent == 0 && r.Err != nil:
 		t.Failed++
 	}
 }

@@ -1,0 +1,197 @@
+package nagios_test
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pingtel/pingtel/icmpcore"
+	"github.com/pingtel/pingtel/internal/nagios"
+)
+
+// judged makes verdicts of many hosts, each with the same share of echoes lost.
+func judged(hosts []string, received int, marks ...[]nagios.Mark) []nagios.Verdict {
+	var out []nagios.Verdict
+	for i, h := range hosts {
+		v := nagios.Judge(result(h, 5, received, ms, ms), usual, false)
+		if i < len(marks) {
+			v.Marks = marks[i]
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+func many(n int, format string) (hosts []string) {
+	for i := range n {
+		hosts = append(hosts, fmt.Sprintf(format, i))
+	}
+	return hosts
+}
+
+var anyLabel = regexp.MustCompile(`'([^']*) pl'=`)
+
+// labels returns the labels of the losses, without "pl".
+func labels(output string) (out []string) {
+	for _, m := range anyLabel.FindAllStringSubmatch(output, -1) {
+		out = append(out, m[1])
+	}
+	return out
+}
+
+func TestNamesAreUnique(t *testing.T) {
+	mark := func(pairs ...string) (out []nagios.Mark) {
+		for i := 0; i < len(pairs); i += 2 {
+			out = append(out, nagios.Mark{Name: pairs[i], Value: pairs[i+1]})
+		}
+		return out
+	}
+	for _, tt := range []struct {
+		name  string
+		hosts string
+		marks [][]nagios.Mark
+		want  string
+	}{
+		{"different hosts need no mark", "a b", [][]nagios.Mark{mark("", "ipv4"), mark("", "ipv6")}, "a|b"},
+		{"both families", "a a b", [][]nagios.Mark{mark("", "ipv4", "site", "x"), mark("", "ipv6", "site", "x")}, "a ipv4|a ipv6|b"},
+		{"with and without DSCP", "a a", [][]nagios.Mark{nil, mark("dscp", "46")}, "a|a dscp 46"},
+		{"two tags that differ", "a a", [][]nagios.Mark{mark("site", "x", "link", "1", "rack", "r"), mark("site", "y", "link", "2", "rack", "r")}, "a site x link 1|a site y link 2"},
+		{"given three times", "a a b a", nil, "a|a #2|b|a #3"},
+		{"a number that is taken", "a #2|a|a", nil, "a #2|a|a #3"},
+		{"the same once quoted", "a=b|a'b|a b", nil, "a_b|a_b #2|a b"},
+		{"some marks alike", "a a a", [][]nagios.Mark{mark("dscp", "46"), mark("dscp", "46"), nil}, "a dscp 46|a dscp 46 #2|a"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			hosts := strings.Split(tt.hosts, "|")
+			if len(hosts) == 1 {
+				hosts = strings.Fields(tt.hosts)
+			}
+			want := strings.Split(tt.want, "|")
+			well, ill := nagios.Output(judged(hosts, 5, tt.marks...), nagios.PerfdataAll), nagios.Output(judged(hosts, 0, tt.marks...), nagios.PerfdataAll)
+			if diff := cmp.Diff(want, labels(well)); diff != "" {
+				t.Errorf("labels (-want +got)\n%s", diff)
+			}
+			if diff := cmp.Diff(want, labels(ill)); diff != "" {
+				t.Errorf("labels when nothing is answered (-want +got)\n%s", diff)
+			}
+			_, below, _ := strings.Cut(ill, "\n")
+			seen := make(map[string]bool)
+			for line := range strings.Lines(below) {
+				name, _, _ := strings.Cut(line, " CRITICAL ")
+				if seen[name] {
+					t.Errorf("two lines for %q in\n%s", name, below)
+				}
+				seen[name] = true
+			}
+			if len(seen) != len(hosts) {
+				t.Errorf("%d lines, want %d:\n%s", len(seen), len(hosts), below)
+			}
+		})
+	}
+}
+
+// A name that resolves to another address keeps its label.
+func TestLabelsKeepTheirNames(t *testing.T) {
+	first, second := judged([]string{"a.test", "b.test"}, 5), judged([]string{"a.test", "b.test"}, 5)
+	first[0].Result.Addr, second[0].Result.Addr = netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
+	if a, b := labels(nagios.Output(first, nagios.PerfdataMain)), labels(nagios.Output(second, nagios.PerfdataMain)); !cmp.Equal(a, b) || len(a) != 2 {
+		t.Errorf("labels %q, then %q", a, b)
+	}
+}
+
+func TestOutputIsBounded(t *testing.T) {
+	long := strings.Repeat("ü", 200)
+	for _, tt := range []struct {
+		name     string
+		verdicts []nagios.Verdict
+	}{
+		{"a thousand dead hosts", judged(many(1000, "198.18.0.%d"), 0)},
+		{"a thousand healthy hosts", judged(many(1000, "198.18.0.%d"), 5)},
+		{"as many as have performance data", judged(many(28, "198.18.0.%d"), 0)},
+		{"long names", judged(many(100, long+"%d"), 0)},
+		{"one long name", judged(many(1, strings.Repeat(long, 50)+"%d"), 0)},
+		{"a long reason", []nagios.Verdict{nagios.Judge(icmpcore.PingResult{Host: "h", Err: errors.New(strings.Repeat(long, 50))}, usual, false)}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			for _, which := range []nagios.Perfdata{nagios.PerfdataMain, nagios.PerfdataNone} {
+				out := nagios.Output(tt.verdicts, which)
+				if len(out) >= 8<<10 || !utf8.ValidString(out) {
+					t.Errorf("%v: %d bytes, want less than 8 KiB of UTF-8", which, len(out))
+				}
+				first, _, _ := strings.Cut(out, "\n")
+				text, data, _ := strings.Cut(first, " |")
+				if len(text) > 1<<10 || (which == nagios.PerfdataNone) != (data == "") {
+					t.Errorf("%v: text of %d bytes, performance data of %d", which, len(text), len(data))
+				}
+			}
+			all := nagios.Output(tt.verdicts, nagios.PerfdataAll)
+			if n := strings.Count(all, "rta") + strings.Count(all, "rta'"); n < len(tt.verdicts) {
+				t.Errorf("all: %d values for %d hosts", n, len(tt.verdicts))
+			}
+		})
+	}
+	if got := nagios.Failed(errors.New(strings.Repeat(long, 100))); len(got) > 1<<10 || !strings.HasSuffix(got, "ü...") {
+		t.Errorf("Failed: %d bytes, %q", len(got), got[max(0, len(got)-10):])
+	}
+}
+
+func TestManyHosts(t *testing.T) {
+	verdicts := append(judged(many(997, "198.18.0.%d"), 5), judged(many(5, "198.18.9.%d"), 0)...)
+	verdicts[998].Result.Loss = 90 // the sort looks at this
+	got := nagios.Output(verdicts, nagios.PerfdataMain)
+	want := `PING CRITICAL - 997 of 1002 hosts ok, 5 critical: 198.18.9.0 CRITICAL loss 100% >= 60%; 198.18.9.2 CRITICAL loss 100% >= 60%; ` +
+		`198.18.9.3 CRITICAL loss 100% >= 60%; and 2 more | hosts_ok=997;;;0;1002 hosts_warning=0;;;0;1002 hosts_critical=5;;;0;1002 hosts_unknown=0;;;0;1002
+198.18.9.0 CRITICAL loss 100% >= 60%
+198.18.9.2 CRITICAL loss 100% >= 60%
+198.18.9.3 CRITICAL loss 100% >= 60%
+198.18.9.4 CRITICAL loss 100% >= 60%
+198.18.9.1 CRITICAL loss 100% >= 60%`
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("output (-want +got)\n%s", diff)
+	}
+	dead := nagios.Output(judged(many(1000, "198.18.0.%d"), 0), nagios.PerfdataMain)
+	lines := strings.Split(dead, "\n")
+	if last := lines[len(lines)-1]; last != fmt.Sprintf("and %d more", 1000-(len(lines)-2)) || len(dead) < 8<<10-100 {
+		t.Errorf("%d lines, %d bytes, the last line %q", len(lines), len(dead), last)
+	}
+}
+
+// Whether the hosts have performance data of their own does not depend on how
+// long the values are.
+func TestPerfdataComesForAllRunsOrNone(t *testing.T) {
+	var counts []int
+	for n := 1; n < 60; n++ {
+		short, long := judged(many(n, "198.18.0.%d"), 5), judged(many(n, "198.18.0.%d"), 1)
+		for i := range long {
+			long[i].Result.Mean = time.Hour - time.Microsecond
+		}
+		a, b := len(labels(nagios.Output(short, nagios.PerfdataMain))), len(labels(nagios.Output(long, nagios.PerfdataMain)))
+		if a != b {
+			t.Errorf("%d hosts: %d labels with short values, %d with long ones", n, a, b)
+		}
+		counts = append(counts, a)
+	}
+	if counts[1] != 2 || counts[19] != 20 || counts[58] != 0 {
+		t.Errorf("labels of 1 to 59 hosts: %v", counts)
+	}
+}
+
+func TestPerfdataText(t *testing.T) {
+	for _, want := range []nagios.Perfdata{nagios.PerfdataMain, nagios.PerfdataNone, nagios.PerfdataAll} {
+		got := nagios.Perfdata(-1)
+		if err := got.UnmarshalText([]byte(want.String())); err != nil || got != want {
+			t.Errorf("UnmarshalText(%v) = %v, %v", want, got, err)
+		}
+	}
+	var p nagios.Perfdata
+	if err := p.UnmarshalText([]byte("some")); err == nil || err.Error() != "want main, none, all" {
+		t.Errorf("UnmarshalText(some) = %v", err)
+	}
+}
