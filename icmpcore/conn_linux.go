@@ -264,7 +264,7 @@ func (c *linuxConn) wait(d time.Duration, nap bool) {
 	}
 	if polled[0].Revents != 0 {
 		var buf [8]byte
-		unix.Read(int(polled[0].Fd), buf[:]) // EAGAIN: emptied already
+		_, _ = unix.Read(int(polled[0].Fd), buf[:]) // EAGAIN: emptied already
 	}
 	for i := range polled {
 		polled[i].Revents = 0
@@ -277,7 +277,7 @@ func (c *linuxConn) wake() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.closed {
-		unix.Write(int(c.polled[0].Fd), one[:]) // fails only where it is full, and then it wakes
+		_, _ = unix.Write(int(c.polled[0].Fd), one[:]) // fails only where it is full, and then it wakes
 	}
 }
 

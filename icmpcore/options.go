@@ -3,6 +3,7 @@ package icmpcore
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -236,15 +237,8 @@ func parseEnum[E ~uint8](dst *E, names []string, field string, text []byte) erro
 	return &OptionError{Field: field, Value: string(text), Want: orList(names)}
 }
 
-// orList joins names to "a, b or c".
+// orList joins two names or more to "a, b or c".
 func orList(names []string) string {
-	s := names[0]
-	for i, n := range names[1:] {
-		if i == len(names)-2 {
-			s += " or " + n
-		} else {
-			s += ", " + n
-		}
-	}
-	return s
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
 }

@@ -91,7 +91,7 @@ func routeFault(r *request, errno unix.Errno) string {
 		return "" // the route without the mark may be another
 	}
 	// so that a broadcast address is not refused for itself
-	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BROADCAST, 1) != nil || unix.Connect(fd, to) != errno {
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BROADCAST, 1) != nil || !errors.Is(unix.Connect(fd, to), errno) {
 		return ""
 	}
 	if errno == unix.EACCES {

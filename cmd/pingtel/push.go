@@ -58,7 +58,7 @@ func (x *push) run(m *monitor.Monitor) {
 	x.monitor = m
 	ctx, stop := context.WithCancel(context.Background())
 	x.stop = stop
-	x.running.Go(func() { x.pusher.Run(ctx) }) // an error of it Close returns again
+	x.running.Go(func() { _ = x.pusher.Run(ctx) }) // an error of it Close returns again
 }
 
 // reload takes over the settings of a file that was read again; nil where it

@@ -113,7 +113,7 @@ func (s *Server) serve(conn net.PacketConn) {
 			s.t.Errorf("DNS reply to %s: %v", q.Name, err)
 			continue
 		}
-		time.AfterFunc(r.After, func() { conn.WriteTo(b, from) }) // fails only where the port is closed, as it should be then
+		time.AfterFunc(r.After, func() { _, _ = conn.WriteTo(b, from) }) // fails only where the port is closed, as it should be then
 	}
 }
 
