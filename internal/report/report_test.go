@@ -382,6 +382,14 @@ func TestNearlyIsNotQuite(t *testing.T) {
 	}
 }
 
+func TestCleanLeavesWhatIsClean(t *testing.T) {
+	for _, s := range []string{"", "host.example", `DOM\host`, `"quoted"`, "münchen.test"} {
+		if got := report.Clean(s); got != s {
+			t.Errorf("Clean(%q) = %q, want it as it is", s, got)
+		}
+	}
+}
+
 func FuzzClean(f *testing.F) {
 	for _, s := range []string{"host", `"q"`, "\x1b[31m", "\xff", "fe80::1%eth0", `back\slash`} {
 		f.Add(s)
