@@ -301,6 +301,58 @@ func TestZeroDSCP(t *testing.T) {
 	}
 }
 
+// TestMixedErrors has errors of several kinds in one series: the one told is the
+// most frequent, the first of equals; refusals of the system are told apart, and
+// make the target unpinged only where they took every request.
+func TestMixedErrors(t *testing.T) {
+	unreachable := icmpcore.EchoError{Kind: icmpcore.ErrorDestinationUnreachable, Type: 3, Code: 1, Message: "host unreachable"}
+	prohibited := icmpcore.EchoError{Kind: icmpcore.ErrorDestinationUnreachable, Type: 3, Code: 13, Message: "prohibited"}
+	exceeded := icmpcore.EchoError{Kind: icmpcore.ErrorTimeExceeded, Type: 11, Code: 1, Message: "reassembly time exceeded"}
+	full := icmpcore.EchoError{Kind: icmpcore.ErrorSend, Message: "no buffer space"}
+	down := icmpcore.EchoError{Kind: icmpcore.ErrorSend, Message: "network is down"}
+	for _, c := range []struct {
+		name       string
+		errs       []icmpcore.EchoError
+		err        error
+		code, icmp any // result_code and icmp_code
+		text       any // error
+	}{
+		{"the first of equals", []icmpcore.EchoError{unreachable, prohibited}, nil, int64(1), int64(1), nil},
+		{"the same type, another code", []icmpcore.EchoError{unreachable, prohibited, prohibited}, nil, int64(1), int64(13), nil},
+		{"another type, the same code", []icmpcore.EchoError{exceeded, prohibited, unreachable, prohibited}, nil, int64(1), int64(13), nil},
+		{"refusals do not count as ICMP errors", []icmpcore.EchoError{full, down, unreachable}, nil, int64(1), int64(1), full.Err().Error()},
+		{"not every request was refused", []icmpcore.EchoError{full, full}, errors.New("cut short"), int64(1), nil, "cut short"},
+		{"every request was refused", []icmpcore.EchoError{full, full, full, full}, errors.New("no room"), int64(2), nil, "no room"},
+	} {
+		var e encoder
+		e.setFormat(format)
+		r := &icmpcore.PingResult{Addr: target, Sent: 4, Loss: 100, ReplyDSCP: -1, Start: start, Errors: c.errs, Err: c.err}
+		line, err := e.append(nil, "h", nil, r)
+		if err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		f := decode(t, line)[0].fields
+		if f["result_code"] != c.code || f["icmp_code"] != c.icmp || f["error"] != c.text {
+			t.Errorf("%s: %s, want result_code %v, icmp_code %v, error %v", c.name, line, c.code, c.icmp, c.text)
+		}
+	}
+}
+
+// TestReplyDSCPZero tells a reply without a mark from one whose mark is not known.
+func TestReplyDSCPZero(t *testing.T) {
+	var e encoder
+	e.setFormat(format)
+	r := sound()
+	r.ReplyDSCP = 0
+	line, err := e.append(nil, "h", nil, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := decode(t, line)[0].fields["reply_dscp"]; got != int64(0) {
+		t.Errorf("reply_dscp = %v, want 0", got)
+	}
+}
+
 func TestDeviation(t *testing.T) {
 	for _, c := range []struct {
 		rtts []time.Duration

@@ -22,7 +22,11 @@ func TestLogLines(t *testing.T) {
 		"I! group g.x=1 g.y=2\n":           func(l *slog.Logger) { l.Info("group", slog.Group("g", "x", 1, "y", 2)) },
 		"I! quote k=\"a\\\"b\"\n":          func(l *slog.Logger) { l.Info("quote", "k", `a"b`) },
 		"I! bytes k=\"a\\xff\"\n":          func(l *slog.Logger) { l.Info("bytes", "k", "a\xff") },
-		"":                                 func(l *slog.Logger) { l.Log(t.Context(), slog.LevelDebug-1, "less") },
+		"W! more than a warning\n":         func(l *slog.Logger) { l.Log(t.Context(), slog.LevelWarn+1, "more than a warning") },
+		"I! time at=2026-01-02T03:04:05Z\n": func(l *slog.Logger) {
+			l.Info("time", "at", time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
+		},
+		"": func(l *slog.Logger) { l.Log(t.Context(), slog.LevelDebug-1, "less") },
 	} {
 		var out bytes.Buffer
 		log(slog.New(NewLogHandler(&out, slog.LevelDebug)))

@@ -31,6 +31,7 @@ func TestParse(t *testing.T) {
 		"10-0-0-1.test":                 {"10-0-0-1.test"},
 		"münchen.test":                  {"münchen.test"},
 		"fade.be":                       {"fade.be"},
+		"azAZ09.test":                   {"azAZ09.test"},
 		"198.18.1.0/30":                 {"198.18.1.1", "198.18.1.2"},
 		"198.18.1.0/31":                 {"198.18.1.0", "198.18.1.1"},
 		"198.18.1.7/32":                 {"198.18.1.7"},
@@ -72,6 +73,7 @@ func TestParseFails(t *testing.T) {
 		"http://[::1]:80/":              "looks like a URL: want its host alone, ::1",
 		"://":                           "looks like a URL",
 		"b.test:80":                     "looks like host:port, and ICMP has no ports (80): want b.test",
+		":80":                           "its ':'",
 		"192.0.2.1:443":                 "want 192.0.2.1",
 		"[::1]:80":                      "want ::1",
 		"root@b.test":                   "looks like user@host: want b.test",
@@ -115,6 +117,9 @@ func TestParseFails(t *testing.T) {
 		if _, err := hosts.Parse(text); !errors.Is(err, hosts.ErrTooMany) {
 			t.Errorf("Parse(%q): %v, want ErrTooMany", text, err)
 		}
+	}
+	if err := hosts.CheckName(strings.Repeat("x", 63) + ".test"); err != nil {
+		t.Errorf("a part of 63 characters: %v", err)
 	}
 	if err := hosts.CheckName(strings.Repeat("abcdefg.", 31) + "abcde"); err != nil {
 		t.Errorf("a name of 253 characters: %v", err)

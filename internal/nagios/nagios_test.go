@@ -63,6 +63,12 @@ func TestJudgeAndOutput(t *testing.T) {
 			"PING OK - h: rta 100.000 ms, loss 0% | rta=100.000ms;100;500;0 pl=0%;20;60;0;100 jitter=U;;;0"},
 		{"a threshold below a microsecond", result("h", 1, 1, 2*time.Microsecond, 0), nagios.Thresholds{Warn: nagios.Level{RTT: 1, Loss: 0.0005}}, false,
 			"PING WARNING - h: rta 0.002 ms >= 0.000001 ms; loss 0% | rta=0.002ms;0.000001;;0 pl=0%;0.0005;;0;100 jitter=U;;;0"},
+		{"rtt at the critical level", result("h", 1, 1, 500*ms, 0), usual, false,
+			"PING CRITICAL - h: rta 500.000 ms >= 500 ms; loss 0% | rta=500.000ms;100;500;0 pl=0%;20;60;0;100 jitter=U;;;0"},
+		{"two reasons", result("h", 5, 2, 500*ms, 0), usual, false,
+			"PING CRITICAL - h: loss 60% >= 60%, rta 500.000 ms >= 500 ms; jitter 0.000 ms | rta=500.000ms;100;500;0 pl=60%;20;60;0;100 jitter=0.000ms;;;0"},
+		{"jitter at the warning level, with two replies", result("h", 2, 2, ms, 10*ms), withJitter, false,
+			"PING WARNING - h: jitter 10.000 ms >= 10 ms; rta 1.000 ms, loss 0% | rta=1.000ms;100;500;0 pl=0%;20;60;0;100 jitter=10.000ms;10;30;0"},
 		{"jitter", result("h", 5, 5, ms, 30*ms), withJitter, false,
 			"PING CRITICAL - h: jitter 30.000 ms >= 30 ms; rta 1.000 ms, loss 0% | rta=1.000ms;100;500;0 pl=0%;20;60;0;100 jitter=30.000ms;10;30;0"},
 		{"nothing came back", unreachable, usual, false,
@@ -85,6 +91,8 @@ func TestJudgeAndOutput(t *testing.T) {
 			"PING CRITICAL - h: loss 100% >= 60%, not finished in time | rta=U;100;500;0 pl=100%;20;60;0;100 jitter=U;;;0"},
 		{"cut short before anything", icmpcore.PingResult{Host: "h", Err: errors.New("use of closed network connection")}, usual, true,
 			"PING UNKNOWN - h: nothing was measured in time | rta=U;100;500;0 pl=U;20;60;0;100 jitter=U;;;0"},
+		{"cut short while the name was looked up", icmpcore.PingResult{Host: "h", Err: &icmpcore.ResolveError{Host: "h", Err: errors.New("no answer")}}, usual, true,
+			"PING UNKNOWN - h: no answer | rta=U;100;500;0 pl=U;20;60;0;100 jitter=U;;;0"},
 		{"no threshold, no alert", result("h", 5, 0, 0, 0), nagios.Thresholds{}, false,
 			"PING OK - h: loss 100% | rta=U;;;0 pl=100%;;;0;100 jitter=U;;;0"},
 	}
@@ -162,6 +170,17 @@ func TestWorstHostWins(t *testing.T) {
 	}
 }
 
+func TestOverviewNamesOnlyWhatThereIs(t *testing.T) {
+	var verdicts []nagios.Verdict
+	for _, r := range []icmpcore.PingResult{result("a", 1, 1, ms, 0), result("b", 1, 1, 200*ms, 0)} {
+		verdicts = append(verdicts, nagios.Judge(r, usual, false))
+	}
+	want := "PING WARNING - 1 of 2 hosts ok, 1 warning: b WARNING rta 200.000 ms >= 100 ms |"
+	if got := nagios.Output(verdicts, nagios.PerfdataMain); !strings.HasPrefix(got, want) {
+		t.Errorf("line\n got %s\nwant %s...", got, want)
+	}
+}
+
 func TestStatusIsTheExitStatus(t *testing.T) {
 	for want, s := range []nagios.Status{nagios.OK, nagios.Warning, nagios.Critical, nagios.Unknown} {
 		if int(s) != want {
@@ -201,6 +220,12 @@ func TestParsePair(t *testing.T) {
 func TestValidateNamesEveryFault(t *testing.T) {
 	if err := usual.Validate(); err != nil {
 		t.Errorf("Validate = %v, want nil", err)
+	}
+	same := nagios.Level{RTT: ms, Loss: 1, Jitter: ms}
+	for name, th := range map[string]nagios.Thresholds{"warning at critical": {Warn: same, Crit: same}, "warning alone": {Warn: same}} {
+		if err := th.Validate(); err != nil {
+			t.Errorf("%s: Validate = %v, want nil", name, err)
+		}
 	}
 	crossed := nagios.Thresholds{Warn: nagios.Level{RTT: 2 * ms, Loss: 2, Jitter: 2 * ms}, Crit: nagios.Level{RTT: ms, Loss: 1, Jitter: ms}}
 	err := crossed.Validate()

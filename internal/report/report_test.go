@@ -62,11 +62,38 @@ func TestBlock(t *testing.T) {
 	cut.Corrupt, slow.Late = 2, 1
 	expired := icmpcore.EchoError{Seq: 1, Kind: icmpcore.ErrorTimeExceeded, Message: "TTL exceeded in transit", From: netip.MustParseAddr("192.0.2.254")}
 	refused := &icmpcore.PingResult{Host: "192.0.2.1", Err: &icmpcore.SendError{Addr: netip.MustParseAddr("192.0.2.1"), Err: os.NewSyscallError("sendmmsg", os.ErrPermission)}}
+	scattered := good() // no two replies in sequence, no TTL from the system, an error without a sender
+	scattered.Sent, scattered.Received, scattered.Loss, scattered.IPDVPairs, scattered.TTL, scattered.Hops = 4, 2, 50, 0, 0, 0
+	scattered.Errors = []icmpcore.EchoError{{Seq: 2, Kind: icmpcore.ErrorDestinationUnreachable, Message: "no route"}}
+	near := good()
+	near.TTL, near.Hops, near.ReplyDSCP = 63, 1, 3
+	stalled := dead()
+	stalled.Err = errors.New("send buffer full")
 	tests := []struct {
 		name   string
 		result *icmpcore.PingResult
 		want   string
 	}{
+		{"what is not known is not shown", scattered, `192.0.2.1: 2 of 4 answered, 50% loss
+  packets      4 sent, 2 received, 2 lost, 1 errors
+  rtt          min 1.200  avg 4.500  max 9.800  median 4.400  jitter 0.784 ms
+  percentiles  p50 4.400  p90 5.500  p95 5.860  p99 6.100 ms
+  timestamps   kernel, raw socket
+  error        1 x no route
+`},
+		{"one hop, and a code point without a name", near, `192.0.2.1: 4 of 4 answered, 0% loss
+  packets      4 sent, 4 received
+  rtt          min 1.200  avg 4.500  max 9.800  median 4.400  jitter 0.784 ms
+  percentiles  p50 4.400  p90 5.500  p95 5.860  p99 6.100 ms
+  ipdv         0.512 ms
+  ttl          63, 1 hop, probably Linux/Unix/BSD/macOS/Android
+  reply dscp   3
+  timestamps   kernel, raw socket
+`},
+		{"silence, and why", stalled, `192.0.2.9: 0 of 4 answered, 100% loss
+  packets      4 sent, 0 received, 4 lost
+  No replies received. Reason: send buffer full
+`},
 		{"good", good(), `192.0.2.1: 4 of 4 answered, 0% loss
   packets      4 sent, 4 received
   rtt          min 1.200  avg 4.500  max 9.800  median 4.400  jitter 0.784 ms
@@ -171,6 +198,52 @@ func TestLost(t *testing.T) {
 	}
 }
 
+func TestRowNotes(t *testing.T) {
+	one := good()
+	one.Duplicates, one.TTL = 1, 0
+	one.Errors = []icmpcore.EchoError{{Seq: 1, Kind: icmpcore.ErrorParameterProblem, Message: "bad header"}}
+	two := good()
+	two.Duplicates, two.Errors = 2, append(one.Errors, one.Errors...)
+	expired := dead(icmpcore.EchoError{Seq: 1, Kind: icmpcore.ErrorTimeExceeded, Message: "TTL exceeded in transit"})
+	for _, tt := range []struct {
+		name   string
+		result *icmpcore.PingResult
+		want   string
+	}{
+		{"one of each, and no TTL", one, "    -    -  1 error, 1 duplicate\n"},
+		{"two of each", two, "   57    8  2 errors, 2 duplicates\n"},
+		{"the reason for silence", expired, "    -    -  TTL exceeded in transit\n"},
+	} {
+		if got := string(report.AppendRow(nil, tt.result, report.Style{})); !strings.HasSuffix(got, tt.want) {
+			t.Errorf("%s: row %q, want it to end in %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestHostsTakeADefaultWidth(t *testing.T) {
+	for width, want := range map[int]int{0: 24, 10: 10} {
+		header := string(report.AppendHeader(nil, report.Style{HostWidth: width}))
+		row := string(report.AppendRow(nil, dead(), report.Style{HostWidth: width}))
+		if got := strings.Index(header, "  sent"); got != want || len(row) <= got || strings.Index(row, "     4") != want {
+			t.Errorf("HostWidth %d: the first column begins at %d of\n%s%s", width, got, header, row)
+		}
+	}
+}
+
+func TestTotalsColour(t *testing.T) {
+	for escape, results := range map[string][]*icmpcore.PingResult{
+		"\x1b[32m": {good(), good()}, "\x1b[33m": {good(), dead()}, "\x1b[31m": {dead(), nameless()},
+	} {
+		var totals report.Totals
+		for _, r := range results {
+			totals.Add(r)
+		}
+		if got := string(totals.Append(nil, time.Second, report.Style{Colour: true})); !strings.HasPrefix(got, escape) {
+			t.Errorf("totals %q, want them to begin with %q", got, escape)
+		}
+	}
+}
+
 func TestColourTellsTheVerdict(t *testing.T) {
 	partial := good()
 	partial.Received = 3
@@ -206,6 +279,8 @@ func TestEcho(t *testing.T) {
 	failed.Err = &icmpcore.DestinationUnreachable{Code: 1, Message: "host unreachable", From: router}
 	corrupt := echo(icmpcore.OutcomeCorrupt)
 	corrupt.From = addr
+	bare := echo(icmpcore.OutcomeReply)
+	bare.From, bare.RTT, bare.DSCP = addr, time.Millisecond, 3
 	tests := []struct {
 		echo icmpcore.Echo
 		want string
@@ -215,6 +290,8 @@ func TestEcho(t *testing.T) {
 		{duplicate, "host.example: seq=7 duplicate from 192.0.2.1 ttl=57 time=1.235 ms\n"},
 		{late, "host.example: seq=7 late from 192.0.2.1 ttl=57 time=1.235 ms\n"},
 		{corrupt, "host.example: seq=7 corrupt from 192.0.2.1\n"},
+		{echo(icmpcore.OutcomeCorrupt), "host.example: seq=7 corrupt\n"},
+		{bare, "host.example: seq=7 reply from 192.0.2.1 time=1.000 ms dscp=3\n"},
 		{failed, "host.example: seq=7 error host unreachable, reported by 192.0.2.254\n"},
 		{echo(icmpcore.OutcomeTimeout), "host.example: seq=7 timeout\n"},
 	}
@@ -250,12 +327,16 @@ func TestTrouble(t *testing.T) {
 	doubled, cut := good(), good()
 	doubled.Duplicates = 1
 	cut.Err = context.Canceled
+	lossy, refused, broken := good(), good(), good()
+	lossy.Received, broken.Corrupt = 3, 1
+	refused.Errors = []icmpcore.EchoError{{Seq: 1, Kind: icmpcore.ErrorParameterProblem}}
 	for name, tt := range map[string]struct {
 		result *icmpcore.PingResult
 		want   bool
 	}{
 		"good": {good(), false}, "mixed": {mixed(), true}, "dead": {dead(), true}, "nameless": {nameless(), true},
 		"duplicates": {doubled, true}, "cut short": {cut, true},
+		"one lost": {lossy, true}, "an error": {refused, true}, "corrupt": {broken, true},
 	} {
 		if got := report.Trouble(tt.result); got != tt.want {
 			t.Errorf("Trouble(%s) = %v, want %v", name, got, tt.want)
@@ -289,9 +370,23 @@ func TestNearlyIsNotQuite(t *testing.T) {
 	if got := string(report.AppendBlock(nil, r, report.Style{})); !strings.Contains(got, " <0.1% loss") {
 		t.Errorf("1 of 100,000 lost reads %q", got)
 	}
+	for loss, want := range map[float64]string{0.1: " 0.1% loss", 99.9: " 99.9% loss", 50: " 50% loss"} {
+		r.Loss = loss
+		if got := string(report.AppendBlock(nil, r, report.Style{})); !strings.Contains(got, want) {
+			t.Errorf("a loss of %v reads %q, want%s", loss, got, want)
+		}
+	}
 	r.Received, r.Loss = 1, 99.999
 	if got := string(report.AppendBlock(nil, r, report.Style{})); !strings.Contains(got, " >99.9% loss") {
 		t.Errorf("99,999 of 100,000 lost reads %q", got)
+	}
+}
+
+func TestCleanLeavesWhatIsClean(t *testing.T) {
+	for _, s := range []string{"", "host.example", `DOM\host`, `"quoted"`, "münchen.test"} {
+		if got := report.Clean(s); got != s {
+			t.Errorf("Clean(%q) = %q, want it as it is", s, got)
+		}
 	}
 }
 
