@@ -65,7 +65,7 @@ type Tag struct{ Key, Value string }
 
 // Key tells targets apart: two with the same key would be measured alike and
 // could not be told apart in any output.
-func (t *Target) Key() string { return t.Host + t.Probe.key() }
+func (t *Target) Key() string { return t.Host + t.key() }
 
 // key is what of a target's key it shares with the others of its table.
 func (p *Probe) key() string {

@@ -240,14 +240,14 @@ func (k *keyLines) element(path string, index int) int {
 	depth, commas := 0, 0
 	for i, at := strings.Index(rest, "=")+1, line; i < len(rest); i++ {
 		c := rest[i]
-		switch {
-		case c == '\n':
+		switch c {
+		case '\n':
 			at++
 			continue
-		case c == '#':
+		case '#':
 			i += strings.IndexByte(rest[i:]+"\n", '\n') - 1
 			continue
-		case c == ' ' || c == '\t' || c == '\r':
+		case ' ', '\t', '\r':
 			continue
 		}
 		if depth == 1 && commas == index && c != ',' {
