@@ -47,7 +47,7 @@ func TestServeSaysWhyItEnds(t *testing.T) {
 	}{
 		{"at once", "none", advice, plain, func(*rig) {}},
 		{"after an interval", "none", plain, advice, func(*rig) { time.Sleep(11 * time.Second) }},
-		{"after a line", "STDIN", plain, advice, func(r *rig) { r.stdin.Write([]byte("\n")); synctest.Wait() }},
+		{"after a line", "STDIN", plain, advice, func(r *rig) { r.ask(); synctest.Wait() }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -71,7 +71,7 @@ func TestRoundCutShort(t *testing.T) {
 		r := newRig(t, fileOf("STDIN"))
 		r.prober.took = time.Minute
 		r.serve()
-		r.stdin.Write([]byte("\n"))
+		r.ask()
 		synctest.Wait()
 		if _, err := r.end(); err != nil {
 			t.Error(err)

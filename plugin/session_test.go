@@ -157,6 +157,14 @@ func (r *rig) serve() {
 	synctest.Wait()
 }
 
+// ask writes a line to stdin.
+func (r *rig) ask() {
+	r.t.Helper()
+	if _, err := r.stdin.Write([]byte("\n")); err != nil {
+		r.t.Error(err)
+	}
+}
+
 // end closes stdin and returns what Serve returned, and how long that took.
 func (r *rig) end() (time.Duration, error) {
 	r.t.Helper()
@@ -197,7 +205,7 @@ func TestServeBySchedule(t *testing.T) {
 
 func TestServeOnDemand(t *testing.T) {
 	for name, ask := range map[string]func(*rig){
-		"STDIN":   func(r *rig) { r.stdin.Write([]byte("\n")) },
+		"STDIN":   (*rig).ask,
 		"SIGHUP":  func(r *rig) { r.signals <- syscall.SIGHUP },
 		"SIGUSR1": func(r *rig) { r.signals <- sigUsr1 },
 		"SIGUSR2": func(r *rig) { r.signals <- sigUsr2 },
@@ -232,7 +240,7 @@ func TestServeAskedTooOften(t *testing.T) {
 		r := newRig(t, fileOf("STDIN"))
 		r.serve()
 		for range 50 {
-			r.stdin.Write([]byte("\n"))
+			r.ask()
 			synctest.Wait()
 		}
 		time.Sleep(11 * time.Second)
@@ -327,7 +335,7 @@ func TestServeReloadSignal(t *testing.T) {
 					r.signals <- syscall.SIGHUP
 					synctest.Wait()
 				}
-				r.stdin.Write([]byte("\n"))
+				r.ask()
 				time.Sleep(time.Second)
 				if n := r.lines("198.18.0.1"); n != test.rounds {
 					t.Errorf("%d lines, want %d: the signal in force is %s", n, test.rounds, test.from)

@@ -184,7 +184,7 @@ func TestHints(t *testing.T) {
 		}
 	}
 	for key, where := range elsewhere {
-		for _, header := range strings.Split(where, " or ") {
+		for header := range strings.SplitSeq(where, " or ") {
 			text := header + "\n" + key + " = 1979-05-27\n" // of no key's type, so that a known one is a fault of its own
 			if _, err := Parse("f.toml", text, env); err == nil || strings.Contains(err.Error(), key+": unknown key") || !strings.Contains(err.Error(), "a date") {
 				t.Errorf("%s in %s: %v", key, header, err)
