@@ -237,3 +237,29 @@ func TestErrorChecksum(t *testing.T) {
 		t.Errorf("an error with a wrong checksum is %+v", ev)
 	}
 }
+
+// TestQueuedError looks at what a datagram socket tells of an ICMP error beside
+// its type and code: the MTU, or where in the packet the fault is.
+func TestQueuedError(t *testing.T) {
+	tests := []struct {
+		family       Family
+		typ, code    uint8
+		info         uint32
+		mtu, pointer int
+	}{
+		{FamilyIPv4, 3, 4, 1400, 1400, 0},
+		{FamilyIPv4, 3, 1, 7, 0, 0},
+		{FamilyIPv4, 12, 0, 20, 0, 20},
+		{FamilyIPv6, 2, 0, 1280, 1280, 0},
+		{FamilyIPv6, 4, 1, 40, 0, 40},
+	}
+	for _, tt := range tests {
+		s := &receiver{sock: sock{family: tt.family, kind: SocketDatagram}}
+		request := []byte{requestType(tt.family), 0, 0, 0, 0x12, 0x34, 0, 7}
+		ev := s.queuedError(request, extendedError{typ: tt.typ, code: tt.code, info: tt.info}, &unix.RawSockaddrInet6{})
+		e := newEchoError(&ev, 0)
+		if e.MTU != tt.mtu || e.Pointer != tt.pointer {
+			t.Errorf("%s type %d code %d: MTU %d, pointer %d, want %d, %d", tt.family, tt.typ, tt.code, e.MTU, e.Pointer, tt.mtu, tt.pointer)
+		}
+	}
+}

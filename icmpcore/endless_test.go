@@ -1,0 +1,162 @@
+package icmpcore
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"os"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestForever runs an endless series over the turn of 32 bits. Its counts and
+// running statistics are of all echoes; lists hold the last ones.
+func TestForever(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const start, n = uint64(1)<<32 - 3000, 20000
+		c := newFake(t, func(r sent) []answer {
+			switch i := uint64(r.number) - start; {
+			case uint64(r.number) < start || i%10 == 9:
+				return nil
+			default:
+				return []answer{{time.Duration(1+i%2) * ms / 4, r.reply()}}
+			}
+		})
+		p := openFake(t, c, Config{MaxRate: -1})
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		c.refuse = func(r sent) error {
+			if r.n == 0 { // before it is on its way: nobody else looks at the series
+				s := p.slots.at(0)
+				s.number, s.tail, s.base = start+1, start, s.base-uint16(start&0xffff)
+				*s.at(start) = *s.at(0)
+				s.at(start).state = echoTimedOut
+				s.highest = uint32(start & 0xffffffff)
+				s.inFlight--
+			}
+			if uint64(r.number) == start+n {
+				cancel()
+			}
+			return nil
+		}
+		r, err := p.Ping(ctx, "198.18.0.1", Options{Count: Forever, Interval: ms, Timeout: 20 * ms})
+		if !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		if got := r.Sent - int(start); got < n-21 || got > n {
+			t.Errorf("%d sent, want about %d", got, n)
+		}
+		if len(r.RTTs) != ForeverKept || cap(r.RTTs) > 3*ForeverKept {
+			t.Errorf("%d RTTs kept, room for %d", len(r.RTTs), cap(r.RTTs))
+		}
+		if r.Min != ms/4 || r.Max != ms/2 || r.Mean < 350*time.Microsecond || r.Mean > 375*time.Microsecond || r.Jitter == 0 {
+			t.Errorf("min %v max %v mean %v jitter %v", r.Min, r.Max, r.Mean, r.Jitter)
+		}
+		if r.IPDV != ms/4 || r.IPDVPairs < n*8/10-30 || r.Reordered+r.Duplicates+r.Late > 0 {
+			t.Errorf("IPDV %v of %d pairs, %d reordered, %d late", r.IPDV, r.IPDVPairs, r.Reordered, r.Late)
+		}
+		if last := r.Lost[len(r.Lost)-1]; uint64(last) < start+n-40 || len(r.Lost) > n/10+1 {
+			t.Errorf("%d lost, the last is %d", len(r.Lost), last)
+		}
+	})
+}
+
+// TestEndlessErrors has every echo of an endless series end in an error: the
+// last ones are kept, all are counted.
+func TestEndlessErrors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newFake(t, after(ms, func(r sent) event { return r.errored(3, 1, 8) }))
+		noRoute := os.NewSyscallError("sendmmsg", syscall.ENETUNREACH)
+		c.refuse = func(r sent) error {
+			if r.number%2 == 1 {
+				return noRoute
+			}
+			return nil
+		}
+		p := openFake(t, c, Config{MaxRate: -1})
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		r, _ := p.Ping(ctx, "198.18.0.1", Options{Count: Forever, Interval: ms, Timeout: 20 * ms}) // cut short: its error says so
+		if r.Sent < 9900 || r.Sent > 10000 || r.Loss != 100 || len(r.Errors) != ForeverKept || len(r.Lost) != ForeverKept {
+			t.Errorf("%d sent, %v %% lost, %d errors, %d lost ones", r.Sent, r.Loss, len(r.Errors), len(r.Lost))
+		}
+		if cap(r.Errors) > 3*ForeverKept || cap(r.Lost) > 3*ForeverKept {
+			t.Errorf("room for %d errors, %d lost ones", cap(r.Errors), cap(r.Lost))
+		}
+		if last := r.Errors[len(r.Errors)-1].Seq; last < 19900 {
+			t.Errorf("the last error is of echo %d", last)
+		}
+	})
+}
+
+// TestBatchesAgain takes the stamps of requests away and gives them back, and
+// steps the wall clock with many echoes in flight.
+func TestBatchesAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newFake(t, after(50*ms, sent.reply))
+		base := time.Now()
+		p := newPinger(c, Config{MaxRate: -1}, func() (int64, int64) { return int64(time.Since(base)), c.wall() })
+		defer p.Close() // nothing of it is left to fail
+		round := func() (got Timestamps) {
+			results := make(chan PingResult, 100)
+			for i := range 100 {
+				if _, err := p.Go(loopbackTarget(i), Options{}, func(r PingResult) { results <- r }); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for range 100 {
+				got = (<-results).Timestamps
+			}
+			synctest.Wait()
+			return got
+		}
+		time.AfterFunc(25*ms, func() { c.step.Store(int64(time.Second)) })
+		if round(); p.Stats().ClockSteps != 1 || p.engine.batch != maxBatch {
+			t.Errorf("a step of the clock: batches of %d", p.engine.batch)
+		}
+		c.unstamped.Store(true)
+		if got := round(); got == TimestampsKernel || p.engine.batch != 1 {
+			t.Errorf("without stamps: %s, batches of %d", got, p.engine.batch)
+		}
+		c.unstamped.Store(false)
+		if got := round(); got != TimestampsKernel || p.engine.batch != maxBatch {
+			t.Errorf("with stamps again: %s, batches of %d", got, p.engine.batch)
+		}
+	})
+}
+
+// TestFamilyGone ends the series of a family whose socket is gone, those in the
+// lane and in the inbox too.
+func TestFamilyGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		boom := errors.New("boom")
+		c := newFake(t, after(10*ms, sent.reply))
+		p := openFake(t, c, Config{})
+		results := make(chan PingResult, 2)
+		start := func(addr string) {
+			if _, err := p.Go(Target{Addr: netip.MustParseAddr(addr)}, Options{Count: 5}, func(r PingResult) { results <- r }); err != nil {
+				t.Error(err)
+			}
+		}
+		start("2001:db8::1")
+		start("198.18.0.1")
+		time.Sleep(150 * ms)
+		c.arrive(event{kind: eventGone, family: FamilyIPv6, fault: boom})
+		if r := <-results; !errors.Is(r.Err, boom) || r.Sent != 2 {
+			t.Errorf("the family's series: %v, %d sent", r.Err, r.Sent)
+		}
+		start("2001:db8::1")
+		if r := <-results; !errors.Is(r.Err, boom) || r.Sent != 0 {
+			t.Errorf("a series that came later: %v, %d sent", r.Err, r.Sent)
+		}
+		if r := <-results; r.Err != nil || r.Received != 5 {
+			t.Errorf("the other family: %v, %d received", r.Err, r.Received)
+		}
+		synctest.Wait()
+		if err := leftovers(p); err != nil {
+			t.Error(err)
+		}
+	})
+}
