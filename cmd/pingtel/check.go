@@ -60,8 +60,8 @@ Several hosts: the first line names the worst, and each host in trouble has a
 line below, all within the 8 KiB that Nagios reads.
 Performance data: rta and jitter in ms, pl in %, U where there is no value, behind
 the host where there are several, and behind what tells it from the same host in
-another target. Where that takes more than 4 KiB (some 30 hosts) there are counts of the
-states instead, unless --perfdata asks for all.
+another target. Where that takes more than 4 KiB (some 30 hosts) there are counts
+of the states instead, unless --perfdata asks for all.
 A host is a name, an address, a prefix (198.18.0.0/24) or a range (198.18.1.1-9).
 Durations are seconds (0.5) or have a unit (500ms); the RTT of -w and -c without a
 unit is in milliseconds, as in check_ping.`,

@@ -73,7 +73,9 @@ func TestTerminal(t *testing.T) {
 			t.Setenv("NO_COLOR", tt.noColour)
 			t.Setenv("TERM", tt.term)
 			if tt.term == "" {
-				os.Unsetenv("TERM") // Setenv takes it back at the end
+				if err := os.Unsetenv("TERM"); err != nil { // Setenv takes it back at the end
+					t.Fatal(err)
+				}
 			}
 			stdout, out := terminal(t)
 			stderr, errs := terminal(t)
