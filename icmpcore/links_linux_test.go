@@ -28,6 +28,10 @@ func inNamespace(t *testing.T, f func(t *testing.T), commands ...string) {
 			done <- err
 			return
 		}
+		if _, err := exec.LookPath("ip"); err != nil {
+			done <- err
+			return
+		}
 		for _, name := range []string{"d0", "d1", "t0"} {
 			device, err := tunnel(name)
 			if err != nil {
@@ -50,7 +54,7 @@ func inNamespace(t *testing.T, f func(t *testing.T), commands ...string) {
 		f(t)
 	}()
 	if err := <-done; err != nil {
-		t.Skip("needs root for a network namespace, and /dev/net/tun: ", err)
+		t.Skip("needs root for a network namespace, /dev/net/tun, and ip of iproute2: ", err)
 	}
 }
 
@@ -199,7 +203,7 @@ func TestLinkOfAddress(t *testing.T) {
 				err := pingOnce(p, tt.addr, tt.iface)
 				if tt.field == "" {
 					// The system uses an address some time after its device is up.
-					for tries := 0; errors.Is(err, ErrTimeout) && tries < 100; tries++ {
+					for tries := 0; errors.Is(err, ErrTimeout) && tries < 1000; tries++ {
 						err = pingOnce(p, tt.addr, tt.iface)
 					}
 					if err != nil {

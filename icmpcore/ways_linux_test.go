@@ -54,10 +54,13 @@ func TestJam(t *testing.T) {
 
 // TestIdentifierIsKept tries to bind the identifier of our datagram sockets as
 // another process of this user could, which would then get our replies.
-func TestIdentifierIsKept(t *testing.T) {
+func TestIdentifierIsKept(t *testing.T) { inNamespace(t, identifierIsKept) }
+
+func identifierIsKept(t *testing.T) {
 	c, err := openConn(SocketDatagram)
 	if err != nil {
-		t.Skip("no ICMP datagram socket, allow them with sysctl net.ipv4.ping_group_range='0 2147483647': ", err)
+		t.Error(err)
+		return
 	}
 	defer c.close()
 	for _, f := range []Family{FamilyIPv4, FamilyIPv6} {
@@ -78,32 +81,38 @@ func TestEveryWay(t *testing.T) {
 	for _, kind := range []SocketKind{SocketRaw, SocketDatagram} {
 		for _, f := range []Family{FamilyIPv4, FamilyIPv6} {
 			t.Run(kind.String()+" "+f.String(), func(t *testing.T) {
-				c, err := openConn(kind)
-				if err != nil {
-					t.Skip("no such socket, run as root with net.ipv4.ping_group_range='0 2147483647': ", err)
-				}
-				l := c.(*linuxConn)
-				p := newPinger(c, Config{}, systemClock())
-				defer p.Close()
-				to := map[Family]string{FamilyIPv4: "127.0.0.1", FamilyIPv6: "::1"}[f]
-				all := l.of(f).out
-				if len(all) != mostWays {
-					t.Fatalf("%d ways, want %d", len(all), mostWays)
-				}
-				for i := range all {
-					// Whatever comes before the way is jammed.
-					for j, w := range all {
-						w.jam = jam{jammed: j < i, until: time.Now().Add(time.Hour)}
-					}
-					r, err := p.Ping(t.Context(), to, Options{Count: 3, Interval: ms})
-					if err != nil || r.Received != 3 || r.Timestamps != TimestampsKernel {
-						t.Errorf("way %d: %d of 3, stamps %s, %v", i, r.Received, r.Timestamps, err)
-					}
-					if !all[i].used() {
-						t.Errorf("way %d was not used", i)
-					}
-				}
+				inNamespace(t, func(t *testing.T) { everyWay(t, kind, f) })
 			})
+		}
+	}
+}
+
+func everyWay(t *testing.T, kind SocketKind, f Family) {
+	c, err := openConn(kind)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	l := c.(*linuxConn)
+	p := newPinger(c, Config{}, systemClock())
+	defer p.Close()
+	to := map[Family]string{FamilyIPv4: "127.0.0.1", FamilyIPv6: "::1"}[f]
+	all := l.of(f).out
+	if len(all) != mostWays {
+		t.Errorf("%d ways, want %d", len(all), mostWays)
+		return
+	}
+	for i := range all {
+		// Whatever comes before the way is jammed.
+		for j, w := range all {
+			w.jam = jam{jammed: j < i, until: time.Now().Add(time.Hour)}
+		}
+		r, err := p.Ping(t.Context(), to, Options{Count: 3, Interval: ms})
+		if err != nil || r.Received != 3 || r.Timestamps != TimestampsKernel {
+			t.Errorf("way %d: %d of 3, stamps %s, %v", i, r.Received, r.Timestamps, err)
+		}
+		if !all[i].used() {
+			t.Errorf("way %d was not used", i)
 		}
 	}
 }

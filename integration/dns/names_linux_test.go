@@ -157,8 +157,8 @@ func TestCheck(t *testing.T) {
 			t.Errorf("%v, %s", err, out)
 		}
 		for host, want := range map[string]string{
-			"none.test": "lookup none.test: no such host",
-			dropped:     "lookup dropped.test: the DNS did not answer in time",
+			"none.test": "name not resolved: no such host",
+			dropped:     "name not resolved: the DNS did not answer in time",
 		} {
 			out, err := peer.Output(asking(args(host)...))
 			exit := (*exec.ExitError)(nil)

@@ -165,8 +165,7 @@ func TestStdoutClosed(t *testing.T) {
 		s.More(t, 1, host4)
 		s.CloseStdout()
 		peer.Await(t, "the end", s.Ended)
-		if status, text := s.Cmd.ProcessState.ExitCode(), s.Text(); status != 2 || !strings.Contains(text, "E! write metrics to stdout: ") ||
-			!strings.Contains(text, "broken pipe") || strings.Count(text, "E! ") != 1 {
+		if status, text := s.Cmd.ProcessState.ExitCode(), s.Text(); status != 141 || text != "" { // quietly, as whom SIGPIPE kills
 			t.Errorf("ended with %d, said %q", status, text)
 		}
 	})
@@ -197,8 +196,7 @@ func TestPrinting(t *testing.T) {
 			p, r := start(host4)
 			r.Close()
 			peer.Await(t, "the end", p.Ended)
-			if status, text := p.Cmd.ProcessState.ExitCode(), p.Text(); status != 2 || strings.Count(text, "\n") != 1 ||
-				!strings.Contains(text, "push to stdout: write ") || !strings.Contains(text, "broken pipe") {
+			if status, text := p.Cmd.ProcessState.ExitCode(), p.Text(); status != 141 || text != "" {
 				t.Errorf("ended with %d, said %q", status, text)
 			}
 		})

@@ -160,7 +160,7 @@ func checkPartly(t *testing.T, points []peer.Point) {
 		}
 		sent, received := p.Int("packets_transmitted"), p.Int("packets_received")
 		_, some := p.Fields["average_response_ms"]
-		if sent != 3 || received > sent || some != (received > 0) || p.Int("late")+p.Int("duplicates")+p.Int("corrupt") > 0 {
+		if sent < 1 || sent > 3 || received > sent || some != (received > 0) || p.Int("late")+p.Int("duplicates")+p.Int("corrupt") > 0 {
 			t.Errorf("%s: %v", p.Tags["url"], p.Fields)
 		}
 	}
