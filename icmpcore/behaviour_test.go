@@ -144,6 +144,7 @@ func TestErrorsWithoutProof(t *testing.T) {
 		})
 		p := openFake(t, c, Config{})
 		time.AfterFunc(80*ms, func() {
+			synctest.Wait() // the series is the engine's while that is awake
 			if s := p.slots.at(0); len(s.rare.unproven) > 2 {
 				t.Errorf("%d errors kept for two echoes", len(s.rare.unproven))
 			}
@@ -169,6 +170,7 @@ func TestErrorDisproved(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		time.AfterFunc(9*time.Second+50*ms, func() {
+			synctest.Wait()
 			if s := p.slots.at(0); len(s.rare.unproven) > 0 {
 				t.Errorf("%d disproved errors are kept", len(s.rare.unproven))
 			}
