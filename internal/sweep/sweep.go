@@ -219,6 +219,9 @@ func isTextOf(host []byte, addr netip.Addr) bool {
 
 // lookup resolves one name and begins its series.
 func (s *Sweep) lookup(ctx context.Context, n name) {
+	if ctx.Err() != nil {
+		return // the sweep has ended: this name was never begun
+	}
 	target, err := s.pinger.Resolve(ctx, n.host, n.how.opts.Family)
 	if err != nil {
 		s.fail(icmpcore.Target{Host: n.host}, n.how, err)
