@@ -38,7 +38,7 @@ type verdict struct {
 
 func (c *choice) half(f Family) *half { return &c.halves[f-FamilyIPv4] }
 
-// answer records what came of the query for family f.
+// answer records how the query for family f ended.
 func (c *choice) answer(f Family, at time.Time, addr netip.Addr, usable bool, err error) {
 	h := c.half(f)
 	if h.ended {

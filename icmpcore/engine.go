@@ -120,6 +120,9 @@ func (e *engine) run() {
 
 // endAll ends every series with err.
 func (e *engine) endAll(err error) {
+	for i := range e.lanes {
+		e.lanes[i].held = nil // at once, instead of each series looking for its own
+	}
 	for i := range int32(e.live.size()) {
 		if e.live.at(i).running {
 			e.finish(i, err)
@@ -314,11 +317,13 @@ func (e *engine) emit(s *series, what Echo) {
 // for its result. An error cuts it short: what is in flight stays undecided.
 func (e *engine) finish(i int32, err error) {
 	s := e.slots.at(i)
+	held := false
 	if err != nil {
 		r := s.rarely()
 		r.err = err
 		for n := s.tail; n < s.number; n++ {
 			if c := s.at(n); c.state == echoInFlight {
+				held = held || c.held
 				s.decide(c, echoCutShort, s.end)
 				r.unresolved++
 				e.flying--
@@ -331,7 +336,7 @@ func (e *engine) finish(i int32, err error) {
 	if s.prof.hasty {
 		e.hasty--
 	}
-	if err != nil {
+	if held {
 		// The queues may keep its index: fill passes over what does not run.
 		e.drop(s, func(r request) bool { return r.slot == i })
 	}

@@ -65,7 +65,7 @@ func noDescriptor() error {
 	return nil
 }
 
-// lookupText says what came of a look-up, in words that stay the same from one
+// lookupText says how a look-up ended, in words that stay the same from one
 // to the next: the resolver's own hold the port that a query was sent from.
 func lookupText(err error, f Family) string {
 	var dns *net.DNSError

@@ -32,8 +32,8 @@ func mapsAll(idMap string) bool {
 	return len(f) == 3 && f[0] == "0" && f[1] == "0" && f[2] == "4294967295"
 }
 
-// outerID returns what an ID is called outside, -1 where the map does not hold
-// it: the process has none there that it knows of.
+// outerID returns the number that an ID has outside, -1 where the map does not
+// hold it: the process cannot know it then.
 func outerID(idMap string, id int) int {
 	for line := range strings.Lines(idMap) {
 		f := strings.Fields(line)

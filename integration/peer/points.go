@@ -70,8 +70,8 @@ func parsePoint(d *lineprotocol.Decoder) (Point, error) {
 }
 
 // CheckSteady demands that the points of one host hold a series for each
-// interval between the first and the last, but for as many as the process
-// itself counts as missed or skipped in all, and no more than that. A series
+// interval between the first and the last. As many may be missing as the process
+// itself counts as missed or skipped in all, and no more. A series
 // that a busy machine has begun late is no fault.
 func CheckSteady(t *testing.T, points []Point, interval time.Duration, all []Point) {
 	t.Helper()
