@@ -271,6 +271,8 @@ func (s *series) result(now time.Time) PingResult {
 	if r.Err == nil && r.Sent == 0 && len(r.Errors) > 0 { // not one went out
 		r.Err = r.Errors[0].send
 	}
-	s.tally(r.Sent).fill(&r)
+	t := tally{last: -1}
+	t.addAll(s, r.Sent)
+	t.fill(&r)
 	return r
 }

@@ -55,13 +55,12 @@ func trim[E any](list []E, limit int) []E {
 	return list[:n]
 }
 
-// tally adds up all of s, which has ended. sent is how many echoes were sent
+// addAll adds up all of s, which has ended. sent is how many echoes were sent
 // and decided.
-func (s *series) tally(sent int) *tally {
-	t := &tally{last: -1}
+func (t *tally) addAll(s *series, sent int) {
 	oldest := uint64(0)
 	if s.rare != nil && s.rare.past != nil {
-		t = s.rare.past
+		*t = *s.rare.past
 		oldest = s.number - uint64(len(s.echoes))
 	} else {
 		if s.received > 0 {
@@ -77,7 +76,6 @@ func (s *series) tally(sent int) *tally {
 	if s.endless() {
 		t.rtts, t.lost = trim(t.rtts, 0), trim(t.lost, 0)
 	}
-	return t
 }
 
 // fill writes all figures that follow from the tally and the counts into r.
