@@ -93,7 +93,7 @@ func TestAnswers(t *testing.T) {
 	} {
 		h := half{looking: true, addr: tt.before}
 		h.answer(now, tt.addr, true, tt.err)
-		if h.looking || h.ended != now || h.addr != tt.want || h.usable != tt.want.IsValid() || h.err != tt.err {
+		if h.looking || h.ended != now || h.addr != tt.want || h.usable != tt.want.IsValid() || !errors.Is(h.err, tt.err) {
 			t.Errorf("%s: %+v, want address %v", tt.name, h, tt.want)
 		}
 	}
