@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"testing"
@@ -247,5 +248,32 @@ func TestFailedNamesLeaveRoom(t *testing.T) {
 	}
 	if l.all != lookupsMost {
 		t.Errorf("%d look-ups at once, want %d", l.all, lookupsMost)
+	}
+}
+
+// TestQueues has each half queued by how its last look-up ended: one that was not
+// answered comes after those that may be.
+func TestQueues(t *testing.T) {
+	m := New(&fakeProber{}, parse(t, "10s", "new.example", "none.example", "fails.example", "mixed.example"), quiet())
+	defer m.Close()
+	m.lookups.all = lookupsMost // none begins
+	last := map[string][2]error{"none.example": {errNone, errNone}, "fails.example": {errServer, errHang}, "mixed.example": {nil, errServer}}
+	for _, target := range m.targets {
+		for i, err := range last[target.Host] {
+			target.halves[i].err = err
+		}
+		m.lookup(target)
+		m.lookup(target) // is queued already
+	}
+	count := make(map[string]int)
+	for _, q := range m.lookups.queue {
+		count[q.t.Host]++
+	}
+	for _, q := range m.lookups.failed {
+		count["failed "+q.t.Host]++
+	}
+	want := map[string]int{"new.example": 2, "none.example": 2, "failed fails.example": 2, "mixed.example": 1, "failed mixed.example": 1}
+	if !maps.Equal(count, want) {
+		t.Errorf("queued %v, want %v", count, want)
 	}
 }
