@@ -25,7 +25,9 @@ var (
 func TestHalves(t *testing.T) {
 	const ms = time.Millisecond
 	now := time.Unix(1_700_000_000, 0)
-	known := func(a netip.Addr, err error) half { return half{ended: now, addr: a, usable: a.IsValid(), err: err} }
+	known := func(a netip.Addr, err error) half {
+		return half{ended: now, told: isAnswer(err), addr: a, usable: a.IsValid(), err: err}
+	}
 	first := half{looking: true}
 	again := func(h half) half { h.looking = true; return h }
 	ago := func(h half, d time.Duration) half { h.ended = now.Add(-d); return h }
@@ -58,6 +60,8 @@ func TestHalves(t *testing.T) {
 		{name: "no route for A, AAAA slow", h: halves{noRoute(known(addr4, nil)), first}, addr: addr4},
 		{name: "no route for either", h: halves{noRoute(known(addr4, nil)), noRoute(known(addr6, nil))}, settled: true, addr: addr4},
 		{name: "no route for AAAA, A empty", h: halves{known(netip.Addr{}, errNone), noRoute(known(addr6, nil))}, settled: true, addr: addr6},
+		{name: "no route for AAAA, A fails", h: halves{known(netip.Addr{}, errServer), noRoute(known(addr6, nil))}, settled: true, err: errServer},
+		{name: "no route for AAAA, A fails though it was empty", h: halves{{ended: now, told: true, err: errServer}, noRoute(known(addr6, nil))}, settled: true, addr: addr6},
 		{name: "no such name", h: halves{known(netip.Addr{}, errNone), known(netip.Addr{}, errNone)}, settled: true, err: errNone},
 		{name: "A empty, AAAA fails", h: halves{known(netip.Addr{}, errNone), known(netip.Addr{}, errServer)}, settled: true, err: errServer},
 		{name: "A fails, AAAA empty", h: halves{known(netip.Addr{}, errServer), known(netip.Addr{}, errNone)}, settled: true, err: errServer},
