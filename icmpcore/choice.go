@@ -72,15 +72,22 @@ func (c *choice) decide(now time.Time) verdict {
 		return verdict{wait: wait}
 	case !four.ended || !six.ended:
 		return verdict{}
-	case four.addr.IsValid(): // the send says what is missing
+	case four.addr.IsValid() && !(four.noSocket && six.failed()): // the send says what is missing
 		return verdict{decided: true, addr: four.addr}
-	case six.addr.IsValid():
+	case six.addr.IsValid() && !four.failed():
 		return verdict{decided: true, addr: six.addr}
-	case isNotFound(four.err):
-		return verdict{decided: true, err: six.err} // one that was not answered says more
+	case four.failed():
+		return verdict{decided: true, err: four.err}
+	case six.failed(): // one that was not answered says more than that there is none
+		return verdict{decided: true, err: six.err}
 	}
 	return verdict{decided: true, err: four.err}
 }
+
+// failed reports whether the query was not answered, not even that there is no
+// address: an address of the other family that cannot be used is not the reason
+// why there is no series.
+func (h *half) failed() bool { return h.err != nil && !isNotFound(h.err) }
 
 // isNotFound reports whether err is an answer of the DNS: there is no such
 // address.

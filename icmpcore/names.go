@@ -55,7 +55,7 @@ func noDescriptor() error {
 		var errno syscall.Errno
 		switch {
 		case err == nil:
-			defer f.Close() // all are held until the last is there; nothing was written
+			defer func() { _ = f.Close() }() // all are held until the last is there; nothing was written
 		case errors.As(err, &errno) && (errno == syscall.EMFILE || errno == syscall.ENFILE):
 			return errno
 		default:

@@ -184,7 +184,9 @@ func (l *List) Each(text []byte, yield func([]byte) error) error {
 // are made of, so that it is no prefix and no range. Most of a long list is.
 func isPlain(text []byte) bool {
 	for _, c := range text {
-		if !(c >= '0' && c <= '9' || c == '.' || c == ':' || c >= 'a' && c <= 'f') {
+		switch {
+		case c >= '0' && c <= '9', c >= 'a' && c <= 'f', c == '.', c == ':':
+		default:
 			return false
 		}
 	}

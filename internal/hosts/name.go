@@ -45,7 +45,8 @@ func CheckName(text string) error {
 // underscores.
 func checkLabel(label string) error {
 	odd := strings.IndexFunc(label, func(c rune) bool {
-		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_')
+		const known = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
+		return !strings.ContainsRune(known, c)
 	})
 	switch {
 	case odd >= 0:

@@ -18,6 +18,7 @@ type half struct {
 	looking bool       // a look-up is queued or under way
 	ended   time.Time  // of the last look-up; zero: there has been none
 	err     error      // of the last look-up
+	told    bool       // some look-up was answered, if only by that there is no address
 	addr    netip.Addr // the last good answer; invalid where there is none
 	usable  bool       // there was a route for addr when it was last looked at
 }
@@ -41,6 +42,7 @@ func (h *halves) of(f icmpcore.Family) []*half {
 // answer stays; that a name has no such address is an answer.
 func (h *half) answer(now time.Time, addr netip.Addr, usable bool, err error) {
 	h.looking, h.ended, h.err = false, now, err
+	h.told = h.told || isAnswer(err)
 	switch {
 	case err == nil:
 		h.addr = addr
@@ -88,7 +90,10 @@ func (h *halves) best(f icmpcore.Family) (netip.Addr, error) {
 			return x.addr, x.err
 		}
 	}
-	for _, x := range list { // the send says what is missing
+	for i, x := range list { // the send says what is missing
+		if i > 0 && !list[0].told && list[0].err != nil {
+			return netip.Addr{}, list[0].err // it is the DNS that is in the way of the first
+		}
 		if x.addr.IsValid() {
 			return x.addr, x.err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"testing"
@@ -24,7 +25,9 @@ var (
 func TestHalves(t *testing.T) {
 	const ms = time.Millisecond
 	now := time.Unix(1_700_000_000, 0)
-	known := func(a netip.Addr, err error) half { return half{ended: now, addr: a, usable: a.IsValid(), err: err} }
+	known := func(a netip.Addr, err error) half {
+		return half{ended: now, told: isAnswer(err), addr: a, usable: a.IsValid(), err: err}
+	}
 	first := half{looking: true}
 	again := func(h half) half { h.looking = true; return h }
 	ago := func(h half, d time.Duration) half { h.ended = now.Add(-d); return h }
@@ -57,6 +60,8 @@ func TestHalves(t *testing.T) {
 		{name: "no route for A, AAAA slow", h: halves{noRoute(known(addr4, nil)), first}, addr: addr4},
 		{name: "no route for either", h: halves{noRoute(known(addr4, nil)), noRoute(known(addr6, nil))}, settled: true, addr: addr4},
 		{name: "no route for AAAA, A empty", h: halves{known(netip.Addr{}, errNone), noRoute(known(addr6, nil))}, settled: true, addr: addr6},
+		{name: "no route for AAAA, A fails", h: halves{known(netip.Addr{}, errServer), noRoute(known(addr6, nil))}, settled: true, err: errServer},
+		{name: "no route for AAAA, A fails though it was empty", h: halves{{ended: now, told: true, err: errServer}, noRoute(known(addr6, nil))}, settled: true, addr: addr6},
 		{name: "no such name", h: halves{known(netip.Addr{}, errNone), known(netip.Addr{}, errNone)}, settled: true, err: errNone},
 		{name: "A empty, AAAA fails", h: halves{known(netip.Addr{}, errNone), known(netip.Addr{}, errServer)}, settled: true, err: errServer},
 		{name: "A fails, AAAA empty", h: halves{known(netip.Addr{}, errServer), known(netip.Addr{}, errNone)}, settled: true, err: errServer},
@@ -93,7 +98,7 @@ func TestAnswers(t *testing.T) {
 	} {
 		h := half{looking: true, addr: tt.before}
 		h.answer(now, tt.addr, true, tt.err)
-		if h.looking || h.ended != now || h.addr != tt.want || h.usable != tt.want.IsValid() || h.err != tt.err {
+		if h.looking || h.ended != now || h.addr != tt.want || h.usable != tt.want.IsValid() || !errors.Is(h.err, tt.err) {
 			t.Errorf("%s: %+v, want address %v", tt.name, h, tt.want)
 		}
 	}
@@ -247,5 +252,32 @@ func TestFailedNamesLeaveRoom(t *testing.T) {
 	}
 	if l.all != lookupsMost {
 		t.Errorf("%d look-ups at once, want %d", l.all, lookupsMost)
+	}
+}
+
+// TestQueues has each half queued by how its last look-up ended: one that was not
+// answered comes after those that may be.
+func TestQueues(t *testing.T) {
+	m := New(&fakeProber{}, parse(t, "10s", "new.example", "none.example", "fails.example", "mixed.example"), quiet())
+	defer m.Close()
+	m.lookups.all = lookupsMost // none begins
+	last := map[string][2]error{"none.example": {errNone, errNone}, "fails.example": {errServer, errHang}, "mixed.example": {nil, errServer}}
+	for _, target := range m.targets {
+		for i, err := range last[target.Host] {
+			target.halves[i].err = err
+		}
+		m.lookup(target)
+		m.lookup(target) // is queued already
+	}
+	count := make(map[string]int)
+	for _, q := range m.lookups.queue {
+		count[q.t.Host]++
+	}
+	for _, q := range m.lookups.failed {
+		count["failed "+q.t.Host]++
+	}
+	want := map[string]int{"new.example": 2, "none.example": 2, "failed fails.example": 2, "mixed.example": 1, "failed mixed.example": 1}
+	if !maps.Equal(count, want) {
+		t.Errorf("queued %v, want %v", count, want)
 	}
 }

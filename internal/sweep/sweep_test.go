@@ -254,9 +254,9 @@ func TestPingerClosed(t *testing.T) {
 				how := s.Probe(icmpcore.Options{}, got.add)
 				err := s.Run(t.Context(), func(yield func([]byte, *sweep.Probe) error) error {
 					if hosts[0] == "name" {
-						time.AfterFunc(500*time.Millisecond, func() { p.Close() }) // a look-up takes a second
+						time.AfterFunc(500*time.Millisecond, func() { _ = p.Close() }) // a look-up takes a second
 					} else {
-						p.Close()
+						_ = p.Close()
 					}
 					return list(how, hosts...)(yield)
 				})
