@@ -145,8 +145,8 @@ func TestLaterSignalEndsAtOnce(t *testing.T) {
 	if _, err := stdout.Write(make([]byte, size)); err != nil {
 		t.Fatal(err)
 	}
-	p := startProcessOn(t, stdout, "ping", "-c", "0", "-f", "-")
-	p.awaitReading(t, "127.0.0.1\n")
+	p := startProcessOn(t, stdout, "ping", "-c", "0", "-4", "-f", "-")
+	p.awaitReading(t, "::1\n127.0.0.1\n") // the first is refused: a row that has to be written
 	ended := make(chan error, 1)
 	go func() { ended <- p.cmd.Wait() }() // ends with the program
 	tick := time.NewTicker(10 * time.Millisecond)

@@ -65,6 +65,7 @@ func TestNamesAreUnique(t *testing.T) {
 		{"two tags that differ", "a a", [][]nagios.Mark{mark("site", "x", "link", "1", "rack", "r"), mark("site", "y", "link", "2", "rack", "r")}, "a site x link 1|a site y link 2"},
 		{"given three times", "a a b a", nil, "a|a #2|b|a #3"},
 		{"a number that is taken", "a #2|a|a", nil, "a #2|a|a #3"},
+		{"a number that is taken later", "a|a|a #2", nil, "a|a #2|a #2 #2"},
 		{"the same once quoted", "a=b|a'b|a b", nil, "a_b|a_b #2|a b"},
 		{"some marks alike", "a a a", [][]nagios.Mark{mark("dscp", "46"), mark("dscp", "46"), nil}, "a dscp 46|a dscp 46 #2|a"},
 	} {
@@ -132,6 +133,9 @@ func TestOutputIsBounded(t *testing.T) {
 				}
 			}
 			all := nagios.Output(tt.verdicts, nagios.PerfdataAll)
+			if _, below, _ := strings.Cut(all, "\n"); len(below) > 7<<10 || len(tt.verdicts) == 1000 && tt.verdicts[0].Status != nagios.OK && len(below) < 7<<10-100 {
+				t.Errorf("all: %d bytes of lines below the first", len(below))
+			}
 			if n := strings.Count(all, "rta") + strings.Count(all, "rta'"); n < len(tt.verdicts) {
 				t.Errorf("all: %d values for %d hosts", n, len(tt.verdicts))
 			}
@@ -139,6 +143,17 @@ func TestOutputIsBounded(t *testing.T) {
 	}
 	if got := nagios.Failed(errors.New(strings.Repeat(long, 100))); len(got) > 1<<10 || !strings.HasSuffix(got, "ü...") {
 		t.Errorf("Failed: %d bytes, %q", len(got), got[max(0, len(got)-10):])
+	}
+}
+
+func TestTextIsCutWhereItMust(t *testing.T) {
+	const before = "PING UNKNOWN - "
+	fits := strings.Repeat("x", 1<<10-len(before))
+	if got := nagios.Failed(errors.New(fits)); got != before+fits {
+		t.Errorf("a text of 1 KiB is cut to %d bytes", len(got))
+	}
+	if got, want := nagios.Failed(errors.New(fits+"x")), before+fits[:len(fits)-3]+"..."; got != want {
+		t.Errorf("a longer text: %d bytes, want %d and dots", len(got), len(want))
 	}
 }
 

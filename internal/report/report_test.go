@@ -58,6 +58,8 @@ func nameless() *icmpcore.PingResult {
 func TestBlock(t *testing.T) {
 	one := good()
 	one.Sent, one.Received = 1, 1
+	two := good()
+	two.Sent, two.Received, two.TTL = 2, 2, 0
 	cut, slow := dead(), dead()
 	cut.Corrupt, slow.Late = 2, 1
 	expired := icmpcore.EchoError{Seq: 1, Kind: icmpcore.ErrorTimeExceeded, Message: "TTL exceeded in transit", From: netip.MustParseAddr("192.0.2.254")}
@@ -108,6 +110,13 @@ func TestBlock(t *testing.T) {
   ttl          57, 8 hops, probably Linux/Unix/BSD/macOS/Android
   timestamps   kernel, raw socket
 `},
+		{"two replies, from a system that does not tell the TTL", two, `192.0.2.1: 2 of 2 answered, 0% loss
+  packets      2 sent, 2 received
+  rtt          min 1.200  avg 4.500  max 9.800  median 4.400  jitter 0.784 ms
+  percentiles  p50 4.400  p90 5.500  p95 5.860  p99 6.100 ms
+  ipdv         0.512 ms
+  timestamps   kernel, raw socket
+`},
 		{"mixed", mixed(), `host.example (192.0.2.1): 1497 of 1500 answered, 0.2% loss
   packets      1500 sent, 1497 received, 3 lost, 3 errors, 2 duplicates, 1 late, 3 reordered, 4 corrupt
   rtt          min 1.200  avg 4.500  max 9.800  median 4.400  jitter 0.784 ms
@@ -153,10 +162,11 @@ func TestTable(t *testing.T) {
 	style := report.Style{HostWidth: 12}
 	b := report.AppendHeader(nil, style)
 	interrupted := &icmpcore.PingResult{Host: "192.0.2.3"}
-	once, cut := good(), dead()
+	once, twice, cut, refused := good(), good(), dead(), dead(icmpcore.EchoError{Kind: icmpcore.ErrorSend, Message: "operation not permitted"})
+	twice.Sent, twice.Received, twice.TTL = 2, 2, 0 // a system that does not tell the TTL
 	once.Sent, once.Received, once.Jitter = 1, 1, 0
 	cut.Corrupt = 2
-	for _, r := range []*icmpcore.PingResult{good(), mixed(), dead(), nameless(), interrupted, once, cut} {
+	for _, r := range []*icmpcore.PingResult{good(), mixed(), dead(), nameless(), interrupted, once, twice, cut, refused} {
 		b = report.AppendRow(b, r, style)
 	}
 	want := `host          sent  recv   loss    min ms    avg ms    max ms    p95 ms jitter ms  ttl hops
@@ -166,7 +176,9 @@ host.example (192.0.2.1)  1500  1497   0.2%     1.200     4.500     9.800     5.
 no.such          -     -      -         -         -         -         -         -    -    -  name not resolved: no such host
 192.0.2.3        -     -      -         -         -         -         -         -    -    -  ended before the first outcome
 192.0.2.1        1     1     0%     1.200     4.500     9.800     5.860         -   57    8
+192.0.2.1        2     2     0%     1.200     4.500     9.800     5.860     0.784    -    -
 192.0.2.9        4     0   100%         -         -         -         -         -    -    -  no replies, 2 corrupt
+192.0.2.9        4     0   100%         -         -         -         -         -    -    -  not sent: operation not permitted
 `
 	if diff := cmp.Diff(want, string(b)); diff != "" {
 		t.Errorf("table (-want +got)\n%s", diff)

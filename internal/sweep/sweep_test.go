@@ -26,7 +26,9 @@ type fakePinger struct {
 	mu      sync.Mutex // guards the fields below
 	closed  bool
 	sent    uint64 // series that were begun
-	stuck   bool   // none of them is sent
+	refused uint64 // of them, whose request the system refused
+	given   []icmpcore.Target
+	stuck   bool // none of them is sent
 	held    []func()
 	asked   int // look-ups
 	lookups int // running now
@@ -34,11 +36,14 @@ type fakePinger struct {
 }
 
 func (p *fakePinger) Go(t icmpcore.Target, _ icmpcore.Options, done func(icmpcore.PingResult)) (icmpcore.Run, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.given) < 100 {
+		p.given = append(p.given, t)
+	}
 	if t.Host == "" {
 		t.Host = t.Addr.String()
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	switch {
 	case p.closed:
 		return icmpcore.Run{}, net.ErrClosed
@@ -82,7 +87,7 @@ func (p *fakePinger) Resolve(ctx context.Context, host string, f icmpcore.Family
 func (p *fakePinger) Stats() icmpcore.Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return icmpcore.Stats{Sent: p.sent}
+	return icmpcore.Stats{Sent: p.sent - p.refused, SendErrors: p.refused}
 }
 
 // send lets all that were begun be sent, and answered.
@@ -91,6 +96,7 @@ func (p *fakePinger) send() {
 	held := p.held
 	p.held = nil
 	p.sent += uint64(len(held))
+	p.refused = p.sent / 2
 	p.mu.Unlock()
 	for _, end := range held {
 		end()
@@ -396,4 +402,57 @@ func TestPanicReachesTheCaller(t *testing.T) {
 			})
 		})
 	}
+}
+
+// An address is given as it was written where its own text would be another, or
+// where each echo tells it; and one that needs more is resolved as names are.
+func TestTargetsAsWritten(t *testing.T) {
+	v4, v6 := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")
+	tell := icmpcore.Options{OnEcho: func(icmpcore.Echo) {}}
+	for _, tt := range []struct {
+		host string
+		opts icmpcore.Options
+		want icmpcore.Target
+	}{
+		{"192.0.2.1", icmpcore.Options{}, icmpcore.Target{Addr: v4}},
+		{"192.0.2.1", tell, icmpcore.Target{Host: "192.0.2.1", Addr: v4}},
+		{"2001:DB8::1", icmpcore.Options{}, icmpcore.Target{Host: "2001:DB8::1", Addr: v6}},
+		{"2001:db8::1%7", icmpcore.Options{}, icmpcore.Target{Host: "2001:db8::1%7", Addr: v6.WithZone("7")}},
+		{"192.0.2.1", icmpcore.Options{Family: icmpcore.FamilyIPv4}, icmpcore.Target{Host: "192.0.2.1", Addr: v4}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			p := &fakePinger{}
+			s := sweep.New(p)
+			how := s.Probe(tt.opts, func(icmpcore.PingResult) {})
+			if err := s.Run(t.Context(), list(how, tt.host)); err != nil {
+				t.Fatal(err)
+			}
+			if len(p.given) != 1 || p.given[0] != tt.want {
+				t.Errorf("%s: given %+v, want %+v", tt.host, p.given, tt.want)
+			}
+		})
+	}
+}
+
+// Names that come one after the other all have their look-up: a worker that has
+// ended makes place for another.
+func TestNamesInTheirOwnTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fakePinger{}
+		s := sweep.New(p)
+		var got results
+		how := s.Probe(icmpcore.Options{}, got.add)
+		err := s.Run(t.Context(), func(yield func([]byte, *sweep.Probe) error) error {
+			for range 200 {
+				if err := yield([]byte("name"), how); err != nil {
+					return err
+				}
+				time.Sleep(2 * time.Second)
+			}
+			return nil
+		})
+		if n := len(got.sorted()); err != nil || n != 200 || p.most != 1 {
+			t.Errorf("Run = %v, %d of 200 results, %d look-ups at once", err, n, p.most)
+		}
+	})
 }
