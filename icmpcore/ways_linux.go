@@ -21,8 +21,11 @@ const (
 	// targets hold fill all from there on, and leave the others to the rest.
 	slowWays = 2
 
-	// mostWays is how many ways there are, as far as the system lets them be.
-	mostWays = 8
+	// mostWays is how many ways there are, as far as the system lets them be. A
+	// process that may have fewer than fewDescriptors makes do with one, and
+	// leaves the rest to the other family and to look-ups.
+	mostWays       = 8
+	fewDescriptors = 128
 
 	// sendBuffer is asked of the kernel for every way but the first: room for
 	// 20,000 short packets. The first way keeps the system's default, which
@@ -112,9 +115,13 @@ func (j *jam) foundFull(now time.Time, wait time.Duration) {
 // openWays opens the sockets that send for a family. Where the system allows
 // fewer than wanted, one must do.
 func openWays(f Family, kind SocketKind) (ways, error) {
-	w := make(ways, 0, mostWays)
+	most := mostWays
+	if l := (unix.Rlimit{}); unix.Getrlimit(unix.RLIMIT_NOFILE, &l) == nil && l.Cur < fewDescriptors {
+		most = 1
+	}
+	w := make(ways, 0, most)
 	queue := newIncoming(receiveBatch, firstBufferSize)
-	for len(w) < mostWays {
+	for len(w) < most {
 		s := &sender{sock: sock{family: f, kind: kind, source: TimestampsUser}, queue: &queue}
 		if len(w) > 0 {
 			s.id = w[0].id

@@ -40,6 +40,8 @@ func TestJudgeAndOutput(t *testing.T) {
 	unsent := icmpcore.PingResult{Host: "h", Err: &icmpcore.SendError{Addr: netip.MustParseAddr("192.0.2.9"), Err: errors.New("network is unreachable")}}
 	refused := result("h", 5, 0, 0, 0)
 	refused.Err = unsent.Err
+	partly := result("h", 2, 2, ms, ms)
+	partly.Errors = []icmpcore.EchoError{{Kind: icmpcore.ErrorSend, Message: "send queue full"}, {Kind: icmpcore.ErrorSend, Message: "other"}}
 	nameless := icmpcore.PingResult{Host: "no|such\nhost", Err: errors.New("resolve no|such\nhost: no such host")}
 	withJitter := usual
 	withJitter.Warn.Jitter, withJitter.Crit.Jitter = 10*ms, 30*ms
@@ -53,6 +55,8 @@ func TestJudgeAndOutput(t *testing.T) {
 	}{
 		{"all well", result("127.0.0.1", 5, 5, 51*time.Microsecond, 4*time.Microsecond), usual, false,
 			"PING OK - 127.0.0.1: rta 0.051 ms, loss 0%, jitter 0.004 ms | rta=0.051ms;100;500;0 pl=0%;20;60;0;100 jitter=0.004ms;;;0"},
+		{"some requests refused, the rest answered", partly, usual, false,
+			"PING UNKNOWN - h: 2 of 4 echoes not sent: send queue full; rta 1.000 ms, loss 0%, jitter 1.000 ms | rta=1.000ms;100;500;0 pl=0%;20;60;0;100 jitter=1.000ms;;;0"},
 		{"3 of 5 lost is 60 percent, and 60 alerts", result("h", 5, 2, ms, ms), usual, false,
 			"PING CRITICAL - h: loss 60% >= 60%; rta 1.000 ms, jitter 1.000 ms | rta=1.000ms;100;500;0 pl=60%;20;60;0;100 jitter=1.000ms;;;0"},
 		{"2 of 5 lost", result("h", 5, 3, ms, ms), usual, false,

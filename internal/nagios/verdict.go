@@ -2,6 +2,7 @@ package nagios
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 	"time"
 
@@ -65,8 +66,8 @@ type Verdict struct {
 // Judge judges a result. The loss is judged in whole echoes, so that 3 of 5
 // lost is 60 % exactly; RTT and jitter are judged where they exist, so that a
 // host which never replied is judged by its loss alone. Where nothing was
-// sent, or a series that found nothing amiss was cut short (unfinished), the
-// status is Unknown.
+// sent, or a series that found nothing amiss was cut short (unfinished) or could
+// not send all its echoes, the status is Unknown.
 func Judge(r icmpcore.PingResult, t Thresholds, unfinished bool) Verdict {
 	v := Verdict{Result: r, Thresholds: t}
 	if r.Sent == 0 {
@@ -102,6 +103,9 @@ func Judge(r icmpcore.PingResult, t Thresholds, unfinished bool) Verdict {
 	case broken != "":
 		reasons = append(reasons, broken)
 	}
+	if refused := refusals(&r); refused != "" {
+		reasons = append(reasons, refused)
+	}
 	if len(reasons) > 0 && v.Status == OK {
 		v.Status = Unknown
 	}
@@ -126,20 +130,39 @@ func judgeLoss(r *icmpcore.PingResult, t Thresholds) (Status, string) {
 // lossText is the loss, what it is compared with, and what is known of why.
 func lossText(r *icmpcore.PingResult, compared string) string {
 	text := "loss " + number(r.Loss) + "%" + compared
-	if why := report.Lost(r); why != "" {
+	if why := report.Lost(r); why != "" && r.Received < r.Sent {
 		text += " (" + why + ")"
 	}
 	return text
 }
 
 // brokenOff says why a series that had begun has ended early, "" where it has
-// not. A request that the system refused is loss.
+// not. Requests that the system refused do not end it: see refusals.
 func brokenOff(r *icmpcore.PingResult) string {
 	var send *icmpcore.SendError
 	if r.Err == nil || errors.As(r.Err, &send) {
 		return ""
 	}
 	return r.Err.Error()
+}
+
+// refusals says how many echoes the system refused to send, and why the first of
+// them, "" where it refused none. They are no loss, but what is known of the host
+// is less than was asked for.
+func refusals(r *icmpcore.PingResult) string {
+	n, first := 0, ""
+	for _, e := range r.Errors {
+		if e.Kind != icmpcore.ErrorSend {
+			continue
+		}
+		if n++; n == 1 {
+			first = e.Message
+		}
+	}
+	if n == 0 {
+		return ""
+	}
+	return strconv.Itoa(n) + " of " + strconv.Itoa(r.Sent+n) + " echoes not sent: " + first
 }
 
 // judgeTime compares one duration with its two thresholds.
