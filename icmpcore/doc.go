@@ -4,7 +4,7 @@
 //
 //	res, err := icmpcore.Ping(ctx, "192.0.2.1", icmpcore.Options{Count: 5})
 //
-// For more than that, open a [Pinger]. It owns one socket for each IP version
+// For more than that, open a [Pinger]. It owns a few sockets for each IP version
 // and serves any number of series at once, whatever their targets and options:
 // [Pinger.Ping] waits for a series, [Pinger.Go] does not, so that 100,000
 // targets need no 100,000 goroutines.

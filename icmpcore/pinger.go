@@ -77,8 +77,8 @@ type Stats struct {
 	Series        int    // running now
 }
 
-// Pinger sends any number of series at once over one socket for each IP
-// version. It is safe for concurrent use.
+// Pinger sends any number of series at once over a few sockets for each IP
+// version: one receives, the others send. It is safe for concurrent use.
 type Pinger struct {
 	conn     conn
 	engine   *engine
@@ -97,7 +97,7 @@ type Pinger struct {
 	last     *profile
 }
 
-// Open opens the sockets, one for each IP version the system has. The error
+// Open opens the sockets, for each IP version the system has. The error
 // is a [*PermissionError] where the system allows none.
 func Open(cfg Config) (*Pinger, error) {
 	if cfg.Socket > SocketDatagram {
