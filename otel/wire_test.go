@@ -1,4 +1,4 @@
-package otel
+package otel_test
 
 import (
 	"bytes"
@@ -7,17 +7,22 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
 	colpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
+	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
+	metricspb "go.opentelemetry.io/proto/otlp/metrics/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	_ "google.golang.org/grpc/encoding/gzip"
@@ -27,8 +32,24 @@ import (
 
 	"github.com/pingtel/pingtel/icmpcore"
 	"github.com/pingtel/pingtel/internal/config"
-	"github.com/pingtel/pingtel/internal/monitor"
+	"github.com/pingtel/pingtel/internal/otlp"
+	"github.com/pingtel/pingtel/otel"
 )
+
+const (
+	contentType = "application/x-protobuf"
+	hostKey     = "server.address"
+)
+
+var (
+	addrA = netip.MustParseAddr("198.18.0.1")
+	addrB = netip.MustParseAddr("198.18.0.2")
+)
+
+// reply is a series of one reply.
+func reply(a netip.Addr) *icmpcore.PingResult {
+	return &icmpcore.PingResult{Addr: a, Sent: 1, Received: 1, RTTs: []time.Duration{time.Millisecond}, Start: time.Unix(1, 0)}
+}
 
 // receiver takes what a pusher sends, over gRPC or HTTP, and answers as it is
 // told.
@@ -40,6 +61,7 @@ type receiver struct {
 	got     []*colpb.ExportMetricsServiceRequest // accepted
 	asked   int
 	headers []string // the values of x-token
+	size    int      // of the message that answer is asked for
 }
 
 func (r *receiver) Export(ctx context.Context, m *colpb.ExportMetricsServiceRequest) (*colpb.ExportMetricsServiceResponse, error) {
@@ -53,6 +75,7 @@ func (r *receiver) take(m *colpb.ExportMetricsServiceRequest, token string) (*co
 	r.asked++
 	r.headers = append(r.headers, token)
 	response, err := &colpb.ExportMetricsServiceResponse{}, error(nil)
+	r.size = proto.Size(m)
 	if r.answer != nil {
 		response, err = r.answer(len(requestLines(m)))
 	}
@@ -140,6 +163,46 @@ func (r *receiver) lines() []string {
 	return lines
 }
 
+func metricLines(m *metricspb.Metric) []string {
+	var lines []string
+	line := func(attributes []*commonpb.KeyValue, format string, args ...any) {
+		lines = append(lines, m.Name+"{"+attributeText(attributes)+"} "+fmt.Sprintf(format, args...))
+	}
+	number := func(p *metricspb.NumberDataPoint) {
+		if v, ok := p.Value.(*metricspb.NumberDataPoint_AsInt); ok {
+			line(p.Attributes, "%d [%d %d]", v.AsInt, p.StartTimeUnixNano, p.TimeUnixNano)
+		} else {
+			line(p.Attributes, "%v [%d %d]", p.GetAsDouble(), p.StartTimeUnixNano, p.TimeUnixNano)
+		}
+	}
+	for _, p := range m.GetSum().GetDataPoints() {
+		number(p)
+	}
+	for _, p := range m.GetGauge().GetDataPoints() {
+		number(p)
+	}
+	for _, p := range m.GetHistogram().GetDataPoints() {
+		line(p.Attributes, "%d %v %v %v [%d %d]", p.Count, p.GetSum(), p.BucketCounts, p.ExplicitBounds, p.StartTimeUnixNano, p.TimeUnixNano)
+	}
+	for _, p := range m.GetExponentialHistogram().GetDataPoints() {
+		line(p.Attributes, "%d %v scale %d zero %d at %d %v [%d %d]", p.Count, p.GetSum(), p.Scale, p.ZeroCount,
+			p.Positive.Offset, p.Positive.BucketCounts, p.StartTimeUnixNano, p.TimeUnixNano)
+	}
+	return lines
+}
+
+func attributeText(list []*commonpb.KeyValue) string {
+	var parts []string
+	for _, a := range list {
+		if v, ok := a.Value.Value.(*commonpb.AnyValue_IntValue); ok {
+			parts = append(parts, fmt.Sprintf("%s=%d", a.Key, v.IntValue))
+		} else {
+			parts = append(parts, fmt.Sprintf("%s=%q", a.Key, a.Value.GetStringValue()))
+		}
+	}
+	return strings.Join(parts, ",")
+}
+
 // logged is a log that a test reads.
 type logged struct {
 	mu sync.Mutex
@@ -152,7 +215,7 @@ func (l *logged) Write(b []byte) (int, error) {
 	return l.b.Write(b)
 }
 
-// take returns the lines since the last call, without time and level.
+// take returns the lines since the last call.
 func (l *logged) take() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -160,24 +223,67 @@ func (l *logged) take() []string {
 	return slices.Collect(strings.Lines(l.b.String()))
 }
 
-// newTestPusher returns a pusher to endpoint, and its log.
-func newTestPusher(t *testing.T, table config.OTel, endpoint, protocol string) (*Pusher, *logged) {
+// pusher is a pusher over the wire, and what belongs to it.
+type pusher struct {
+	*otel.Pusher
+
+	store    *otel.Store
+	settings *config.OTelSettings
+}
+
+func (p *pusher) add(host string) *otel.Target { return p.store.Add(otel.TargetOptions{Host: host}) }
+
+// many adds n targets with five tags each, and records a reply of each. It
+// returns the hosts.
+func (p *pusher) many(n int) []string {
+	var hosts []string
+	for _, o := range manyTargets(n) {
+		hosts = append(hosts, o.Host)
+		p.store.Record(p.store.Add(o), reply(addrA))
+	}
+	return hosts
+}
+
+func manyTargets(n int) []otel.TargetOptions {
+	list := make([]otel.TargetOptions, n)
+	for i := range list {
+		host := netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)}).String()
+		list[i] = otel.TargetOptions{Host: fmt.Sprint(host, ".", i>>16), Attributes: []attribute.KeyValue{
+			attribute.String("country", "de"), attribute.String("rack", fmt.Sprint("r", i%40)), attribute.String("role", "edge"),
+			attribute.String("site", fmt.Sprint("fra", i%7)), attribute.String("team", "network"),
+		}}
+	}
+	return list
+}
+
+// newTestPusher returns a pusher to endpoint by the exporters of the binary, and
+// its log.
+func newTestPusher(t testing.TB, table config.OTel, endpoint, protocol string) (*pusher, *logged) {
 	t.Helper()
 	table.Endpoint, table.Protocol = &endpoint, &protocol
 	s, err := table.Settings(10*time.Second, func(string) (string, bool) { return "", false })
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := new(logged)
-	p, err := New(Config{
-		Settings: s, Version: "v1", Log: slog.New(slog.NewTextHandler(log, nil)),
-		Self: func() (icmpcore.Stats, monitor.Stats) { return icmpcore.Stats{Foreign: 5}, monitor.Stats{Targets: 2} },
-	})
+	buffer := new(logged)
+	log := slog.New(slog.NewTextHandler(buffer, nil))
+	st, err := otel.NewStore(otel.StoreOptions{Bounds: s.Bounds, Exponential: s.Histogram == "exponential", Metrics: s.Metrics, Version: "v1",
+		Self: func() otel.Self { return otel.Self{Targets: 2, Foreign: 5} }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { p.client.close() }) // fails where the test has called Close
-	return p, log
+	resource, err := otlp.NewResource(map[string]string{"service.name": strings.Repeat("x", 300)}, "v1", "instance", log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := otlp.NewExporter(s, "v1", log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &pusher{otel.NewPusher(st, e, resource), st, s}
+	p.Timeout, p.Log = s.Timeout, log
+	t.Cleanup(func() { e.Shutdown(context.Background()) }) // fails where the test has called Close
+	return p, buffer
 }
 
 // count returns the value of a counter of host in lines, -1 where it is not
@@ -205,16 +311,16 @@ func TestPush(t *testing.T) {
 			t.Run(protocol+" "+compression, func(t *testing.T) {
 				r := new(receiver)
 				p, log := newTestPusher(t, config.OTel{Compression: &compression, Headers: map[string]string{"x-token": "secret"}}, r.listen(t, protocol), protocol)
-				a, b := newTarget("a"), newTarget("b")
-				p.Record(a, reply(addrA))
-				p.Record(b, reply(addrB))
-				p.Record(b, reply(addrB))
-				p.push(t.Context())
+				a, b := p.add("a"), p.add("b")
+				p.store.Record(a, reply(addrA))
+				p.store.Record(b, reply(addrB))
+				p.store.Record(b, reply(addrB))
+				p.Push(t.Context())
 				lines := r.lines()
 				if got := count(t, lines, "ping.replies", "a") + count(t, lines, "ping.replies", "b") + count(t, lines, "ping.rtt", "b"); got != "122" {
 					t.Errorf("replies and RTTs %s, want 1, 2, 2", got)
 				}
-				p.push(t.Context()) // cumulative: the same again
+				p.Push(t.Context()) // cumulative: the same again
 				if got := count(t, r.lines(), "ping.replies", "b"); got != "2" {
 					t.Errorf("replies %s in the second push, want 2", got)
 				}
@@ -239,15 +345,15 @@ func TestOutage(t *testing.T) {
 				t.Run(strings.Join([]string{protocol, temporality, code.String()}, " "), func(t *testing.T) {
 					r := new(receiver)
 					p, log := newTestPusher(t, config.OTel{Temporality: &temporality}, r.listen(t, protocol), protocol)
-					a := newTarget("a")
-					p.Record(a, reply(addrA))
-					p.push(t.Context())
+					a := p.add("a")
+					p.store.Record(a, reply(addrA))
+					p.Push(t.Context())
 					r.answer = func(int) (*colpb.ExportMetricsServiceResponse, error) { return nil, status.Error(code, "closed") }
 					r.lines()
 					for range 3 {
-						p.Record(a, reply(addrA))
+						p.store.Record(a, reply(addrA))
 						asked := r.asked
-						p.push(t.Context())
+						p.Push(t.Context())
 						if r.asked != asked+1 {
 							t.Errorf("asked %d times in an outage, want once", r.asked-asked)
 						}
@@ -256,7 +362,7 @@ func TestOutage(t *testing.T) {
 						t.Errorf("when it begins: %q", l)
 					}
 					r.answer = nil
-					p.push(t.Context())
+					p.Push(t.Context())
 					want := map[string]string{"cumulative": "4", "delta": "3", "lowmemory": "3"}[temporality]
 					lines := r.lines()
 					if got := count(t, lines, "ping.replies", "a"); got != want || count(t, lines, "ping.rtt", "a") != want {
@@ -265,7 +371,7 @@ func TestOutage(t *testing.T) {
 					if l := log.take(); len(l) != 1 || !strings.Contains(l[0], "level=INFO") || !strings.Contains(l[0], "failed_pushes=3") || strings.Contains(l[0], "lost") {
 						t.Errorf("when it ends: %q", l)
 					}
-					p.push(t.Context())
+					p.Push(t.Context())
 					if got, want := count(t, r.lines(), "ping.replies", "a"), map[bool]string{true: "4", false: "0"}[temporality == "cumulative"]; got != want {
 						t.Errorf("replies %s in the next push, want %s", got, want)
 					}
@@ -288,20 +394,19 @@ func TestTooLarge(t *testing.T) {
 				return &colpb.ExportMetricsServiceResponse{}, nil
 			}}
 			p, log := newTestPusher(t, config.OTel{}, r.listen(t, protocol), protocol)
-			targets := manyTargets(1000)
-			for _, target := range targets {
-				p.Record(target, reply(addrA))
-			}
-			p.push(t.Context())
+			hosts := p.many(1000)
+			p.Push(t.Context())
 			times := make(map[string]int)
 			for _, line := range r.lines() {
 				if strings.HasPrefix(line, "ping.replies{") {
-					times[strings.Split(line, `"`)[1]]++
+					_, host, _ := strings.Cut(line, hostKey+`="`)
+					host, _, _ = strings.Cut(host, `"`)
+					times[host]++
 				}
 			}
-			for _, target := range targets {
-				if times[target.Host] != 1 {
-					t.Fatalf("%s was delivered %d times, want once", target.Host, times[target.Host])
+			for _, host := range hosts {
+				if times[host] != 1 {
+					t.Fatalf("%s was delivered %d times, want once", host, times[host])
 				}
 			}
 			for _, l := range log.take() {
@@ -310,7 +415,7 @@ func TestTooLarge(t *testing.T) {
 				}
 			}
 			asked := r.asked
-			p.push(t.Context())
+			p.Push(t.Context())
 			if len(r.got) != r.asked-asked {
 				t.Errorf("the size was not learned: %d of %d messages taken", len(r.got), r.asked-asked)
 			}
@@ -328,32 +433,30 @@ func TestLimitRecovers(t *testing.T) {
 		return &colpb.ExportMetricsServiceResponse{}, nil
 	}}
 	p, log := newTestPusher(t, config.OTel{}, r.listen(t, "grpc"), "grpc")
-	for _, target := range manyTargets(400) {
-		p.Record(target, reply(addrA))
-	}
-	p.push(t.Context())
-	low := p.encoder.limit
-	if l := log.take(); low == messageLimit || len(l) != 1 || !strings.Contains(l[0], "smaller ones") {
+	p.many(400)
+	p.Push(t.Context())
+	low := p.Limit()
+	if l := log.take(); low == otel.MessageLimit || len(l) != 1 || !strings.Contains(l[0], "smaller ones") {
 		t.Fatalf("limit %d, log %q", low, l)
 	}
 	for range 2 {
-		p.calm = recoverPushes // so many pushes later
-		p.push(t.Context())
-		if p.encoder.limit != low {
-			t.Errorf("limit %d, want %d: the collector has not changed", p.encoder.limit, low)
+		p.SetCalm(otel.RecoverPushes) // so many pushes later
+		p.Push(t.Context())
+		if p.Limit() != low {
+			t.Errorf("limit %d, want %d: the collector has not changed", p.Limit(), low)
 		}
 	}
 	most = 1 << 20
-	p.push(t.Context())
-	if p.encoder.limit != low {
-		t.Errorf("limit %d, want %d: it has just been tried", p.encoder.limit, low)
+	p.Push(t.Context())
+	if p.Limit() != low {
+		t.Errorf("limit %d, want %d: it has just been tried", p.Limit(), low)
 	}
 	for range 6 {
-		p.calm = recoverPushes
-		p.push(t.Context())
+		p.SetCalm(otel.RecoverPushes)
+		p.Push(t.Context())
 	}
-	if l := log.take(); p.encoder.limit != messageLimit || len(l) > 0 {
-		t.Errorf("limit %d, log %q", p.encoder.limit, l)
+	if l := log.take(); p.Limit() != otel.MessageLimit || len(l) > 0 {
+		t.Errorf("limit %d, log %q", p.Limit(), l)
 	}
 }
 
@@ -384,12 +487,10 @@ func TestStops(t *testing.T) {
 					return &colpb.ExportMetricsServiceResponse{}, nil
 				}
 				p, log := newTestPusher(t, config.OTel{}, r.listen(t, protocol), protocol)
-				p.encoder.limit, p.smallest = leastLimit, leastLimit
-				for _, target := range manyTargets(200) {
-					p.Record(target, reply(addrA))
-				}
-				p.push(t.Context())
-				if l := log.take(); r.asked != tt.after+1 || len(l) != 1 || !strings.Contains(l[0], "counts are kept") {
+				p.SetLimit(otel.LeastLimit)
+				p.many(200)
+				p.Push(t.Context())
+				if l := log.take(); r.asked != tt.after+1 || len(l) != 1 || !strings.Contains(l[0], "the next push carries the counts") {
 					t.Errorf("asked %d times, want %d; log %q", r.asked, tt.after+1, l)
 				}
 			})
@@ -410,15 +511,13 @@ func TestRefused(t *testing.T) {
 				return &colpb.ExportMetricsServiceResponse{}, nil
 			}
 			p, log := newTestPusher(t, config.OTel{}, r.listen(t, protocol), protocol)
-			p.encoder.limit, p.smallest = leastLimit, leastLimit
-			for _, target := range manyTargets(100) {
-				p.Record(target, reply(addrA))
-			}
-			p.push(t.Context())
+			p.SetLimit(otel.LeastLimit)
+			p.many(100)
+			p.Push(t.Context())
 			if l := log.take(); len(l) != 1 || !strings.Contains(l[0], "not that") || len(r.got) < 3 {
 				t.Errorf("log %q, %d messages taken", l, len(r.got))
 			}
-			p.push(t.Context())
+			p.Push(t.Context())
 			if l := log.take(); len(l) != 1 || !strings.Contains(l[0], "succeed again") {
 				t.Errorf("log %q", l)
 			}
@@ -435,13 +534,13 @@ func TestPartial(t *testing.T) {
 				return &colpb.ExportMetricsServiceResponse{PartialSuccess: &colpb.ExportMetricsPartialSuccess{RejectedDataPoints: 7, ErrorMessage: "out of order"}}, nil
 			}}
 			p, log := newTestPusher(t, config.OTel{Temporality: &temporality}, r.listen(t, protocol), protocol)
-			a := newTarget("a")
-			p.Record(a, reply(addrA))
-			p.push(t.Context())
+			a := p.add("a")
+			p.store.Record(a, reply(addrA))
+			p.Push(t.Context())
 			if l := log.take(); len(l) != 1 || !strings.Contains(l[0], "has rejected 7 points: out of order") || strings.Contains(l[0], "kept") {
 				t.Errorf("log %q", l)
 			}
-			p.health.end()
+			p.End()
 			if l := log.take(); len(l) != 1 || !strings.Contains(l[0], "the last push was taken in part") || strings.Contains(l[0], "failed:") {
 				t.Errorf("log at the end %q", l)
 			}
@@ -449,14 +548,14 @@ func TestPartial(t *testing.T) {
 				return nil, status.Error(codes.Unavailable, "gone")
 			}
 			for range 2 {
-				p.push(t.Context())
+				p.Push(t.Context())
 			}
-			if l := log.take(); len(l) != 1 || !strings.Contains(l[0], "counts are kept") {
+			if l := log.take(); len(l) != 1 || !strings.Contains(l[0], "the next push carries the counts") {
 				t.Errorf("log of an outage behind that %q", l)
 			}
 			r.answer = nil
 			r.lines()
-			p.push(t.Context())
+			p.Push(t.Context())
 			if got := count(t, r.lines(), "ping.replies", "a"); got != "0" {
 				t.Errorf("replies %s, want 0: the collector has had them", got)
 			}
@@ -472,7 +571,7 @@ func TestPartial(t *testing.T) {
 func TestClose(t *testing.T) {
 	r := new(receiver)
 	p, log := newTestPusher(t, config.OTel{}, r.listen(t, "grpc"), "grpc")
-	p.Record(newTarget("a"), reply(addrA))
+	p.store.Record(p.add("a"), reply(addrA))
 	if err := p.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
@@ -489,31 +588,12 @@ func TestClose(t *testing.T) {
 		t.Fatal(err)
 	}
 	p, log = newTestPusher(t, config.OTel{}, endpoint, "grpc")
-	p.Record(newTarget("a"), reply(addrA))
+	p.store.Record(p.add("a"), reply(addrA))
 	if err := p.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if got := log.take(); len(got) != 2 || !strings.Contains(got[0], "a push has failed") || !strings.Contains(got[1], "what no push before it has delivered is lost") {
+	if got := log.take(); len(got) != 2 || !strings.Contains(got[0], "a push has failed") || !strings.Contains(got[1], "the counts that no push has delivered are lost") {
 		t.Errorf("log %q", got)
-	}
-}
-
-// TestOwnClockSetBack sets the wall clock back behind pingtel's own start.
-func TestOwnClockSetBack(t *testing.T) {
-	r := new(receiver)
-	p, _ := newTestPusher(t, config.OTel{}, r.listen(t, "grpc"), "grpc")
-	now := time.Now().Add(-time.Hour)
-	for i := range 2 {
-		if err := p.pushSelf(t.Context(), now.Add(time.Duration(i)*time.Second)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for i, m := range r.got {
-		for _, line := range requestLines(m) {
-			if want := fmt.Sprintf("[%d %d]", now.UnixNano(), now.UnixNano()+int64(i)*1e9); !strings.HasSuffix(line, want) {
-				t.Errorf("%s, want %s", line, want)
-			}
-		}
 	}
 }
 
@@ -529,10 +609,10 @@ func TestCrowded(t *testing.T) {
 			return new(colpb.ExportMetricsServiceResponse), nil
 		}
 		p, log := newTestPusher(t, config.OTel{}, r.listen(t, "grpc"), "grpc")
-		a, told := newTarget("a"), 0
-		for i := range 3 * maxStreams {
-			p.Record(a, reply(netip.AddrFrom4([4]byte{198, 18, 1, byte(i)})))
-			p.push(t.Context())
+		a, told := p.add("a"), 0
+		for i := range 3 * otel.MaxStreams {
+			p.store.Record(a, reply(netip.AddrFrom4([4]byte{198, 18, 1, byte(i)})))
+			p.Push(t.Context())
 			for _, l := range log.take() {
 				if strings.Contains(l, "more addresses") {
 					told++
@@ -546,77 +626,12 @@ func TestCrowded(t *testing.T) {
 			t.Errorf("pushes succeed %t: told %d times, want %d", taken, told, want)
 		}
 		if !taken {
-			p.toldCrowded = p.toldCrowded.Add(-time.Hour)
-			p.Record(a, reply(addrB))
-			if p.push(t.Context()); !strings.Contains(strings.Join(log.take(), ""), "more addresses") {
+			p.ForgetCrowded()
+			p.store.Record(a, reply(addrB))
+			if p.Push(t.Context()); !strings.Contains(strings.Join(log.take(), ""), "more addresses") {
 				t.Error("not told an hour later")
 			}
 		}
-	}
-}
-
-// TestSelf pushes pingtel's own counts: with delta each of them once, though a
-// push fails; else from the start on.
-func TestSelf(t *testing.T) {
-	for temporality, want := range map[string][]string{"cumulative": {"5", "15", "20"}, "lowmemory": {"5", "15", "20"}, "delta": {"5", "10", "5"}} {
-		r := new(receiver)
-		p, _ := newTestPusher(t, config.OTel{Temporality: &temporality}, r.listen(t, "grpc"), "grpc")
-		foreign := uint64(0)
-		p.self = func() (icmpcore.Stats, monitor.Stats) {
-			foreign += 5
-			return icmpcore.Stats{Foreign: foreign}, monitor.Stats{Targets: 2}
-		}
-		start := time.Unix(0, p.started)
-		var got []string
-		for i := range 4 {
-			r.answer = nil
-			if i == 1 {
-				r.answer = func(int) (*colpb.ExportMetricsServiceResponse, error) {
-					return nil, status.Error(codes.Unavailable, "")
-				}
-			}
-			now := start.Add(time.Duration(i+1) * time.Second)
-			if err := p.pushSelf(t.Context(), now); (err != nil) != (i == 1) {
-				t.Fatal(err)
-			}
-		}
-		ends := []int64{0, 1, 3, 4} // of what the points cover, in seconds
-		for i, m := range r.got {
-			for _, line := range requestLines(m) {
-				from := start.UnixNano()
-				if temporality == "delta" && !strings.HasPrefix(line, "ping.target.count") {
-					from += ends[i] * 1e9
-				}
-				if at := fmt.Sprintf("[%d %d]", from, start.UnixNano()+ends[i+1]*1e9); !strings.HasSuffix(line, at) {
-					t.Errorf("%s: %s, want %s", temporality, line, at)
-				}
-				if value, ok := strings.CutPrefix(line, "ping.foreign{} "); ok {
-					got = append(got, strings.Fields(value)[0])
-				}
-				if strings.HasPrefix(line, "ping.target.count") && !strings.HasPrefix(line, "ping.target.count{} 2 ") {
-					t.Errorf("%s: %s", temporality, line)
-				}
-			}
-		}
-		if !slices.Equal(got, want) {
-			t.Errorf("%s: %v, want %v", temporality, got, want)
-		}
-	}
-}
-
-// TestReload takes over the interval and says what takes a restart.
-func TestReload(t *testing.T) {
-	p, log := newTestPusher(t, config.OTel{}, "localhost:4317", "grpc")
-	next := *p.settings
-	next.Interval = time.Minute
-	p.Reload(&next)
-	if l := log.take(); len(l) > 0 || p.interval.Load() != int64(time.Minute) {
-		t.Errorf("log %q, interval %v", l, p.interval.Load())
-	}
-	next.Endpoint, next.CAFile, next.Headers = "localhost:1", "x", map[string]string{"a": "b"}
-	p.Reload(&next)
-	if l := log.take(); len(l) != 1 || !strings.Contains(l[0], "restart pingtel to change otel.ca_file, otel.endpoint, otel.headers") {
-		t.Errorf("log %q", l)
 	}
 }
 
@@ -626,13 +641,16 @@ func TestRecordDuringPush(t *testing.T) {
 	temporality := "delta"
 	r := new(receiver)
 	p, _ := newTestPusher(t, config.OTel{Temporality: &temporality}, r.listen(t, "grpc"), "grpc")
-	targets := manyTargets(50)
+	var targets []*otel.Target
+	for _, o := range manyTargets(50) {
+		targets = append(targets, p.store.Add(o))
+	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		for range 200 {
 			for _, target := range targets {
-				p.Record(target, reply(addrA))
+				p.store.Record(target, reply(addrA))
 			}
 		}
 	}()
@@ -643,7 +661,7 @@ func TestRecordDuringPush(t *testing.T) {
 			ended = true
 		default:
 		}
-		p.push(t.Context())
+		p.Push(t.Context())
 		r.mu.Lock()
 		for _, m := range r.got {
 			for _, metric := range m.ResourceMetrics[0].ScopeMetrics[0].Metrics {
@@ -659,3 +677,105 @@ func TestRecordDuringPush(t *testing.T) {
 		t.Errorf("%d RTTs arrived, want %d", total, 200*len(targets))
 	}
 }
+
+// TestMessageBound sends targets of any size and holds the messages under the
+// limit and under what they were reckoned with, and every target in exactly one
+// of them.
+func TestMessageBound(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for _, kind := range []string{"explicit", "exponential"} {
+		for _, protocol := range protocols {
+			const all = 300
+			r := new(receiver)
+			p, log := newTestPusher(t, config.OTel{Histogram: &kind}, r.listen(t, protocol), protocol)
+			p.SetLimit(otel.LeastLimit)
+			r.answer = func(int) (*colpb.ExportMetricsServiceResponse, error) {
+				if r.size > otel.LeastLimit || r.size > p.Reckoned() { // Push waits for the answer
+					t.Errorf("%s: %d bytes, reckoned with %d, limit %d", kind, r.size, p.Reckoned(), otel.LeastLimit)
+				}
+				return new(colpb.ExportMetricsServiceResponse), nil
+			}
+			for i := range all {
+				res := &icmpcore.PingResult{Addr: addrA, Sent: 500, Received: rng.IntN(400), TTL: 60, Hops: 5, Start: time.Now()}
+				for range res.Received {
+					res.RTTs = append(res.RTTs, time.Duration(rng.Int64N(int64(time.Second))))
+				}
+				p.store.Record(p.store.Add(otel.TargetOptions{Host: strings.Repeat("ü", 1+rng.IntN(200)), DSCP: i % 64,
+					Attributes: []attribute.KeyValue{attribute.Int("i", i), attribute.String("long", strings.Repeat("x", i%3*150))}}), res)
+			}
+			p.Push(t.Context())
+			streams := 0
+			for _, line := range r.lines() {
+				if strings.HasPrefix(line, "ping.requests{") {
+					streams++
+				}
+			}
+			if l := log.take(); streams != all || r.asked < 6 || len(l) > 0 {
+				t.Errorf("%s: %d of %d streams in %d messages, log %q", kind, streams, all, r.asked, l)
+			}
+		}
+	}
+}
+
+// TestOneTime: all points of all messages of a push have one time, and later
+// pushes a later one.
+func TestOneTime(t *testing.T) {
+	r := new(receiver)
+	p, _ := newTestPusher(t, config.OTel{}, r.listen(t, "grpc"), "grpc")
+	p.many(2000)
+	last := uint64(0)
+	for range 3 {
+		p.Push(t.Context())
+		times := map[string]bool{}
+		for _, m := range r.got {
+			for _, line := range requestLines(m) {
+				times[strings.TrimSuffix(line[strings.LastIndexByte(line, ' ')+1:], "]")] = true
+			}
+		}
+		if len(times) != 1 || len(r.got) < 5 {
+			t.Fatalf("%d times in %d messages", len(times), len(r.got))
+		}
+		for at := range times {
+			n, err := strconv.ParseUint(at, 10, 64)
+			if err != nil || n <= last {
+				t.Errorf("%d behind %d: %v", n, last, err)
+			}
+			last = n
+		}
+		r.got = nil
+	}
+}
+
+// TestEarlyRefusal lets a proxy refuse a large message when it sees its length,
+// before it has read it, as nginx does.
+func TestEarlyRefusal(t *testing.T) {
+	for _, compression := range []string{"none", "gzip"} {
+		r := new(receiver)
+		limit := map[string]int64{"none": 200_000, "gzip": 10_000}[compression]
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if req.ContentLength > limit {
+				w.Header().Set("Connection", "close")
+				w.WriteHeader(http.StatusRequestEntityTooLarge)
+				return
+			}
+			r.ServeHTTP(w, req)
+		}))
+		defer s.Close()
+		p, log := newTestPusher(t, config.OTel{Compression: &compression}, s.URL, "http/protobuf")
+		p.many(1500)
+		for range 3 {
+			p.SetLimit(otel.MessageLimit)
+			p.Push(t.Context())
+		}
+		if l := log.take(); len(l) != 3 || !strings.Contains(l[0], "smaller") {
+			t.Errorf("log %q", l)
+		}
+		if n := len(r.lines()); n != 3*1500*len(linesOfOne) {
+			t.Errorf("%s: %d points arrived, want %d", compression, n, 3*1500*len(linesOfOne))
+		}
+	}
+}
+
+// linesOfOne are the instruments that a target with one reply has a point of.
+var linesOfOne = []string{"ping.rtt", "ping.requests", "ping.replies", "timeout", "send", "destination_unreachable", "time_exceeded",
+	"ping.duplicates", "ping.reordered", "ping.corrupt", "ping.loss", "ping.up"}
