@@ -117,32 +117,46 @@ func (c *chunk) addWithin(limit int, r ref) bool {
 	return false
 }
 
-// describe makes the attributes of a stream.
+// describe makes the attributes of a stream. They are merged in the order of
+// their keys: attribute.NewSet sorts them, which takes long for any other order.
 func (c *chunk) describe(o *TargetOptions, s *stream) {
-	kvs := append(c.keyValues[:0], o.Attributes...)
-	kvs = append(kvs, hostKey.String(o.Host)) // behind the others: the last of two equal keys is kept
+	own := [4]attribute.KeyValue{}
+	n := 0
+	add := func(kv attribute.KeyValue) { own[n], n = kv, n+1 }
 	if s.addr.IsValid() {
-		kvs = append(kvs, addressKey.String(s.text))
+		add(addressKey.String(s.text))
 	}
 	if family := networkType(o.Family, s.addr); family != "" {
-		kvs = append(kvs, typeKey.String(family))
+		add(typeKey.String(family))
 	}
 	if o.DSCP > 0 {
-		kvs = append(kvs, dscpKey.Int(o.DSCP))
+		add(dscpKey.Int(o.DSCP))
 	}
-	c.keyValues = kvs
+	add(hostKey.String(o.Host))
+	kvs, rest := c.keyValues[:0], o.Attributes
+	for _, kv := range own[:n] {
+		for len(rest) > 0 && rest[0].Key <= kv.Key { // ours behind an equal one: the last of them is kept
+			kvs, rest = append(kvs, rest[0]), rest[1:]
+		}
+		kvs = append(kvs, kv)
+	}
+	c.keyValues = append(kvs, rest...)
 	c.width = 0
-	for _, kv := range kvs {
-		c.width += attributeBytes(kv)
+	for i := range c.keyValues {
+		c.width += attributeBytes(&c.keyValues[i])
 	}
-	c.set = attribute.NewSet(kvs...) // which sorts kvs, so that sets made of them again cost less
+	c.set = attribute.NewSet(c.keyValues...)
 }
 
 // withFailure returns the attributes of the stream with error.type.
 func (c *chunk) withFailure(f failure) (attribute.Set, int) {
 	kv := errorKey.String(failureNames[f])
-	c.scratch = append(append(c.scratch[:0], c.keyValues...), kv)
-	return attribute.NewSet(c.scratch...), c.width + attributeBytes(kv)
+	i := len(c.keyValues)
+	for i > 0 && c.keyValues[i-1].Key > errorKey {
+		i--
+	}
+	c.scratch = append(append(append(c.scratch[:0], c.keyValues[:i]...), kv), c.keyValues[i:]...)
+	return attribute.NewSet(c.scratch...), c.width + attributeBytes(&kv)
 }
 
 func (c *chunk) addTotals(start time.Time, t *totals, reachable bool) {
@@ -306,7 +320,7 @@ const (
 func metricBytes(in instrument) int { return len(in.name) + len(in.description) + len(in.unit) + 6*6 }
 
 // attributeBytes is what a KeyValue takes in a point.
-func attributeBytes(kv attribute.KeyValue) int {
+func attributeBytes(kv *attribute.KeyValue) int {
 	const short = 4 * 2 // tags and lengths of one byte each: of the KeyValue, its key, its value, and what is in that
 	n := len(kv.Key) + len(kv.Value.Emit())
 	if n < 100 {

@@ -24,7 +24,7 @@
 //
 //   - An instrument keeps 2,000 sets of attributes by default, and adds all
 //     others to one series, otel.metric.overflow, without a word. ping.errors has
-//     four sets for each address and more with rarer errors, so about 400
+//     two sets for each address and more with rarer errors, so at most 1,000
 //     addresses fill it. sdk/metric.WithCardinalityLimit(0) lifts the limit.
 //   - Nothing is forgotten: a target that is not pinged any more is exported for
 //     ever, with cumulative temporality its gauges too. A gauge whose value does
@@ -63,11 +63,11 @@
 // send; all others are requests. So, except for these two, ping.requests is the
 // sum of ping.replies and ping.errors.
 //
-// timeout, send, destination_unreachable and time_exceeded, of which outages
-// consist, have a point from the first push of an address on, also of zero: a
-// counter that begins with its first error shows a database no increase at that
-// error. The others have a point once their count is above zero. A gauge whose
-// value does not exist has no point: ping.jitter and ping.ipdv need two replies.
+// timeout and destination_unreachable, of which most outages consist, have a
+// point from the first push of an address on, also of zero: a counter that begins
+// with its first error shows a database no increase at that error. The others
+// have a point once their count is above zero. A gauge whose value does not exist
+// has no point: ping.jitter and ping.ipdv need two replies.
 //
 // All points of a push have the time of that push.
 //

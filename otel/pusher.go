@@ -98,7 +98,7 @@ func NewPusher(st *Store, e sdkmetric.Exporter, r *resource.Resource) *Pusher {
 		started: st.started, deliveredAt: st.started, limit: messageLimit, smallest: messageLimit, changed: make(chan struct{}, 1),
 	}
 	for _, kv := range r.Attributes() {
-		p.head += attributeBytes(kv)
+		p.head += attributeBytes(&kv)
 	}
 	return p
 }

@@ -121,6 +121,11 @@ type Target struct {
 // attributes of a removed target goes on with its counts, if it has a result
 // within ten minutes.
 func (s *Store) Add(o TargetOptions) *Target {
+	byKey := func(a, b attribute.KeyValue) int { return strings.Compare(string(a.Key), string(b.Key)) }
+	if !slices.IsSortedFunc(o.Attributes, byKey) {
+		o.Attributes = slices.Clone(o.Attributes)
+		slices.SortStableFunc(o.Attributes, byKey)
+	}
 	t := &Target{options: o}
 	s.table.add(t)
 	return t

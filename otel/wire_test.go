@@ -777,5 +777,5 @@ func TestEarlyRefusal(t *testing.T) {
 }
 
 // linesOfOne are the instruments that a target with one reply has a point of.
-var linesOfOne = []string{"ping.rtt", "ping.requests", "ping.replies", "timeout", "send", "destination_unreachable", "time_exceeded",
+var linesOfOne = []string{"ping.rtt", "ping.requests", "ping.replies", "timeout", "destination_unreachable",
 	"ping.duplicates", "ping.reordered", "ping.corrupt", "ping.loss", "ping.up"}
