@@ -52,7 +52,7 @@ func TestMany(t *testing.T) {
 				t.Errorf("%s of %d targets has arrived, want %d", metric, n, *many)
 			}
 		}
-		if len(hosts) != 11 { // all but errors, and ipdv, which takes two replies
+		if len(hosts) != 11 { // all but jitter and ipdv, which take two replies
 			t.Errorf("%d metrics of targets: %v", len(hosts), hosts)
 		}
 		t.Logf("%v of CPU, at most %d kB of memory, %d B a target; %s", cpu, peak, peak<<10 / *many, said)
