@@ -322,7 +322,7 @@ func metricBytes(in instrument) int { return len(in.name) + len(in.description) 
 // attributeBytes is what a KeyValue takes in a point.
 func attributeBytes(kv *attribute.KeyValue) int {
 	const short = 4 * 2 // tags and lengths of one byte each: of the KeyValue, its key, its value, and what is in that
-	n := len(kv.Key) + len(kv.Value.Emit())
+	n := len(kv.Key) + len(kv.Value.String())
 	if n < 100 {
 		return n + short + 2
 	}

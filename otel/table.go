@@ -65,7 +65,7 @@ func identityOf(o *TargetOptions, addr netip.Addr) identity {
 	for _, a := range o.Attributes {
 		add(string(a.Key))
 		add(strconv.Itoa(int(a.Value.Type())))
-		add(a.Value.Emit())
+		add(a.Value.String())
 	}
 	return identity{string(b), addr, networkType(o.Family, addr)}
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -106,11 +107,11 @@ func TestTemporality(t *testing.T) {
 		sdkmetric.InstrumentKindObservableCounter, sdkmetric.InstrumentKindObservableUpDownCounter}
 	for preference, want := range map[string]string{"cumulative": "CCCC", "delta": "DDDC", "lowmemory": "DDCC"} {
 		e := exporting(t, config.OTel{Temporality: &preference}, "localhost:1", "grpc")
-		got := ""
+		var b strings.Builder
 		for _, k := range kinds {
-			got += e.Temporality(k).String()[:1]
+			b.WriteString(e.Temporality(k).String()[:1])
 		}
-		if got != want {
+		if got := b.String(); got != want {
 			t.Errorf("%s: %s, want %s", preference, got, want)
 		}
 	}

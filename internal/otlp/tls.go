@@ -7,7 +7,8 @@ import (
 	"net"
 	"net/url"
 	"os"
-	"sync/atomic"
+	"strings"
+	"sync"
 
 	"github.com/pingtel/pingtel/internal/config"
 )
@@ -15,16 +16,45 @@ import (
 // asked notes that the collector wants a certificate that we do not have. In
 // TLS 1.3 all that comes of it is often a broken connection. A collector that
 // does without one goes on, and its first answer makes us forget the note.
-type asked struct{ atomic.Bool }
+type asked struct {
+	mu    sync.Mutex // guards what follows
+	noted bool
+	said  string // the error that explain explained last, as wordsOf has it
+}
 
-func (a *asked) forget() { a.Store(false) }
+func (a *asked) note() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.noted = true
+}
 
-// explain adds to the error of a connection what may be behind it.
+func (a *asked) forget() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.noted, a.said = false, ""
+}
+
+// explain adds to the error of a connection what may be behind it. gRPC gives
+// the error of one connection to several calls: each gets the same words.
 func (a *asked) explain(err error) error {
-	if a.Swap(false) {
-		return fmt.Errorf("%w (the collector asks for a certificate of ours: see otel.cert_file and otel.key_file)", err)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	words := wordsOf(err)
+	if !a.noted && words != a.said {
+		return err
 	}
-	return err
+	a.noted, a.said = false, words
+	return fmt.Errorf("%w (the collector asks for a certificate of ours: see otel.cert_file and otel.key_file)", err)
+}
+
+// wordsOf is the text of err without its numbers, such as ports.
+func wordsOf(err error) string {
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return -1
+		}
+		return r
+	}, err.Error())
 }
 
 // newTLS returns the TLS settings that s asks for. All files are read again for
@@ -40,7 +70,7 @@ func newTLS(s *config.OTelSettings, wanted *asked) *tls.Config {
 	}
 	t.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 		if s.CertFile == "" {
-			wanted.Store(true) // it may do without
+			wanted.note() // it may do without
 			return new(tls.Certificate), nil
 		}
 		pair, err := tls.LoadX509KeyPair(s.CertFile, s.KeyFile)

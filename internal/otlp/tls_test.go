@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -61,6 +62,25 @@ func TestAsked(t *testing.T) {
 	s.Close()
 	if got := export(t, e); got == nil || !strings.Contains(got.Error(), "refused") || strings.Contains(got.Error(), hint) {
 		t.Errorf("it wanted one and is away: %v", got)
+	}
+}
+
+// TestAskedAgain: an error that comes again without a new connection has the same
+// words, or it would look like another cause.
+func TestAskedAgain(t *testing.T) {
+	var a asked
+	a.note()
+	first := a.explain(errors.New("write 127.0.0.1:45390: broken pipe")).Error()
+	again := a.explain(errors.New("write 127.0.0.1:45390: broken pipe")).Error()
+	if first != again || !strings.Contains(first, "asks for a certificate") {
+		t.Errorf("%s, then %s", first, again)
+	}
+	if other := a.explain(errors.New("connection refused")).Error(); other != "connection refused" {
+		t.Error(other)
+	}
+	a.forget()
+	if got := a.explain(errors.New("write 127.0.0.1:1: broken pipe")).Error(); strings.Contains(got, "asks") {
+		t.Error(got)
 	}
 }
 
