@@ -245,7 +245,7 @@ func TestMessageBound(t *testing.T) {
 func TestOneTime(t *testing.T) {
 	r := new(receiver)
 	p, _ := newTestPusher(t, config.OTel{}, r.listen(t, "grpc"), "grpc")
-	p.many(2000)
+	p.many(800)
 	last := uint64(0)
 	for range 3 {
 		p.Push(t.Context())
@@ -274,7 +274,7 @@ func TestOneTime(t *testing.T) {
 func TestEarlyRefusal(t *testing.T) {
 	for _, compression := range []string{"none", "gzip"} {
 		r := new(receiver)
-		limit := map[string]int64{"none": 200_000, "gzip": 10_000}[compression]
+		limit := map[string]int64{"none": 200_000, "gzip": 8_000}[compression]
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 			if req.ContentLength > limit {
 				w.Header().Set("Connection", "close")
@@ -285,7 +285,7 @@ func TestEarlyRefusal(t *testing.T) {
 		}))
 		defer s.Close()
 		p, log := newTestPusher(t, config.OTel{Compression: &compression}, s.URL, "http/protobuf")
-		p.many(1500)
+		p.many(400)
 		for range 3 {
 			p.SetLimit(otel.MessageLimit)
 			p.Push(t.Context())
@@ -293,8 +293,8 @@ func TestEarlyRefusal(t *testing.T) {
 		if l := log.take(); len(l) != 3 || !strings.Contains(l[0], "smaller") {
 			t.Errorf("log %q", l)
 		}
-		if n := len(r.lines()); n != 3*1500*len(linesOfOne) {
-			t.Errorf("%s: %d points arrived, want %d", compression, n, 3*1500*len(linesOfOne))
+		if n := len(r.lines()); n != 3*400*len(linesOfOne) {
+			t.Errorf("%s: %d points arrived, want %d", compression, n, 3*400*len(linesOfOne))
 		}
 	}
 }

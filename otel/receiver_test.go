@@ -75,12 +75,22 @@ func (r *receiver) take(m *colpb.ExportMetricsServiceRequest, token string) (*co
 	response, err := &colpb.ExportMetricsServiceResponse{}, error(nil)
 	r.size = proto.Size(m)
 	if r.answer != nil {
-		response, err = r.answer(len(requestLines(m)))
+		response, err = r.answer(pointsOf(m))
 	}
 	if err == nil {
 		r.got = append(r.got, m)
 	}
 	return response, err
+}
+
+// pointsOf counts the points of a message.
+func pointsOf(m *colpb.ExportMetricsServiceRequest) int {
+	n := 0
+	for _, metric := range m.ResourceMetrics[0].ScopeMetrics[0].Metrics {
+		n += len(metric.GetSum().GetDataPoints()) + len(metric.GetGauge().GetDataPoints()) +
+			len(metric.GetHistogram().GetDataPoints()) + len(metric.GetExponentialHistogram().GetDataPoints())
+	}
+	return n
 }
 
 func requestLines(m *colpb.ExportMetricsServiceRequest) []string {
@@ -279,7 +289,7 @@ func newTestPusher(t testing.TB, table config.OTel, endpoint, protocol string) (
 		t.Fatal(err)
 	}
 	p := &pusher{otel.NewPusher(st, e, resource), st, s}
-	p.Timeout, p.Log = s.Timeout, log
+	p.Timeout, p.Log = time.Hour, log // a busy machine must not end a push
 	t.Cleanup(func() { e.Shutdown(context.Background()) }) // fails where the test has called Close
 	return p, buffer
 }

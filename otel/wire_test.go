@@ -97,7 +97,7 @@ func TestOutage(t *testing.T) {
 func TestTooLarge(t *testing.T) {
 	for _, protocol := range protocols {
 		t.Run(protocol, func(t *testing.T) {
-			const most = 3000 // points
+			const most = 1000 // points
 			r := &receiver{answer: func(points int) (*colpb.ExportMetricsServiceResponse, error) {
 				if points > most {
 					return nil, status.Errorf(codes.ResourceExhausted, "received message larger than max")
@@ -105,7 +105,7 @@ func TestTooLarge(t *testing.T) {
 				return &colpb.ExportMetricsServiceResponse{}, nil
 			}}
 			p, log := newTestPusher(t, config.OTel{}, r.listen(t, protocol), protocol)
-			hosts := p.many(1000)
+			hosts := p.many(300)
 			p.Push(t.Context())
 			times := make(map[string]int)
 			for _, line := range r.lines() {

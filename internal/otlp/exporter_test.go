@@ -88,7 +88,7 @@ func message() *metricdata.ResourceMetrics {
 // taken.
 func export(t *testing.T, e Exporter) *otel.ExportError {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	err := e.Export(ctx, message())
 	if err == nil {
