@@ -1,44 +1,66 @@
-package otel
+package otel_test
 
 import (
+	"compress/gzip"
 	"context"
 	"fmt"
-	"log/slog"
+	"io"
+	"net/http"
 	"net/netip"
 	"runtime"
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.opentelemetry.io/otel/sdk/resource"
+
 	"github.com/pingtel/pingtel/icmpcore"
-	"github.com/pingtel/pingtel/internal/config"
-	"github.com/pingtel/pingtel/internal/monitor"
+	"github.com/pingtel/pingtel/otel"
 )
 
-// packer encodes messages as they are sent, and sends them nowhere.
+// nowhere is an exporter that takes everything and does nothing: what is left
+// is the pusher's own share.
+type nowhere struct{ temporality metricdata.Temporality }
+
+func (n nowhere) Temporality(sdkmetric.InstrumentKind) metricdata.Temporality { return n.temporality }
+
+func (nowhere) Aggregation(sdkmetric.InstrumentKind) sdkmetric.Aggregation { return nil }
+
+func (nowhere) Export(context.Context, *metricdata.ResourceMetrics) error { return nil }
+
+func (nowhere) ForceFlush(context.Context) error { return nil }
+
+func (nowhere) Shutdown(context.Context) error { return nil }
+
+// packer is a RoundTripper that compresses messages as they are sent, and sends
+// them nowhere.
 type packer struct {
-	*httpClient
-	plain, packed int
+	zip           *gzip.Writer // nil: without
+	plain, packed int64
 }
 
-func (p *packer) export(_ context.Context, message []byte) error {
-	b, err := p.pack(message)
-	p.packed += len(b)
-	p.plain += len(message)
-	return err
+func (p *packer) Write(b []byte) (int, error) {
+	p.packed += int64(len(b))
+	return len(b), nil
 }
 
-// manyTargets returns targets with five tags each.
-func manyTargets(n int) []*monitor.Target {
-	list := make([]*monitor.Target, n)
-	for i := range list {
-		tags := []config.Tag{{Key: "country", Value: "de"}, {Key: "rack", Value: fmt.Sprint("r", i%40)}, {Key: "role", Value: "edge"},
-			{Key: "site", Value: fmt.Sprint("fra", i%7)}, {Key: "team", Value: "network"}}
-		host := netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)}).String()
-		list[i] = &monitor.Target{Target: config.Target{Host: fmt.Sprint(host, ".", i>>16), Probe: &config.Probe{Tags: tags}}}
+func (p *packer) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := io.Writer(p)
+	if p.zip != nil {
+		p.zip.Reset(p)
+		w = p.zip
 	}
-	return list
+	n, err := io.Copy(w, r.Body)
+	if err == nil && p.zip != nil {
+		err = p.zip.Close()
+	}
+	p.plain += n
+	return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Header: http.Header{}, Request: r}, err
 }
 
+// seriesOf returns a series of n replies.
 func seriesOf(n int) *icmpcore.PingResult {
 	r := &icmpcore.PingResult{
 		Addr: netip.MustParseAddr("198.18.0.1"), Sent: n, Received: n, TTL: 60, Hops: 5,
@@ -50,39 +72,55 @@ func seriesOf(n int) *icmpcore.PingResult {
 	return r
 }
 
-// BenchmarkPush is one push of 50,000 targets with five tags each, encoded and
-// compressed.
+// BenchmarkPush is one push of 50,000 targets with five tags each: chunks alone,
+// and what the exporter makes of them.
 func BenchmarkPush(b *testing.B) {
-	for _, compression := range []string{"none", "gzip"} {
-		b.Run(compression, func(b *testing.B) {
-			s, err := (&config.OTel{}).Settings(time.Second, func(string) (string, bool) { return "", false })
+	for _, bench := range []struct {
+		name    string
+		metrics []string
+		send    bool
+		gzip    bool
+	}{
+		{"chunks", nil, false, false},
+		{"exported", nil, true, false},
+		{"exported gzip", nil, true, true},
+		{"exported gzip, 4 instruments", []string{"ping.rtt", "ping.requests", "ping.errors", "ping.up"}, true, true},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			const targets = 50_000
+			st, err := otel.NewStore(otel.StoreOptions{Metrics: bench.metrics})
 			if err != nil {
 				b.Fatal(err)
 			}
-			p, err := New(Config{Settings: s, Version: "v0", Log: slog.New(slog.DiscardHandler),
-				Self: func() (icmpcore.Stats, monitor.Stats) { return icmpcore.Stats{}, monitor.Stats{} }})
-			if err != nil {
-				b.Fatal(err)
+			pack := new(packer)
+			if bench.gzip {
+				if pack.zip, err = gzip.NewWriterLevel(nil, gzip.BestSpeed); err != nil {
+					b.Fatal(err)
+				}
 			}
-			s.Compression = compression
-			client, err := newHTTPClient(s, "bench")
-			if err != nil {
-				b.Fatal(err)
+			var e sdkmetric.Exporter = nowhere{metricdata.CumulativeTemporality}
+			if bench.send {
+				e, err = otlpmetrichttp.New(b.Context(), otlpmetrichttp.WithInsecure(), otlpmetrichttp.WithMaxRequestSize(0),
+					otlpmetrichttp.WithHTTPClient(&http.Client{Transport: pack}))
+				if err != nil {
+					b.Fatal(err)
+				}
 			}
-			pack := &packer{httpClient: client}
-			p.client = pack
-			targets := manyTargets(50_000)
+			p := otel.NewPusher(st, e, resource.Empty())
+			p.Timeout = time.Minute
 			r := seriesOf(5)
-			for _, t := range targets {
-				p.Record(t, r)
+			for _, o := range manyTargets(targets) {
+				st.Record(st.Add(o), r)
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				p.push(b.Context())
+				p.Push(b.Context())
 			}
-			b.ReportMetric(float64(pack.plain)/float64(b.N)/50_000, "B/target")
-			b.ReportMetric(float64(pack.packed)/float64(b.N)/50_000, "B/target-sent")
-			if p.Failed() > 0 {
+			if pack.plain > 0 {
+				b.ReportMetric(float64(pack.plain)/float64(b.N)/targets, "B/target")
+				b.ReportMetric(float64(pack.packed)/float64(b.N)/targets, "B/target-sent")
+			}
+			if st.Failed() > 0 {
 				b.Error("pushes failed")
 			}
 		})
@@ -91,22 +129,21 @@ func BenchmarkPush(b *testing.B) {
 
 // BenchmarkRecord is one series of five replies.
 func BenchmarkRecord(b *testing.B) {
-	for _, kind := range []string{"explicit", "exponential"} {
-		b.Run(kind, func(b *testing.B) {
-			t := new(table)
-			t.init(func() histogram { return newExponential() })
-			if kind == "explicit" {
-				bounds := newBounds(config.DefaultOTelBounds())
-				t.init(func() histogram { return newExplicit(bounds) })
+	for _, exponential := range []bool{false, true} {
+		b.Run(fmt.Sprint("exponential ", exponential), func(b *testing.B) {
+			st, err := otel.NewStore(otel.StoreOptions{Exponential: exponential})
+			if err != nil {
+				b.Fatal(err)
 			}
-			targets := manyTargets(1000)
+			var targets []*otel.Target
 			r := seriesOf(5)
-			for _, target := range targets {
-				t.record(target, r)
+			for _, o := range manyTargets(1000) {
+				targets = append(targets, st.Add(o))
+				st.Record(targets[len(targets)-1], r)
 			}
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
-				t.record(targets[i%len(targets)], r)
+				st.Record(targets[i%len(targets)], r)
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/5, "ns/rtt")
 		})
@@ -116,18 +153,20 @@ func BenchmarkRecord(b *testing.B) {
 // BenchmarkTable measures what a target takes in memory, once its histogram is
 // spread, between two pushes. Its time is of no interest.
 func BenchmarkTable(b *testing.B) {
-	for _, temporality := range []string{"cumulative", "delta"} {
-		for _, kind := range []string{"explicit", "exponential"} {
-			b.Run(temporality+" "+kind, func(b *testing.B) {
-				s, err := (&config.OTel{Temporality: &temporality, Histogram: &kind}).Settings(time.Second, func(string) (string, bool) { return "", false })
-				if err != nil {
-					b.Fatal(err)
-				}
-				targets, before := manyTargets(10_000), live()
-				var p *Pusher
+	for _, temporality := range []metricdata.Temporality{metricdata.CumulativeTemporality, metricdata.DeltaTemporality} {
+		for _, exponential := range []bool{false, true} {
+			b.Run(fmt.Sprint(temporality, " exponential ", exponential), func(b *testing.B) {
+				options, before := manyTargets(10_000), live()
+				var p *otel.Pusher
 				for b.Loop() {
-					if p, err = New(Config{Settings: s, Version: "v0", Log: slog.New(slog.DiscardHandler)}); err != nil {
+					st, err := otel.NewStore(otel.StoreOptions{Exponential: exponential})
+					if err != nil {
 						b.Fatal(err)
+					}
+					p = otel.NewPusher(st, nowhere{temporality}, resource.Empty())
+					var targets []*otel.Target
+					for _, o := range options {
+						targets = append(targets, st.Add(o))
 					}
 					for round := range 20 {
 						for i, t := range targets {
@@ -135,16 +174,12 @@ func BenchmarkTable(b *testing.B) {
 							for j := range r.RTTs {
 								r.RTTs[j] = time.Duration(1+(i*7+j*13+round*29)%97) * 200 * time.Microsecond
 							}
-							p.Record(t, r)
+							st.Record(t, r)
 						}
-						for refs := p.table.refs(nil); len(refs) > 0; {
-							n := p.fill(time.Now(), refs)
-							p.table.delivered(refs[:n], time.Now())
-							refs = refs[n:]
-						}
+						p.Push(b.Context())
 					}
 				}
-				b.ReportMetric(float64(live()-before)/float64(len(targets)), "B/target")
+				b.ReportMetric(float64(live()-before)/float64(len(options)), "B/target")
 				runtime.KeepAlive(p)
 			})
 		}

@@ -1,13 +1,42 @@
-// Package otel hands results to an OpenTelemetry collector: it keeps counters,
-// a histogram and the latest figures of each target, and pushes them over OTLP,
-// by gRPC or HTTP.
+// Package otel turns the results of package icmpcore into OpenTelemetry metrics,
+// on OpenTelemetry's own Go packages.
 //
-// A [Pusher] is the sink of a monitor. Nothing that the collector does, or does
-// not do, delays the measuring:
+// There are two ways. A [Recorder] records with the instruments of a Meter:
 //
-//	push, err := otel.New(otel.Config{Settings: settings, Log: log, ...})
-//	m := monitor.New(pinger, cfg, log, push)
-//	err = otel.Serve(ctx, otel.Session{Monitor: m, Pusher: push, ...})
+//	rec, err := otel.NewRecorder(provider.Meter("example"))
+//	rec.Record(ctx, &res, attribute.String("site", "lab"))
+//
+// A [Store] keeps the sums of any number of targets itself. It is a Producer for
+// any reader of the SDK, such as that of Prometheus' exporter, and a [Pusher]
+// sends what it holds into any exporter, in messages that a collector takes:
+//
+//	st, err := otel.NewStore(otel.StoreOptions{})
+//	target := st.Add(otel.TargetOptions{Host: "192.0.2.1"})
+//	st.Record(target, &res)
+//	reader := metric.NewManualReader(metric.WithProducer(st))
+//	err = otel.NewPusher(st, exporter, resource).Run(ctx)
+//
+// # Which of them
+//
+// Use a Recorder in a program that has a MeterProvider and pings up to about
+// three hundred targets, and a Store above that, or where targets come and go.
+// What the SDK (1.47) does with the instruments of a Recorder:
+//
+//   - An instrument keeps 2,000 sets of attributes by default, and adds all
+//     others to one series, otel.metric.overflow, without a word. ping.errors has
+//     two sets for each address and more with rarer errors, so at most 1,000
+//     addresses fill it. sdk/metric.WithCardinalityLimit(0) lifts the limit.
+//   - Nothing is forgotten: a target that is not pinged any more is exported for
+//     ever, with cumulative temporality its gauges too. A gauge whose value does
+//     not exist any more, such as ping.ttl of a target that is down, goes on with
+//     its last value.
+//   - It keeps exemplars for each series: 50,000 targets took 2.2 GB, and 0.4 GB
+//     with sdk/metric.WithExemplarFilter(exemplar.AlwaysOffFilter).
+//   - Recording takes 600 to 2,100 ns a value, and a push of 50,000 targets 4.3 s
+//     of CPU and 900 MB in one message, which no collector takes.
+//
+// A Store records a value in about 30 ns without an allocation, forgets removed
+// targets, has true start times, and a Pusher sends messages of at most 512 KiB.
 //
 // # Instruments
 //
@@ -31,25 +60,40 @@
 // error.type is timeout, late, send, resolve, destination_unreachable,
 // time_exceeded, packet_too_big or parameter_problem. A series whose name did
 // not resolve counts one resolve, one that nothing could be sent for counts one
-// send; all others are requests, so that but for these two ping.requests is the
-// sum of ping.replies and ping.errors. An error.type has a point once its count
-// is above zero: with cumulative temporality from its first error on, with delta
-// in pushes that carry one. A gauge whose value does not exist has no point.
+// send; all others are requests. So, except for these two, ping.requests is the
+// sum of ping.replies and ping.errors.
 //
-// Attributes: server.address (the host as the file has it),
+// timeout and destination_unreachable, of which most outages consist, have a
+// point from the first push of an address on, also of zero: a counter that begins
+// with its first error shows a database no increase at that error. The others
+// have a point once their count is above zero. A gauge whose value does not exist
+// has no point: ping.jitter and ping.ipdv need two replies.
+//
+// All points of a push have the time of that push.
+//
+// Attributes: server.address (the host as the user wrote it),
 // network.peer.address (what it resolved to), network.type (ipv4, ipv6),
-// ping.dscp where one is set, error.type, and the target's tags. A target whose
-// name changes its address begins a new series; the old one ends ten intervals
-// later, unless the address comes back.
+// ping.dscp where one is set, error.type, and those given for the target. A
+// target whose name changes its address begins a new series. The old one ends
+// after ten further results, unless the address comes back.
 //
-// On pingtel itself, without attributes of targets: ping.target.count,
-// ping.rounds.skipped, ping.foreign, ping.kernel.drops, ping.export.failed.
+// On the program itself, without attributes of targets: ping.target.count,
+// ping.rounds.skipped, ping.foreign, ping.kernel.drops, ping.export.failed. A
+// Recorder has none of these.
 //
-// # Why not the SDK's instruments
+// # The histogram
 //
-// Measured for 50,000 targets, they take three to five times the memory and
-// many times the time to record, keep a target that has been removed for ever,
-// fold all beyond 2,000 series into one, and do not tell of what a collector
-// rejects. So the figures are kept here, and built into OTLP messages of a
-// bounded size with the generated types of go.opentelemetry.io/proto/otlp.
+// [DefaultBounds] has 51 bounds. From 0.1 ms to 1 s each is at most 1.25 times the
+// one before, so that a percentile that a database reads from the buckets, by
+// linear interpolation as PromQL's histogram_quantile does, is off by 25 % at
+// most. RTTs of one path lie close together, often in a single bucket, and then
+// it is off by nearly the whole width of that bucket: with bounds at 10 and 20 ms
+// a path of 10 to 13 ms shows a p95 of 19.5 ms.
+//
+// Exponential histograms would be finer and smaller. They are not the default
+// because not every receiver takes them: Telegraf's inputs.opentelemetry drops
+// the whole request, and Prometheus needs native histograms. Set
+// [StoreOptions].Exponential where all receivers do. Each explicit bound is a
+// series in Prometheus; set [StoreOptions].Bounds to fewer where that costs too
+// much.
 package otel

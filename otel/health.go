@@ -2,21 +2,24 @@ package otel
 
 import (
 	"log/slog"
-	"sync/atomic"
+	"slices"
+	"strings"
 	"time"
 )
 
-// health tells of pushes that fail: one line when that begins, one when it is
-// over.
-type health struct {
-	log      *slog.Logger
-	failed   atomic.Uint64 // pushes, since the start
-	rejected int64         // points that the collector has refused for good, since the start
+// maxCauses bounds how many causes of one outage are logged.
+const maxCauses = 10
 
-	since        time.Time // of the first push that failed; zero while all is well
-	inPart       bool      // all of them since then were taken, if in part
-	last         error     // of the last push
-	failedBefore uint64    // the counts at that time
+// health logs pushes that fail: a line when that begins, one for each further
+// cause, and one when it is over.
+type health struct {
+	store    *Store // counts the pushes that failed
+	rejected int64  // points that were refused for good, since the start
+
+	since        time.Time    // of the first push that failed; zero while all is well
+	causes       []string     // that have been logged since then
+	last         *ExportError // of the last push
+	failedBefore uint64       // the counts at that time
 	rejectedThen int64
 	lostThen     uint64
 	lost         uint64
@@ -24,35 +27,46 @@ type health struct {
 
 // note takes down how the push made at now went. lost is how many streams have
 // been lost since the start.
-func (h *health) note(now time.Time, err error, lost uint64) {
-	defer func() { h.last, h.lost = err, lost }()
-	if err == nil {
+func (h *health) note(log *slog.Logger, now time.Time, e *ExportError, lost uint64) {
+	defer func() { h.last, h.lost = e, lost }()
+	if e == nil {
 		if !h.since.IsZero() {
-			h.log.Info("pushes succeed again", h.losses(now, lost)...)
-			h.since, h.rejectedThen = time.Time{}, h.rejected
+			log.Info("pushes succeed again", h.losses(now, lost)...)
+			h.since, h.rejectedThen, h.causes = time.Time{}, h.rejected, nil
 		}
 		return
 	}
-	begins := h.since.IsZero()
-	if begins {
-		h.since, h.failedBefore, h.lostThen = now, h.failed.Load(), h.lost
+	if h.since.IsZero() {
+		h.since, h.failedBefore, h.lostThen = now, h.store.failed.Load(), h.lost
 	}
-	h.failed.Add(1)
-	switch {
-	case begins && taken(err):
-		h.log.Warn("a push was taken in part: measuring goes on, rejected points are not sent again", "error", err)
-	case begins || h.inPart && !taken(err): // which is another matter
-		h.log.Warn("a push has failed: measuring goes on, counts are kept for the next push", "error", err)
+	h.store.failed.Add(1)
+	switch cause := causeOf(e); {
+	case len(h.causes) == maxCauses || slices.Contains(h.causes, cause):
+		log.Debug("a push has failed again", "error", e)
+		return
+	case taken(e):
+		log.Warn("a push was taken in part: measuring goes on, rejected points are not sent again", "error", e)
 	default:
-		h.log.Debug("a push has failed again", "error", err)
+		log.Warn("a push has failed: measuring goes on, the next push carries the counts", "error", e)
 	}
-	h.inPart = (begins || h.inPart) && taken(err)
+	h.causes = append(h.causes, causeOf(e))
 }
 
-// losses are what a time of failed pushes has cost: its gauges, which the next
-// series has overwritten, and counts only where something could not be kept.
+// causeOf is the same for errors that tell the same: it leaves out numbers, such
+// as ports and request ids.
+func causeOf(e *ExportError) string {
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return -1
+		}
+		return r
+	}, e.Error())
+}
+
+// losses are what a time of failed pushes has cost: counts only where something
+// could not be kept. Its gauges are gone in any case.
 func (h *health) losses(now time.Time, lost uint64) []any {
-	a := []any{"failed_pushes", h.failed.Load() - h.failedBefore, "after", now.Sub(h.since).Round(time.Second)}
+	a := []any{"failed_pushes", h.store.failed.Load() - h.failedBefore, "after", now.Sub(h.since).Round(time.Second)}
 	if n := h.rejected - h.rejectedThen; n > 0 {
 		a = append(a, "points_rejected", n)
 	}
@@ -62,13 +76,15 @@ func (h *health) losses(now time.Time, lost uint64) []any {
 	return a
 }
 
-// end says what is lost where the last push failed.
-func (h *health) end() {
-	switch a := h.losses(time.Now(), h.lost); {
+// end says what is lost at the end: left of all targets have counts that no push
+// has delivered.
+func (h *health) end(log *slog.Logger, left, all int) {
+	switch {
 	case h.last == nil:
 	case taken(h.last):
-		h.log.Warn("the last push was taken in part: rejected points are lost", a...)
+		log.Warn("the last push was taken in part: rejected points are lost", h.losses(time.Now(), h.lost)...)
 	default:
-		h.log.Warn("the last push has failed: what no push before it has delivered is lost", a...)
+		a := append(h.losses(time.Now(), h.lost), "targets_lost", left, "of", all, "error", h.last)
+		log.Warn("the last push did not get through: the counts that no push has delivered are lost", a...)
 	}
 }

@@ -1,7 +1,6 @@
 package otel
 
 import (
-	"encoding/binary"
 	"math"
 	"slices"
 	"time"
@@ -15,53 +14,71 @@ type histogram interface {
 	reset()
 }
 
-// explicit is a histogram with bounds chosen beforehand.
+// DefaultBounds returns the default bounds of ping.rtt, in seconds. From 0.1 ms
+// to 1 s each is at most 1.25 times the one before it, so that a percentile read
+// from the buckets is off by 25 % at most. The caller owns the slice.
+func DefaultBounds() []float64 {
+	return []float64{
+		1e-5, 2.5e-5, 5e-5,
+		1e-4, 1.25e-4, 1.55e-4, 1.9e-4, 2.3e-4, 2.8e-4, 3.5e-4, 4.3e-4, 5.3e-4, 6.5e-4, 8e-4,
+		.001, .00125, .00155, .0019, .0023, .0028, .0035, .0043, .0053, .0065, .008,
+		.01, .0125, .0155, .019, .023, .028, .035, .043, .053, .065, .08,
+		.1, .125, .155, .19, .23, .28, .35, .43, .53, .65, .8,
+		1, 2, 5, 10,
+	}
+}
+
+// explicit is a histogram with bounds chosen beforehand. The RTTs of a target
+// lie in few of its buckets, so it holds those from the first to the last that
+// has a value.
 type explicit struct {
 	bounds *bounds
-	counts []uint64 // one more than there are bounds; the last has no upper one
+	offset int      // of counts[0] among the buckets, of which there is one more than bounds
+	counts []uint64 // empty at first
 	sum    uint64   // nanoseconds
 }
 
 // bounds are the upper bounds, inclusive, of an explicit histogram's buckets.
 type bounds struct {
-	nanos   []int64 // for comparisons
-	encoded []byte  // for messages: little-endian doubles
+	seconds []float64 // as messages carry them
+	nanos   []int64   // for comparisons
 }
 
 // newBounds takes ascending bounds in seconds. A bound that is no whole number
 // of nanoseconds has the values below it, which are, and only those.
 func newBounds(seconds []float64) *bounds {
-	b := &bounds{nanos: make([]int64, len(seconds))}
+	b := &bounds{seconds: seconds, nanos: make([]int64, len(seconds))}
 	for i, s := range seconds {
 		const slack = 1e-3 // 5e-5 * 1e9 may come out a hair below 50000
 		b.nanos[i] = int64(math.Floor(s*1e9 + slack))
-		b.encoded = binary.LittleEndian.AppendUint64(b.encoded, math.Float64bits(s))
 	}
 	return b
 }
 
-func newExplicit(b *bounds) *explicit {
-	return &explicit{bounds: b, counts: make([]uint64, len(b.nanos)+1)}
-}
+func newExplicit(b *bounds) *explicit { return &explicit{bounds: b} }
 
 func (h *explicit) observe(rtt time.Duration) {
 	i, _ := slices.BinarySearch(h.bounds.nanos, int64(rtt))
-	h.counts[i]++
+	if at := i - h.offset; uint(at) >= uint(len(h.counts)) {
+		h.offset, h.counts = reach(h.offset, h.counts, i, i)
+	}
+	h.counts[i-h.offset]++
 	h.sum += uint64(rtt)
 }
 
 func (h *explicit) merge(other histogram) {
 	o := other.(*explicit)
-	for i, n := range o.counts {
-		h.counts[i] += n
-	}
 	h.sum += o.sum
+	if len(o.counts) == 0 {
+		return
+	}
+	h.offset, h.counts = reach(h.offset, h.counts, o.offset, o.offset+len(o.counts)-1)
+	for i, n := range o.counts {
+		h.counts[o.offset+i-h.offset] += n
+	}
 }
 
-func (h *explicit) reset() {
-	clear(h.counts)
-	h.sum = 0
-}
+func (h *explicit) reset() { *h = explicit{bounds: h.bounds, counts: h.counts[:0]} }
 
 func (h *explicit) count() uint64 {
 	var n uint64
@@ -69,6 +86,30 @@ func (h *explicit) count() uint64 {
 		n += c
 	}
 	return n
+}
+
+// reach returns buckets with room from low to high, of which counts[0] is
+// offset, or any where there are none yet.
+func reach[T int | int32](offset T, counts []uint64, low, high T) (T, []uint64) {
+	if len(counts) == 0 {
+		offset = low
+	}
+	extend := func(by int) { // by empty buckets
+		n := len(counts)
+		counts = slices.Grow(counts, by)[:n+by]
+		clear(counts[n:])
+	}
+	if grow := int(offset - low); grow > 0 {
+		n := len(counts)
+		extend(grow)
+		copy(counts[grow:], counts[:n])
+		clear(counts[:grow])
+		offset = low
+	}
+	if grow := int(high-offset) + 1 - len(counts); grow > 0 {
+		extend(grow)
+	}
+	return offset, counts
 }
 
 const (
@@ -108,7 +149,7 @@ func (h *exponential) observe(rtt time.Duration) {
 		h.coarsen(excess)
 		i >>= excess
 	}
-	h.reach(i, i)
+	h.offset, h.counts = reach(h.offset, h.counts, i, i)
 	h.counts[i-h.offset]++
 }
 
@@ -163,30 +204,6 @@ func (h *exponential) coarsen(steps int32) {
 	h.offset = first
 }
 
-// reach makes room for the buckets from low to high, which fit.
-func (h *exponential) reach(low, high int32) {
-	if len(h.counts) == 0 {
-		h.offset = low
-	}
-	if grow := h.offset - low; grow > 0 {
-		n := len(h.counts)
-		h.extend(int(grow))
-		copy(h.counts[grow:], h.counts[:n])
-		clear(h.counts[:grow])
-		h.offset = low
-	}
-	if grow := int(high-h.offset) + 1 - len(h.counts); grow > 0 {
-		h.extend(grow)
-	}
-}
-
-// extend appends empty buckets.
-func (h *exponential) extend(by int) {
-	n := len(h.counts)
-	h.counts = slices.Grow(h.counts, by)[:n+by]
-	clear(h.counts[n:])
-}
-
 func (h *exponential) merge(other histogram) {
 	o := other.(*exponential)
 	h.n, h.zero, h.sum = h.n+o.n, h.zero+o.zero, h.sum+o.sum
@@ -203,7 +220,7 @@ func (h *exponential) merge(other histogram) {
 		shift += excess
 		low, high = low>>excess, high>>excess
 	}
-	h.reach(low, high)
+	h.offset, h.counts = reach(h.offset, h.counts, low, high)
 	for i, n := range o.counts {
 		h.counts[(o.offset+int32(i))>>shift-h.offset] += n
 	}

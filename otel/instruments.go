@@ -1,6 +1,10 @@
 package otel
 
-import "github.com/pingtel/pingtel/icmpcore"
+import (
+	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/pingtel/pingtel/icmpcore"
+)
 
 // scopeName is the name of the instrumentation scope.
 const scopeName = "github.com/pingtel/pingtel/otel"
@@ -67,19 +71,32 @@ const (
 
 var selfInstruments = [selfMetrics]instrument{
 	targetsMetric: {"ping.target.count", "{target}", "Targets in the configuration in force.", updown},
-	skippedMetric: {"ping.rounds.skipped", "{round}", "Series left out: the target's last one still ran, or their time had passed.", counter},
+	skippedMetric: {"ping.rounds.skipped", "{round}", "Series left out because the target's last one still ran, or their time had passed.", counter},
 	foreignMetric: {"ping.foreign", "{packet}", "Packets that looked like ours and were not: forged, replayed, other pingers'.", counter},
-	dropsMetric:   {"ping.kernel.drops", "{packet}", "Packets that the kernel dropped for want of receive buffer.", counter},
+	dropsMetric:   {"ping.kernel.drops", "{packet}", "Packets that the kernel dropped because the receive buffer was full.", counter},
 	failedMetric:  {"ping.export.failed", "{export}", "Pushes that failed, wholly or in part.", counter},
+}
+
+// Instruments returns the names of all instruments, in the order in which they
+// are documented.
+func Instruments() []string {
+	var names []string
+	for _, i := range targetInstruments {
+		names = append(names, i.name)
+	}
+	for _, i := range selfInstruments {
+		names = append(names, i.name)
+	}
+	return names
 }
 
 // Keys of attributes, by the semantic conventions where these have them.
 const (
-	hostKey    = "server.address"
-	addressKey = "network.peer.address"
-	typeKey    = "network.type"
-	dscpKey    = "ping.dscp"
-	errorKey   = "error.type"
+	hostKey    = attribute.Key("server.address")
+	addressKey = attribute.Key("network.peer.address")
+	typeKey    = attribute.Key("network.type")
+	dscpKey    = attribute.Key("ping.dscp")
+	errorKey   = attribute.Key("error.type")
 )
 
 // failure is why a request has no reply in time: a value of error.type.
@@ -102,6 +119,12 @@ var failureNames = [failures]string{
 	failedUnreachable: "destination_unreachable", failedExceeded: "time_exceeded",
 	failedTooBig: "packet_too_big", failedParameter: "parameter_problem",
 }
+
+// outage holds the failures that most outages consist of. Each has a point from
+// the first push of an address on, also while its count is zero: a counter that
+// begins with its first error shows no increase at that error. More of them would
+// be true of every failure, but each costs a twelfth of a push.
+var outage = [failures]bool{failedTimeout: true, failedUnreachable: true}
 
 // failureOf returns the failure that an echo's error is.
 func failureOf(k icmpcore.ErrorKind) failure {

@@ -1,13 +1,14 @@
 package otel
 
 import (
+	"context"
 	"errors"
 	"math"
+	"net"
 	"net/netip"
 	"time"
 
 	"github.com/pingtel/pingtel/icmpcore"
-	"github.com/pingtel/pingtel/internal/config"
 )
 
 // totals are the counters of a stream and its histogram.
@@ -19,6 +20,14 @@ type totals struct {
 }
 
 func (t *totals) record(r *icmpcore.PingResult) {
+	t.count(r)
+	for _, rtt := range r.RTTs {
+		t.rtts.observe(rtt)
+	}
+}
+
+// count is record without the histogram.
+func (t *totals) count(r *icmpcore.PingResult) {
 	t.requests += uint64(r.Sent)
 	t.replies += uint64(r.Received)
 	t.duplicates += uint64(r.Duplicates)
@@ -34,9 +43,12 @@ func (t *totals) record(r *icmpcore.PingResult) {
 	if r.Sent == 0 && r.Err != nil {
 		t.failed[reason(r.Err)]++
 	}
-	for _, rtt := range r.RTTs {
-		t.rtts.observe(rtt)
-	}
+}
+
+// ended reports whether a series was ended before its first request: there is
+// nothing to count.
+func ended(r *icmpcore.PingResult) bool {
+	return r.Sent == 0 && r.Err != nil && (errors.Is(r.Err, context.Canceled) || errors.Is(r.Err, net.ErrClosed))
 }
 
 // reason tells why nothing could be sent.
@@ -66,27 +78,24 @@ func (t *totals) reset() {
 	*t = totals{rtts: rtts}
 }
 
-// latest are the figures of the latest series. What is not there is NaN, or
+// latest are the figures of the latest series. What does not exist is NaN, or
 // for ttl zero.
 type latest struct {
-	end                uint64 // when the series ended, Unix ns
 	loss, jitter, ipdv float64
 	ttl, hops          uint8
 	up                 bool
 }
 
 func latestOf(r *icmpcore.PingResult) latest {
-	l := latest{
-		end:  uint64(r.Start.Add(r.Duration).UnixNano()),
-		loss: math.NaN(), jitter: math.NaN(), ipdv: math.NaN(),
-		up: r.Received > 0,
-	}
+	l := latest{loss: math.NaN(), jitter: math.NaN(), ipdv: math.NaN(), up: r.Received > 0}
 	if r.Sent > 0 {
 		l.loss = r.Loss / 100
 	}
 	if r.Received > 0 {
-		l.jitter = r.Jitter.Seconds()
 		l.ttl, l.hops = uint8(r.TTL), uint8(r.Hops)
+	}
+	if r.Received > 1 { // a single RTT has no jitter
+		l.jitter = r.Jitter.Seconds()
 	}
 	if r.IPDVPairs > 0 {
 		l.ipdv = r.IPDV.Seconds()
@@ -106,6 +115,7 @@ type stream struct {
 
 	round               uint64 // of its target, when it was recorded last
 	recorded, delivered uint64 // series so far, and those of them that a push has delivered
+	push                uint64 // the push that delivered it last, by its number
 }
 
 func newStream(addr netip.Addr, start time.Time, rtts histogram) *stream {
@@ -149,11 +159,11 @@ func empty(h histogram) histogram {
 
 // networkType is the value of network.type: the family of the address, or the
 // one that the target is to have.
-func networkType(t *config.Target, addr netip.Addr) string {
+func networkType(f icmpcore.Family, addr netip.Addr) string {
 	switch {
-	case addr.Is4() || !addr.IsValid() && t.Options.Family == icmpcore.FamilyIPv4:
+	case addr.Is4() || !addr.IsValid() && f == icmpcore.FamilyIPv4:
 		return icmpcore.FamilyIPv4.String()
-	case addr.Is6() || t.Options.Family == icmpcore.FamilyIPv6:
+	case addr.Is6() || f == icmpcore.FamilyIPv6:
 		return icmpcore.FamilyIPv6.String()
 	}
 	return ""

@@ -1,10 +1,7 @@
 package otel
 
 import (
-	"context"
-	"errors"
 	"maps"
-	"net"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -12,22 +9,20 @@ import (
 	"time"
 
 	"github.com/pingtel/pingtel/icmpcore"
-	"github.com/pingtel/pingtel/internal/config"
-	"github.com/pingtel/pingtel/internal/monitor"
 )
 
 const (
-	// idleRounds is for how many series of its target a stream is kept whose
-	// address is no longer probed: a name with several addresses, of which each
-	// answer brings another first, goes on with the counters of each.
+	// idleRounds is for how many series of its target a stream is kept after its
+	// address was last probed. A name with several addresses, whose server puts
+	// another one first in each answer, goes on with the counters of each.
 	idleRounds = 10
 
 	// maxStreams bounds the streams of a target, whatever the name servers say.
 	maxStreams = 16
 
-	// keepTime is how long the streams of a removed target are kept at least: a
-	// target that takes its place goes on with them, and with luck a collector
-	// that is away comes back.
+	// keepTime is how long the streams of a removed target are kept at least. A
+	// target that replaces it goes on with them, and a collector that is away may
+	// come back.
 	keepTime = 10 * time.Minute
 )
 
@@ -35,24 +30,19 @@ const (
 type table struct {
 	newHistogram func() histogram
 
-	mu      sync.Mutex // guards what follows; held for the time of one stream's work at most
-	targets map[*monitor.Target]*entry
+	// mu guards what follows. It is held for one stream's work in a push, and
+	// for a walk over all of them at the beginning and end of one.
+	mu      sync.Mutex
+	targets map[*Target]struct{}
 	gone    map[identity]ref // streams of removed targets
-	crowded string           // a host of which a stream was lost to maxStreams, since that was last asked
+	crowded string           // a host that lost a stream to maxStreams since takeCrowded was last called
 	lost    uint64           // streams dropped with something in them that no push has delivered
+	pushes  uint64           // begun so far
 }
 
 // init makes an empty table, whose histograms are made by h.
 func (t *table) init(h func() histogram) {
-	t.newHistogram, t.targets, t.gone = h, make(map[*monitor.Target]*entry), make(map[identity]ref)
-}
-
-// entry is one target.
-type entry struct {
-	target  *monitor.Target
-	streams []*stream // the one recorded last is the first
-	rounds  uint64    // series recorded
-	removed time.Time // zero as long as it is a target
+	t.newHistogram, t.targets, t.gone = h, make(map[*Target]struct{}), make(map[identity]ref)
 }
 
 // identity is what the attributes of a stream are made of. A reload that changes
@@ -63,48 +53,50 @@ type identity struct {
 	family string // network.type
 }
 
-func identityOf(t *config.Target, addr netip.Addr) identity {
+func identityOf(o *TargetOptions, addr netip.Addr) identity {
 	b := make([]byte, 0, 256)
 	add := func(s string) { // with its length, so that no two lists look alike
 		b = strconv.AppendInt(b, int64(len(s)), 10)
 		b = append(b, ' ')
 		b = append(b, s...)
 	}
-	add(t.Host)
-	add(strconv.Itoa(t.Options.DSCP))
-	for _, tag := range t.Tags {
-		add(tag.Key)
-		add(tag.Value)
+	add(o.Host)
+	add(strconv.Itoa(o.DSCP))
+	for _, a := range o.Attributes {
+		add(string(a.Key))
+		add(strconv.Itoa(int(a.Value.Type())))
+		add(a.Value.String())
 	}
-	return identity{string(b), addr, networkType(t, addr)}
+	return identity{string(b), addr, networkType(o.Family, addr)}
 }
 
 // ref is a stream in a push, or of a removed target.
 type ref struct {
-	entry    *entry
+	target   *Target
 	stream   *stream
 	recorded uint64 // series in what the push carries
 }
 
+// current reports whether the stream is that of the target's latest series. The
+// table is locked.
+func (r ref) current() bool { return r.target.removed.IsZero() && r.target.streams[0] == r.stream }
+
 // record counts what came of one series. One that was ended before its first
-// request has nothing to count.
-func (t *table) record(target *monitor.Target, r *icmpcore.PingResult) {
-	if r.Sent == 0 && r.Err != nil && (errors.Is(r.Err, context.Canceled) || errors.Is(r.Err, net.ErrClosed)) {
+// request has nothing to count, and a removed target counts nothing.
+func (t *table) record(target *Target, r *icmpcore.PingResult) {
+	if ended(r) {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	e := t.targets[target]
-	if e == nil {
-		e = &entry{target: target}
-		t.targets[target] = e
+	if _, ok := t.targets[target]; ok {
+		t.streamOf(target, r).record(r)
 	}
-	t.streamOf(e, r).record(r)
 }
 
 // streamOf returns the stream of e for the address of r, as the first of its
 // streams. t.mu is held.
-func (t *table) streamOf(e *entry, r *icmpcore.PingResult) *stream {
+func (t *table) streamOf(e *Target, r *icmpcore.PingResult) *stream {
 	e.rounds++
 	i := slices.IndexFunc(e.streams, func(s *stream) bool { return s.addr == r.Addr })
 	switch {
@@ -112,7 +104,7 @@ func (t *table) streamOf(e *entry, r *icmpcore.PingResult) *stream {
 	case len(e.streams) == maxStreams:
 		i = maxStreams - 1
 		if t.lose(e.streams[i]) {
-			t.crowded = e.target.Host
+			t.crowded = e.options.Host
 		}
 		e.streams[i] = t.begin(e, r)
 	default:
@@ -127,9 +119,9 @@ func (t *table) streamOf(e *entry, r *icmpcore.PingResult) *stream {
 
 // begin returns a stream for the address of r: that of a removed target, if it
 // has the same attributes, else a new one. t.mu is held.
-func (t *table) begin(e *entry, r *icmpcore.PingResult) *stream {
+func (t *table) begin(e *Target, r *icmpcore.PingResult) *stream {
 	if len(t.gone) > 0 {
-		key := identityOf(&e.target.Target, r.Addr)
+		key := identityOf(&e.options, r.Addr)
 		if old, ok := t.gone[key]; ok {
 			delete(t.gone, key)
 			return old.stream
@@ -148,8 +140,8 @@ func (t *table) lose(s *stream) bool {
 	return true
 }
 
-// takeCrowded returns a host of which a stream was lost since the last call for
-// want of room, "" where there is none.
+// takeCrowded returns a host that lost a stream to maxStreams since the last
+// call, "" where there is none.
 func (t *table) takeCrowded() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -158,38 +150,84 @@ func (t *table) takeCrowded() string {
 	return host
 }
 
-// forget takes a target off. What no push has delivered yet of it is kept for
-// the next ones, and all of it for a target that takes its place.
-func (t *table) forget(target *monitor.Target, now time.Time) {
+// add takes a target in.
+func (t *table) add(target *Target) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	e := t.targets[target]
-	if e == nil {
+	t.targets[target] = struct{}{}
+}
+
+// remove takes a target off. The next pushes carry what none has delivered of
+// it yet, and a target with the same attributes goes on with its streams.
+func (t *table) remove(target *Target, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, ok := t.targets[target]; !ok {
 		return
 	}
 	delete(t.targets, target)
-	e.removed = now
-	for _, s := range e.streams {
-		t.gone[identityOf(&target.Target, s.addr)] = ref{entry: e, stream: s}
+	target.removed = now
+	for _, s := range target.streams {
+		t.gone[identityOf(&target.options, s.addr)] = ref{target: target, stream: s}
 	}
 }
 
-// refs returns all streams that a push must carry: those of targets, and of
-// removed ones what has not been delivered.
-func (t *table) refs(buf []ref) []ref {
+// refs returns the streams that a push must carry: of targets all of them, or
+// with newOnly those that no push has delivered, and of removed targets what
+// has not been delivered. Streams that the push before this one did not deliver
+// come first.
+func (t *table) refs(buf []ref, newOnly bool) []ref {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, e := range t.targets {
-		for _, s := range e.streams {
-			buf = append(buf, ref{entry: e, stream: s})
-		}
-	}
+	t.pushes++
 	for _, r := range t.gone {
 		if r.stream.delivered != r.stream.recorded {
 			buf = append(buf, r)
 		}
 	}
+	for _, behind := range []bool{true, false} {
+		for target := range t.targets {
+			for _, s := range target.streams {
+				if (s.push+1 < t.pushes) == behind && (!newOnly || s.delivered != s.recorded) {
+					buf = append(buf, ref{target: target, stream: s})
+				}
+			}
+		}
+	}
 	return buf
+}
+
+// kept returns the streams of targets that have not been removed.
+func (t *table) kept() []ref {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var list []ref
+	for target := range t.targets {
+		for _, s := range target.streams {
+			list = append(list, ref{target: target, stream: s})
+		}
+	}
+	return list
+}
+
+// undelivered counts the targets with something that no push has delivered, and
+// all targets. Removed ones count where they have something.
+func (t *table) undelivered() (left, all int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	seen := make(map[*Target]bool)
+	for _, r := range t.gone {
+		if r.stream.delivered != r.stream.recorded {
+			seen[r.target] = true
+		}
+	}
+	all = len(t.targets) + len(seen)
+	for target := range t.targets {
+		if slices.ContainsFunc(target.streams, func(s *stream) bool { return s.delivered != s.recorded }) {
+			seen[target] = true
+		}
+	}
+	return len(seen), all
 }
 
 // delivered notes that a push made at now has carried refs.
@@ -198,6 +236,7 @@ func (t *table) delivered(refs []ref, now time.Time) {
 	defer t.mu.Unlock()
 	for _, r := range refs {
 		r.stream.deliver(r.recorded, now.UnixNano())
+		r.stream.push = t.pushes
 	}
 }
 
@@ -208,13 +247,16 @@ func (t *table) sweep(now time.Time, keep time.Duration) uint64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	maps.DeleteFunc(t.gone, func(_ identity, r ref) bool {
-		if now.Sub(r.entry.removed) < keep {
+		if now.Sub(r.target.removed) < keep {
 			return false
 		}
 		t.lose(r.stream)
 		return true
 	})
-	for _, e := range t.targets {
+	if len(t.gone) == 0 {
+		t.gone = make(map[identity]ref) // a map keeps the memory of what was deleted
+	}
+	for e := range t.targets {
 		e.streams = slices.DeleteFunc(e.streams, func(s *stream) bool {
 			return e.rounds-s.round > idleRounds && s.delivered == s.recorded
 		})

@@ -6,12 +6,13 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"strconv"
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+
 	"github.com/pingtel/pingtel/icmpcore"
-	"github.com/pingtel/pingtel/internal/config"
-	"github.com/pingtel/pingtel/internal/monitor"
 )
 
 var (
@@ -25,9 +26,14 @@ func newTable() *table {
 	return t
 }
 
-func newTarget(host string) *monitor.Target {
-	return &monitor.Target{Target: config.Target{Host: host, Probe: &config.Probe{}}}
+// newTarget takes a target into a table.
+func (t *table) newTarget(o TargetOptions) *Target {
+	target := &Target{options: o}
+	t.add(target)
+	return target
 }
+
+func (t *table) host(host string) *Target { return t.newTarget(TargetOptions{Host: host}) }
 
 // reply is a series of one reply.
 func reply(a netip.Addr) *icmpcore.PingResult {
@@ -70,22 +76,23 @@ func TestTotals(t *testing.T) {
 
 // TestEndedSeries: a series that was ended before its first request is none.
 func TestEndedSeries(t *testing.T) {
-	tab, a := newTable(), newTarget("a")
+	tab := newTable()
+	a := tab.host("a")
 	for _, err := range []error{context.Canceled, net.ErrClosed} {
 		tab.record(a, &icmpcore.PingResult{Err: err})
 	}
-	if len(tab.targets) != 0 {
+	if len(a.streams) != 0 {
 		t.Error("counted")
 	}
 	tab.record(a, &icmpcore.PingResult{Sent: 1, Received: 1, RTTs: []time.Duration{1}, Err: net.ErrClosed})
 	tab.record(a, &icmpcore.PingResult{Err: errors.New("no socket")})
-	if e := tab.targets[a]; e == nil || e.streams[0].recorded != 2 {
-		t.Errorf("what was decided is not counted: %+v", e)
+	if len(a.streams) != 1 || a.streams[0].recorded != 2 {
+		t.Errorf("what was decided is not counted: %+v", a)
 	}
 }
 
 // addresses returns those of a target's streams, in order.
-func (e *entry) addresses() []netip.Addr {
+func (e *Target) addresses() []netip.Addr {
 	var list []netip.Addr
 	for _, s := range e.streams {
 		list = append(list, s.addr)
@@ -96,13 +103,14 @@ func (e *entry) addresses() []netip.Addr {
 // TestAddressChanges: each address counts on while the name comes back to it,
 // and is dropped ten rounds after its last, once all of it has been delivered.
 func TestAddressChanges(t *testing.T) {
-	tab, a := newTable(), newTarget("a")
+	tab := newTable()
+	a := tab.host("a")
 	now := time.Unix(5, 0)
 	for range 3 {
 		tab.record(a, reply(addrA))
 		tab.record(a, reply(addrB))
 	}
-	e := tab.targets[a]
+	e := a
 	if got := e.addresses(); len(got) != 2 || got[0] != addrB || e.streams[1].total.requests != 3 {
 		t.Fatalf("streams %v", got)
 	}
@@ -125,18 +133,19 @@ func TestAddressChanges(t *testing.T) {
 }
 
 func TestStreamsAreBounded(t *testing.T) {
-	tab, a := newTable(), newTarget("a")
+	tab := newTable()
+	a := tab.host("a")
 	for i := range 3 * maxStreams {
 		tab.record(a, reply(netip.AddrFrom4([4]byte{198, 18, 1, byte(i)})))
 	}
-	if n := len(tab.targets[a].streams); n != maxStreams || tab.lost != 2*maxStreams {
+	if n := len(a.streams); n != maxStreams || tab.lost != 2*maxStreams {
 		t.Errorf("%d streams, %d lost", n, tab.lost)
 	}
 }
 
 // deliver is a push of all that a push must carry.
 func (t *table) deliver(now time.Time) int {
-	refs := t.refs(nil)
+	refs := t.refs(nil, false)
 	for i := range refs {
 		refs[i].recorded = refs[i].stream.recorded
 	}
@@ -147,12 +156,13 @@ func (t *table) deliver(now time.Time) int {
 // TestForget: a removed target is in pushes until one has delivered it, at
 // most for as long as it is kept.
 func TestForget(t *testing.T) {
-	tab, a, b := newTable(), newTarget("a"), newTarget("b")
+	tab := newTable()
+	a, b := tab.host("a"), tab.host("b")
 	removed := time.Unix(10, 0)
 	tab.record(a, reply(addrA))
 	tab.record(b, reply(addrB))
-	tab.forget(a, removed)
-	tab.forget(newTarget("never recorded"), removed)
+	tab.remove(a, removed)
+	tab.remove(tab.host("never recorded"), removed)
 	if n := tab.deliver(removed); n != 2 {
 		t.Fatalf("%d streams to push, want 2", n)
 	}
@@ -160,12 +170,12 @@ func TestForget(t *testing.T) {
 		t.Errorf("%d streams to push after delivery, want 1", n)
 	}
 	tab.record(b, reply(addrB))
-	tab.forget(b, removed)
-	if tab.sweep(removed.Add(59*time.Second), time.Minute); len(tab.refs(nil)) != 1 {
+	tab.remove(b, removed)
+	if tab.sweep(removed.Add(59*time.Second), time.Minute); len(tab.refs(nil, false)) != 1 {
 		t.Error("given up before its time")
 	}
-	if lost := tab.sweep(removed.Add(time.Minute), time.Minute); lost != 1 || len(tab.refs(nil)) != 0 || len(tab.gone) != 0 {
-		t.Errorf("lost %d, %d to push, %d gone, want 1 and none", lost, len(tab.refs(nil)), len(tab.gone))
+	if lost := tab.sweep(removed.Add(time.Minute), time.Minute); lost != 1 || len(tab.refs(nil, false)) != 0 || len(tab.gone) != 0 {
+		t.Errorf("lost %d, %d to push, %d gone, want 1 and none", lost, len(tab.refs(nil, false)), len(tab.gone))
 	}
 }
 
@@ -173,46 +183,52 @@ func TestForget(t *testing.T) {
 // counters where the attributes are the same, whatever else differs, and
 // whether or not they were delivered meanwhile. They are in one place at a time.
 func TestSuccessor(t *testing.T) {
-	change := func(f func(*config.Probe)) *monitor.Target {
-		p := &config.Probe{Tags: []config.Tag{{Key: "k", Value: "v"}}}
-		p.Options.DSCP = 46
-		f(p)
-		return &monitor.Target{Target: config.Target{Host: "a", Probe: p}}
+	with := func(f func(*TargetOptions)) TargetOptions {
+		o := TargetOptions{Host: "a", DSCP: 46, Attributes: []attribute.KeyValue{attribute.String("k", "v")}}
+		f(&o)
+		return o
 	}
+	tag := func(key, value string) func(*TargetOptions) {
+		return func(o *TargetOptions) { o.Attributes = []attribute.KeyValue{attribute.String(key, value)} }
+	}
+	none, ipv4 := func(*TargetOptions) {}, func(o *TargetOptions) { o.Family = icmpcore.FamilyIPv4 }
 	no := netip.Addr{}
 	for name, tt := range map[string]struct {
-		next *monitor.Target
+		next TargetOptions
 		addr netip.Addr
 		same bool
 	}{
-		"the same":             {change(func(*config.Probe) {}), addrA, true},
-		"another count":        {change(func(p *config.Probe) { p.Options.Count = 9 }), addrA, true},
-		"a family":             {change(func(p *config.Probe) { p.Options.Family = icmpcore.FamilyIPv4 }), addrA, true},
-		"another address":      {change(func(*config.Probe) {}), addrB, false},
-		"no address":           {change(func(*config.Probe) {}), no, true},
-		"no address, family":   {change(func(p *config.Probe) { p.Options.Family = icmpcore.FamilyIPv4 }), no, false},
-		"another code point":   {change(func(p *config.Probe) { p.Options.DSCP = 0 }), addrA, false},
-		"another tag":          {change(func(p *config.Probe) { p.Tags[0].Value = "w" }), addrA, false},
-		"another host":         {&monitor.Target{Target: config.Target{Host: "b", Probe: change(func(*config.Probe) {}).Probe}}, addrA, false},
-		"tags that look alike": {change(func(p *config.Probe) { p.Tags = []config.Tag{{Key: "k\"=\"v\" \"x", Value: "v"}} }), addrA, false},
+		"the same":             {with(none), addrA, true},
+		"a family":             {with(ipv4), addrA, true},
+		"another address":      {with(none), addrB, false},
+		"no address":           {with(none), no, true},
+		"no address, family":   {with(ipv4), no, false},
+		"another code point":   {with(func(o *TargetOptions) { o.DSCP = 0 }), addrA, false},
+		"another tag":          {with(tag("k", "w")), addrA, false},
+		"another kind of tag":  {with(func(o *TargetOptions) { o.Attributes = []attribute.KeyValue{attribute.Bool("k", true)} }), addrA, false},
+		"another host":         {with(func(o *TargetOptions) { o.Host = "b" }), addrA, false},
+		"tags that look alike": {with(tag("k\"=\"v\" \"x", "v")), addrA, false},
 	} {
 		for _, push := range []string{"undelivered", "delivered"} {
 			t.Run(name+" "+push, func(t *testing.T) {
-				tab, old := newTable(), change(func(*config.Probe) {})
+				tab := newTable()
+				old := tab.newTarget(with(none))
 				tab.record(old, reply(addrA))
 				tab.record(old, reply(no))
 				if push == "delivered" {
 					tab.deliver(time.Unix(4, 0))
 				}
-				tab.forget(old, time.Unix(5, 0))
+				tab.remove(old, time.Unix(5, 0))
 				tab.sweep(time.Unix(6, 0), time.Minute)
-				tab.record(tt.next, reply(tt.addr))
-				s := tab.targets[tt.next].streams[0]
+				tab.record(old, reply(addrA)) // counts for nothing
+				next := tab.newTarget(tt.next)
+				tab.record(next, reply(tt.addr))
+				s := next.streams[0]
 				if same := s.total.requests == 2; same != tt.same {
 					t.Errorf("%d requests: goes on %t, want %t", s.total.requests, same, tt.same)
 				}
 				times := 0
-				for _, r := range tab.refs(nil) {
+				for _, r := range tab.refs(nil, false) {
 					if r.stream == s {
 						times++
 					}
@@ -221,6 +237,33 @@ func TestSuccessor(t *testing.T) {
 					t.Errorf("%d times in a push", times)
 				}
 			})
+		}
+	}
+}
+
+// TestOrder: streams that the push before did not deliver come first in the next
+// one, so that a push that runs out of time does not leave out the same targets
+// again; and with newOnly nothing else comes.
+func TestOrder(t *testing.T) {
+	tab := newTable()
+	for range 50 {
+		tab.record(tab.host("x"), reply(addrA))
+	}
+	refs := tab.refs(nil, false)
+	for i := range refs {
+		refs[i].recorded = 1
+	}
+	tab.delivered(refs[:20], time.Unix(1, 0))
+	if left, all := tab.undelivered(); left != 30 || all != 50 {
+		t.Errorf("%d of %d targets are undelivered, want 30 of 50", left, all)
+	}
+	if next := tab.refs(nil, true); len(next) != 30 {
+		t.Errorf("%d new ones, want 30", len(next))
+	}
+	tab.pushes-- // that was none
+	for i, r := range tab.refs(nil, false) {
+		if late := r.stream.delivered == 0; late != (i < 30) {
+			t.Fatalf("number %d, undelivered %t", i, late)
 		}
 	}
 }
@@ -259,13 +302,14 @@ func TestDelta(t *testing.T) {
 func TestMemoryGivenBack(t *testing.T) {
 	tab := newTable()
 	before := live()
-	targets := manyTargets(20_000)
-	for _, target := range targets {
-		tab.record(target, reply(addrA))
+	var targets []*Target
+	for i := range 20_000 {
+		targets = append(targets, tab.host(strconv.Itoa(i)))
+		tab.record(targets[i], reply(addrA))
 	}
 	held := live() - before
 	for _, target := range targets[10:] {
-		tab.forget(target, time.Unix(1, 0))
+		tab.remove(target, time.Unix(1, 0))
 	}
 	tab.deliver(time.Unix(1, 0))
 	tab.sweep(time.Unix(1, 0).Add(time.Minute), time.Minute)
@@ -274,4 +318,13 @@ func TestMemoryGivenBack(t *testing.T) {
 		t.Errorf("%d of %d bytes are left of targets that are gone", left, held)
 	}
 	runtime.KeepAlive(tab)
+}
+
+// live returns the bytes on the heap that are in use.
+func live() int64 {
+	runtime.GC()
+	runtime.GC() // for what a finalizer or pool still held
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }

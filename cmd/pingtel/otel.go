@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -10,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/pingtel/pingtel/icmpcore"
 	"github.com/pingtel/pingtel/internal/config"
 	"github.com/pingtel/pingtel/internal/monitor"
 	"github.com/pingtel/pingtel/otel"
@@ -53,15 +53,15 @@ func (f *otelFlags) run(cmd *cobra.Command) error {
 	signals := make(chan os.Signal, 4) // before anything that takes time: it would end the process
 	signal.Notify(signals, syscall.SIGHUP)
 	defer signal.Stop(signals)
-	load := pushLoader(func() (*config.Config, error) { return config.Load(f.config, os.LookupEnv) }, true)
+	stderr := plugin.NewLogWriter(cmd.ErrOrStderr())
+	defer stderr.Close() // what it could not write has nowhere else to go
+	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: &f.level}))
+	load := pushLoader(func() (*config.Config, error) { return config.Load(f.config, os.LookupEnv) }, true, log)
 	c, settings, err := load()
 	if err != nil {
 		return err
 	}
 	f.level.Set(c.Agent.LogLevel)
-	stderr := plugin.NewLogWriter(cmd.ErrOrStderr())
-	defer stderr.Close() // what it could not write has nowhere else to go
-	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: &f.level}))
 	warn := func(err error) { log.Warn(oneLine(err)) }
 	warnMissing(c, warn)
 	pinger, err := openFor(cmd.Context(), c, warn)
@@ -73,45 +73,52 @@ func (f *otelFlags) run(cmd *cobra.Command) error {
 		stdout = cmd.OutOrStdout()
 	}
 	var m *monitor.Monitor // it needs its sink first
-	pusher, err := otel.New(otel.Config{
-		Settings: settings, Version: productVersion(buildInfo()), Log: log, Stdout: stdout,
-		Self: func() (icmpcore.Stats, monitor.Stats) { return pinger.Stats(), m.Stats() },
-	})
+	output, err := newOTLPOutput("otel", c, settings, false, stdout, log, func() otel.Self { return selfOf(pinger.Stats(), m.Stats()) })
 	if err != nil {
 		return errors.Join(err, pinger.Close())
 	}
-	m = monitor.New(pinger, c, log, pusher)
-	var next *config.OTelSettings // of the file that Load gave last
-	return otel.Serve(cmd.Context(), otel.Session{
-		Config: c, Monitor: m, Pusher: pusher, Log: log, Signals: signals,
-		Load: func() (c *config.Config, err error) {
+	m = monitor.New(pinger, c, log, output)
+	var next *config.OTelSettings // of the file that load gave last
+	session := otelSession{
+		config: c, monitor: m, output: output, log: log, signals: signals,
+		load: func() (c *config.Config, err error) {
 			if c, next, err = load(); err == nil {
 				err = c.CheckSockets(pinger.Socket)
 			}
 			return c, err
 		},
-		Apply: func(c *config.Config) {
+		apply: func(c *config.Config) {
 			f.level.Set(c.Agent.LogLevel)
 			warnMissing(c, warn)
-			pusher.Reload(next)
+			output.Reload(next)
 			m.Reload(c)
 		},
-		Close: func() error {
+		close: func() error {
 			m.Close() // first: a look-up that ends may start a series
 			return pinger.Close()
 		},
-	})
+	}
+	return session.serve(cmd.Context())
 }
 
 // pushLoader adds to load what a process that pushes needs: always, or where
-// the file wants it. The settings are nil where nothing is to be pushed.
-func pushLoader(load func() (*config.Config, error), always bool) func() (*config.Config, *config.OTelSettings, error) {
+// the file wants it. The settings are nil where nothing is to be pushed, also
+// where a variable turns pushing off. Where pushing is all that is to be done
+// that is an error.
+func pushLoader(load func() (*config.Config, error), always bool, log *slog.Logger) func() (*config.Config, *config.OTelSettings, error) {
 	return func() (*config.Config, *config.OTelSettings, error) {
 		c, err := load()
 		if err != nil || !always && !c.OTel.Enabled {
 			return c, nil, err
 		}
 		s, err := c.PushSettings(os.LookupEnv)
-		return c, s, err
+		switch {
+		case err != nil || s.Off == "":
+			return c, s, err
+		case always:
+			return c, nil, fmt.Errorf("%s turns pushing off, which is all that this command is for: unset it", s.Off)
+		}
+		log.Warn("not pushing: a variable turns it off", "variable", s.Off)
+		return c, nil, nil
 	}
 }

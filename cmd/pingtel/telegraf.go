@@ -121,7 +121,7 @@ func (f *telegrafFlags) serve(cmd *cobra.Command, log *slog.Logger) error {
 	signals := make(chan os.Signal, 4) // before anything that takes time: they would end the process
 	signal.Notify(signals, plugin.Signals()...)
 	defer signal.Stop(signals)
-	load := pushLoader(f.load, false)
+	load := pushLoader(f.load, false, log)
 	c, settings, err := load()
 	if err != nil {
 		return err
@@ -134,7 +134,7 @@ func (f *telegrafFlags) serve(cmd *cobra.Command, log *slog.Logger) error {
 		return err
 	}
 	out := plugin.NewOutput(cmd.OutOrStdout(), c.Telegraf, 0, log)
-	push, err := startPush(settings, log, pinger)
+	push, err := startPush(c, settings, f.once, log, pinger)
 	if err != nil {
 		return errors.Join(err, pinger.Close())
 	}
@@ -163,8 +163,8 @@ func (f *telegrafFlags) serve(cmd *cobra.Command, log *slog.Logger) error {
 			return err
 		},
 	}
-	if push.pusher != nil {
-		session.PushesFailed = push.pusher.Failed
+	if push.output != nil {
+		session.PushesFailed = push.output.Failed
 	}
 	return errors.Join(f.runSession(cmd.Context(), session), push.wait())
 }

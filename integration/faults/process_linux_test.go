@@ -204,7 +204,7 @@ func TestPrinting(t *testing.T) {
 			p, _ := start("127.1.0.0/24") // more at once than a pipe holds
 			peer.Await(t, "it says so", func() bool { return strings.Contains(p.Text(), "push to stdout: it is not read") }, p)
 			took, status := p.Stop()
-			if status != 0 || !strings.Contains(p.Text(), "what no push before it has delivered is lost") {
+			if status != 0 || !strings.Contains(p.Text(), "the counts that no push has delivered are lost") {
 				t.Errorf("ended with %d after %v, said %q", status, took, p.Text())
 			}
 		})

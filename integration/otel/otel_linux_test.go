@@ -22,6 +22,7 @@ import (
 
 	"github.com/pingtel/pingtel/integration/netsim"
 	"github.com/pingtel/pingtel/integration/peer"
+	"github.com/pingtel/pingtel/internal/config"
 )
 
 func TestMain(m *testing.M) { os.Exit(peer.Main(m)) }
@@ -208,7 +209,7 @@ func compare(t *testing.T, n *netsim.Net, file string, deltas bool) {
 			want(metric, host, family, "", 0, "{reply}")
 		}
 		h := want("ping.rtt", host, family, "", replies, "s")
-		if h.exponential != deltas || !deltas && replies > 0 && (h.buckets == nil || total(h.buckets[:7]) > 0) { // up to 5 ms
+		if h.exponential != deltas || !deltas && replies > 0 && (h.buckets == nil || total(h.buckets[:below(delay)]) > 0) {
 			t.Errorf("RTTs of %s, exponential %t: %v in buckets, the network's delay is %v", host, h.exponential, h.buckets, delay)
 		}
 		if replies > 0 {
@@ -232,11 +233,14 @@ func compare(t *testing.T, n *netsim.Net, file string, deltas bool) {
 				absent(metric, host)
 			}
 		}
-		failure := map[string]string{losesSome: "timeout", losesAll: "timeout", unreachable: "destination_unreachable"}[host]
-		if failure == "" {
-			absent("ping.errors", host)
+		failed := map[string]float64{"timeout": 0, "destination_unreachable": 0} // these are there also while they are none
+		if host == unreachable {
+			failed["destination_unreachable"] = sent - replies
 		} else {
-			want("ping.errors", host, family, "error.type="+failure, sent-replies, "{error}")
+			failed["timeout"] = sent - replies
+		}
+		for kind, n := range failed {
+			want("ping.errors", host, family, "error.type="+kind, n, "{error}")
 		}
 	}
 	if s := find("ping.errors", unknown, "", "error.type=resolve", "{error}"); s.value < 3 {
@@ -267,6 +271,17 @@ func compare(t *testing.T, n *netsim.Net, file string, deltas bool) {
 	if resource["service.name"] != "pingtel" || resource["service.instance.id"] == "" || resource["service.version"] == "" || resource["host.name"] == "" {
 		t.Errorf("resource %v", resource)
 	}
+}
+
+// below returns how many buckets of the default histogram hold only values below d.
+func below(d time.Duration) int {
+	n := 0
+	for _, b := range config.DefaultOTelBounds() {
+		if b < d.Seconds() {
+			n++
+		}
+	}
+	return n
 }
 
 // TestCollector measures the same network over each way to the collector.
@@ -335,7 +350,8 @@ func TestCollectorKilled(t *testing.T) {
 		c.Stop()
 		compareOutage(t, n, file)
 		said := p.Text()
-		if strings.Count(said, "level=WARN msg=\"a push has failed") != 1 || strings.Count(said, "pushes succeed again") != 1 {
+		// a connection that breaks and one that is refused are two causes
+		if n := strings.Count(said, "level=WARN msg=\"a push has failed"); n < 1 || n > 3 || strings.Count(said, "pushes succeed again") != 1 {
 			t.Errorf("pingtel said:\n%s", said)
 		}
 	})

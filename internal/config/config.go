@@ -119,6 +119,7 @@ type OTel struct {
 	Temporality *string   // cumulative, delta or lowmemory
 	Histogram   *string   // explicit or exponential
 	Bounds      []float64 // seconds, ascending
+	Metrics     []string  // names of instruments
 	Resource    map[string]string
 
 	present bool           // the table is in the file

@@ -24,8 +24,12 @@ func (c *Config) checkOTel(lookup func(string) (string, bool)) (s *OTelSettings,
 	return nil, faults, nil
 }
 
-// anyVariable reports whether a setting is from a variable.
+// anyVariable reports whether a setting is from a variable, or one has to be
+// told of.
 func (s *OTelSettings) anyVariable() bool {
+	if s.Off != "" || slices.ContainsFunc(s.Warnings, func(f Fault) bool { return !f.fromFile() && f.File == "" }) {
+		return true
+	}
 	for _, from := range s.Origins {
 		if from != OriginFile && from != OriginDefault {
 			return true
@@ -37,6 +41,12 @@ func (s *OTelSettings) anyVariable() bool {
 // describe writes the settings and where each is from. The headers' values
 // stay secret.
 func (s *OTelSettings) describe(row func(name, format string, args ...any)) {
+	if s.Off != "" {
+		row("warning", "%s turns pushing off: 'pingtel otel' refuses to start, 'pingtel telegraf' does not push", s.Off)
+	}
+	for _, f := range s.Warnings {
+		row("warning", "%v", f)
+	}
 	show := func(key, value string) { row("otel "+key, "%s (%s)", value, s.Origins[key]) }
 	show("endpoint", s.Endpoint)
 	show("protocol", s.Protocol)
@@ -56,6 +66,9 @@ func (s *OTelSettings) describe(row func(name, format string, args ...any)) {
 	show("histogram", s.Histogram)
 	if s.Histogram == "explicit" {
 		show("bounds", boundsText(s.Bounds))
+	}
+	if s.Origins["metrics"] == OriginFile {
+		show("metrics", strings.Join(s.Metrics, " "))
 	}
 	for _, k := range slices.Sorted(maps.Keys(s.Resource)) {
 		row("otel resource", "%s=%q (%s)", k, s.Resource[k], s.Origins["resource."+k])

@@ -21,10 +21,27 @@ const (
 	DefaultOTelService     = "pingtel" // service.name of the resource
 )
 
-// DefaultOTelBounds returns the bounds of the explicit histogram, in seconds.
-// The caller owns the slice.
+// DefaultOTelBounds returns the bounds of the explicit histogram, in seconds:
+// those of package otel, whose documentation says why. The caller owns the slice.
 func DefaultOTelBounds() []float64 {
-	return []float64{5e-5, 1e-4, 2e-4, 5e-4, .001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 2, 5, 10}
+	return []float64{
+		1e-5, 2.5e-5, 5e-5,
+		1e-4, 1.25e-4, 1.55e-4, 1.9e-4, 2.3e-4, 2.8e-4, 3.5e-4, 4.3e-4, 5.3e-4, 6.5e-4, 8e-4,
+		.001, .00125, .00155, .0019, .0023, .0028, .0035, .0043, .0053, .0065, .008,
+		.01, .0125, .0155, .019, .023, .028, .035, .043, .053, .065, .08,
+		.1, .125, .155, .19, .23, .28, .35, .43, .53, .65, .8,
+		1, 2, 5, 10,
+	}
+}
+
+// OTelMetrics returns the names that otel.metrics may have: those of the
+// instruments of package otel.
+func OTelMetrics() []string {
+	return []string{
+		"ping.rtt", "ping.requests", "ping.replies", "ping.errors", "ping.duplicates", "ping.reordered", "ping.corrupt",
+		"ping.loss", "ping.jitter", "ping.ipdv", "ping.ttl", "ping.hops", "ping.up",
+		"ping.target.count", "ping.rounds.skipped", "ping.foreign", "ping.kernel.drops", "ping.export.failed",
+	}
 }
 
 // Origins of a setting other than a variable, whose name is the origin.
@@ -56,10 +73,19 @@ type OTelSettings struct {
 	Temporality string        // cumulative, delta or lowmemory
 	Histogram   string        // explicit or exponential
 	Bounds      []float64     // of the explicit histogram: seconds, ascending
+	Metrics     []string      // the instruments to send
 
 	// Resource holds the attributes that the user chose, and service.name in
 	// any case.
 	Resource map[string]string
+
+	// Off names the variable that turns pushing off, with its value: "" where it
+	// is on.
+	Off string
+
+	// Warnings are what of the variables and the tags will not work as someone
+	// may expect.
+	Warnings Faults
 
 	// Origins tells where each setting is from, by its key in [otel]:
 	// OriginFile, OriginDefault, or the name of a variable. The resource,
@@ -93,10 +119,15 @@ func (o *OTel) Settings(agentInterval time.Duration, lookup func(string) (string
 	if o.Bounds != nil {
 		s.Bounds, r.origins["bounds"] = slices.Clone(o.Bounds), OriginFile
 	}
+	s.Metrics, r.origins["metrics"] = OTelMetrics(), OriginDefault
+	if o.Metrics != nil {
+		s.Metrics, r.origins["metrics"] = slices.Clone(o.Metrics), OriginFile
+	}
 	r.readCertificates(s)
 	r.readEndpoint(s)
 	r.readHeaders(s)
 	r.readResource(s)
+	r.readSDK(s)
 
 	if len(r.faults) > 0 {
 		slices.SortStableFunc(r.faults, func(a, b Fault) int { return a.Line - b.Line })

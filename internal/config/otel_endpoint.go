@@ -8,6 +8,9 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/net/idna"
 )
 
 // Default endpoints, and the path that OTLP over HTTP has for metrics.
@@ -16,6 +19,9 @@ const (
 	DefaultOTelEndpointHTTP = "localhost:4318"
 	metricsPath             = "/v1/metrics"
 )
+
+// baseVariable is for all signals: each adds its path.
+const baseVariable = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
 // endpoint is an endpoint as it was written, taken apart.
 type endpoint struct {
@@ -39,6 +45,9 @@ func (r *otelReader) readEndpoint(s *OTelSettings) {
 	asIs := func(s string) (string, error) { return s, nil }
 	text := choose(r, "endpoint", r.o.Endpoint, byDefault, asIs, exporterVariables("ENDPOINT")...)
 	e, err := parseEndpoint(text)
+	if err == nil {
+		e.host, err = toASCII(e.host)
+	}
 	if err != nil {
 		r.fault("endpoint", "%q: %v", maskSecrets(text), err)
 		return
@@ -66,6 +75,9 @@ func (r *otelReader) readEndpoint(s *OTelSettings) {
 		}
 		s.Endpoint = e.dialTarget()
 	} else {
+		if from := r.origins["endpoint"]; from == baseVariable && strings.HasSuffix(strings.TrimRight(e.path, "/"), metricsPath) {
+			r.fault("endpoint", "%q: want it without %s, which is added, or OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", text, metricsPath)
+		}
 		s.Endpoint = e.url(s.Insecure, r.origins["endpoint"])
 	}
 	r.checkUnusedFiles(s, decides)
@@ -110,8 +122,30 @@ func parseEndpoint(s string) (endpoint, error) {
 	return endpoint{scheme: u.Scheme, host: u.Hostname(), port: u.Port(), path: u.EscapedPath()}, nil
 }
 
+// validHost judges a name or address, which may be international. What a
+// program that should have replaced it has left over, such as $(HOST_IP), is
+// none.
 func validHost(s string) bool {
-	return s != "" && !strings.ContainsAny(s, " \t\r\n/@?#\"'<>\\")
+	if a, err := netip.ParseAddr(s); err == nil {
+		return a.Zone() == "" || !strings.ContainsFunc(a.Zone(), unfitForHost)
+	}
+	return s != "" && !strings.Contains(s, ":") && !strings.ContainsFunc(s, unfitForHost)
+}
+
+func unfitForHost(c rune) bool {
+	return c < utf8.RuneSelf && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && !strings.ContainsRune("-._", c)
+}
+
+// toASCII returns the form of an international name that name servers know.
+func toASCII(host string) (string, error) {
+	if !strings.ContainsFunc(host, func(c rune) bool { return c >= utf8.RuneSelf }) {
+		return host, nil
+	}
+	ascii, err := idna.Lookup.ToASCII(host)
+	if err != nil {
+		return "", fmt.Errorf("want the name of a host: %w", err)
+	}
+	return ascii, nil
 }
 
 func validPort(s string) bool {
@@ -152,7 +186,7 @@ func (e endpoint) url(insecure bool, origin string) string {
 		if path == "" {
 			path = "/"
 		}
-	case "OTEL_EXPORTER_OTLP_ENDPOINT":
+	case baseVariable:
 		path = strings.TrimRight(path, "/") + metricsPath
 	default:
 		if path == "" || path == "/" {

@@ -122,11 +122,25 @@ func checkHeaderName(low, protocol string) error {
 	if low == "" || strings.ContainsFunc(low, bad) {
 		return fmt.Errorf("want a header's name: %s%s", want, allowed)
 	}
-	if protocol == "grpc" && strings.HasPrefix(low, "grpc-") {
+	switch {
+	case slices.Contains(connectionHeaders, low):
+		return errors.New("want another name: it belongs to the connection")
+	case slices.Contains(messageHeaders, low), protocol == "grpc" && low == "user-agent":
+		return errors.New("want another name: pingtel sets it itself")
+	case protocol == "grpc" && strings.HasPrefix(low, "grpc-"):
 		return errors.New("want another name: grpc- is reserved by gRPC")
 	}
 	return nil
 }
+
+var (
+	// connectionHeaders are those of one connection, which HTTP/2 does not allow
+	// (RFC 9113 8.2.2) and net/http writes by itself.
+	connectionHeaders = []string{"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
+
+	// messageHeaders say what the body is.
+	messageHeaders = []string{"content-encoding", "content-length", "content-type"}
+)
 
 // validHeaderValue judges a value: gRPC takes printable ASCII, HTTP more.
 func validHeaderValue(s, protocol string) bool {

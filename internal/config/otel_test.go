@@ -46,12 +46,12 @@ func TestOTelDefaults(t *testing.T) {
 	}
 	want := &OTelSettings{
 		Endpoint: "localhost:4317", Protocol: "grpc", Insecure: true, Compression: "gzip", Timeout: 10 * time.Second, Interval: 7 * time.Second,
-		Temporality: "cumulative", Histogram: "explicit", Bounds: DefaultOTelBounds(), Resource: map[string]string{"service.name": "pingtel"},
+		Temporality: "cumulative", Histogram: "explicit", Bounds: DefaultOTelBounds(), Metrics: OTelMetrics(), Resource: map[string]string{"service.name": "pingtel"},
 		Origins: map[string]string{},
 	}
 	for _, key := range []string{
 		"endpoint", "protocol", "insecure", "headers", "ca_file", "cert_file", "key_file", "compression", "timeout", "interval",
-		"temporality", "histogram", "bounds", "resource.service.name",
+		"temporality", "histogram", "bounds", "metrics", "resource.service.name",
 	} {
 		want.Origins[key] = OriginDefault
 	}
@@ -77,6 +77,7 @@ interval = "2s"
 temporality = "delta"
 histogram = "exponential"
 bounds = [1, 2]
+metrics = ["ping.up", "ping.rtt"]
 resource = { "service.name" = "file" }
 `
 	all, metrics := variables{}, variables{}
@@ -104,14 +105,14 @@ resource = { "service.name" = "file" }
 	fromFile := &OTelSettings{
 		Endpoint: "https://file.example:4318/m", Protocol: "http/protobuf", Headers: map[string]string{"x-from": "file"},
 		CAFile: ca, CertFile: cert, KeyFile: key, Compression: "none", Timeout: time.Second, Interval: 2 * time.Second,
-		Temporality: "delta", Histogram: "exponential", Bounds: []float64{1, 2}, Resource: map[string]string{"service.name": "file"},
+		Temporality: "delta", Histogram: "exponential", Bounds: []float64{1, 2}, Metrics: []string{"ping.up", "ping.rtt"}, Resource: map[string]string{"service.name": "file"},
 		Origins: originsOf(func(string) string { return OriginFile }),
 	}
 	fromVariables := func(prefix, endpoint, header, compression string, timeout time.Duration) *OTelSettings {
 		return &OTelSettings{
 			Endpoint: endpoint, Protocol: "grpc", Headers: map[string]string{"x-from": header},
 			CAFile: ca, CertFile: cert, KeyFile: key, Compression: compression, Timeout: timeout, Interval: 5 * time.Second,
-			Temporality: "lowmemory", Histogram: "exponential", Bounds: DefaultOTelBounds(), Resource: map[string]string{"service.name": "variable"},
+			Temporality: "lowmemory", Histogram: "exponential", Bounds: DefaultOTelBounds(), Metrics: OTelMetrics(), Resource: map[string]string{"service.name": "variable"},
 			Origins: originsOf(func(key string) string { return variableOf(prefix, key) }),
 		}
 	}
@@ -146,7 +147,7 @@ func originsOf(of func(key string) string) map[string]string {
 	m := make(map[string]string)
 	for _, key := range []string{
 		"endpoint", "protocol", "insecure", "headers", "ca_file", "cert_file", "key_file", "compression", "timeout", "interval",
-		"temporality", "histogram", "bounds", "resource.service.name",
+		"temporality", "histogram", "bounds", "metrics", "resource.service.name",
 	} {
 		m[key] = of(key)
 	}
@@ -170,7 +171,7 @@ func variableOf(prefix, key string) string {
 		return "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"
 	case "histogram":
 		return "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION"
-	case "bounds":
+	case "bounds", "metrics":
 		return OriginDefault // the specification has no variable
 	case "resource.service.name":
 		return "OTEL_SERVICE_NAME"
@@ -215,6 +216,11 @@ func TestOTelEndpoint(t *testing.T) {
 		{"the file's scheme before the variable", `endpoint = "http://c.example:4317"`, variables{varInsecure: "false"}, "c.example:4317", true},
 		{"no contradiction", "endpoint = \"http://c.example:4317\"\ninsecure = true", nil, "c.example:4317", true},
 		{"an authority for other programs", "", variables{varEndpoint: "http://a:1", "OTEL_EXPORTER_OTLP_CERTIFICATE": ca}, "a:1", true},
+
+		{"gRPC, an international name", `endpoint = "http://münchen.example:4317"`, nil, "xn--mnchen-3ya.example:4317", true},
+		{"HTTP, an international name", overHTTP + `endpoint = "http://münchen.example:4318"`, nil, "http://xn--mnchen-3ya.example:4318/v1/metrics", true},
+		{"a name with an underscore", `endpoint = "http://otel_collector:4317"`, nil, "otel_collector:4317", true},
+		{"an address with a zone", `endpoint = "http://[fe80::1%25eth0]:4317"`, nil, "[fe80::1%eth0]:4317", true},
 
 		{"HTTP by default", overHTTP, nil, "http://localhost:4318/v1/metrics", true},
 		{"HTTP by a variable", "", variables{varProtocol: "http/protobuf"}, "http://localhost:4318/v1/metrics", true},
@@ -341,6 +347,11 @@ func TestOTelFaults(t *testing.T) {
 		{"user in a broken URL", `endpoint = "me:s3cret@a:1"`, nil, []string{`"***@a:1": ` + hostPort}},
 		{"query", `endpoint = "http://a:1/?x=1"`, nil, []string{"want a URL without ? and #"}},
 		{"query without a scheme", `endpoint = "a:1/?x=1"`, nil, []string{hostPort}},
+		{"a variable of Kubernetes that was not replaced", "", variables{varEndpoint: "$(HOST_IP):4317"}, []string{varEndpoint + `: "$(HOST_IP):4317": ` + hostPort}},
+		{"the same in a URL", "", variables{varEndpoint: "http://$(HOST_IP):4317"}, []string{varEndpoint + `: "http://$(HOST_IP):4317": ` + hostPort}},
+		{"a variable of the shell that was not replaced", `endpoint = "$HOST:4317"`, nil, []string{hostPort}},
+		{"no international name", `endpoint = "http://ä_..ö:4317"`, nil, []string{"want the name of a host"}},
+		{"the whole URL in the variable for all signals", "", variables{varEndpoint: "http://a:4318/v1/metrics", varProtocol: "http/protobuf"}, []string{varEndpoint + `: "http://a:4318/v1/metrics": want it without /v1/metrics, which is added`}},
 		{"path for gRPC", "", variables{varEndpoint: "http://a:4318/v1/metrics"}, []string{varEndpoint + `: "http://a:4318/v1/metrics": want no path: gRPC has none`}},
 		{"file's insecure against its scheme", "endpoint = \"https://a:1\"\ninsecure = true", nil, []string{`f.toml:4: otel.endpoint: "https://a:1" contradicts otel.insecure = true: want http,`}},
 		{"file's insecure against a variable's scheme", "insecure = false", variables{varEndpoint: "http://a:1"}, []string{varEndpoint + `: "http://a:1" contradicts otel.insecure = false: want https,`}},
@@ -356,6 +367,12 @@ func TestOTelFaults(t *testing.T) {
 		{"header name", `headers = { "a b" = "s3cret" }`, nil, []string{`f.toml:4: otel.headers: "a b": want a header's name: letters, digits and -_.`}},
 		{"header name for HTTP", "protocol = \"http/protobuf\"\nheaders = { \"a:\" = \"1\" }", nil, []string{`f.toml:5: otel.headers: "a:": want a header's name`}},
 		{"reserved header", "", variables{v + "HEADERS": "grpc-timeout=1"}, []string{v + `HEADERS: "grpc-timeout": want another name`}},
+		{"header of the connection", `headers = { Connection = "close" }`, nil, []string{`f.toml:4: otel.headers: "Connection": want another name: it belongs to the connection`}},
+		{"header of the connection, HTTP", "protocol = \"http/protobuf\"\nheaders = { te = \"x\" }", nil, []string{"it belongs to the connection"}},
+		{"header of the message", "protocol = \"http/protobuf\"\nheaders = { Content-Type = \"x\" }", nil, []string{"pingtel sets it itself"}},
+		{"user agent over gRPC", `headers = { user-agent = "x" }`, nil, []string{"pingtel sets it itself"}},
+		{"exporter", "", variables{"OTEL_METRICS_EXPORTER": "console"}, []string{`OTEL_METRICS_EXPORTER: "console": want otlp or none`}},
+		{"export timeout", "", variables{"OTEL_METRIC_EXPORT_TIMEOUT": "soon"}, []string{`OTEL_METRIC_EXPORT_TIMEOUT: "soon": want milliseconds`}},
 		{"header twice", `headers = { a = "1", A = "2" }`, nil, []string{`"A" and "a" are the same header`}},
 		{"header value", "", variables{v + "HEADERS": "a=s3cret%0A"}, []string{v + `HEADERS: the value of "a" holds a line break`}},
 		{"header list", "", variables{v + "METRICS_HEADERS": "a=1,s3cret"}, []string{v + "METRICS_HEADERS: entry 2: want key=value"}},

@@ -20,6 +20,7 @@ func (c *Config) PushSettings(lookup func(string) (string, bool)) (*OTelSettings
 	if faults := c.indistinct(); len(faults) > 0 {
 		return nil, faults
 	}
+	s.Warnings = append(s.Warnings, c.TagWarnings()...)
 	return s, nil
 }
 
@@ -49,13 +50,16 @@ func (c *Config) indistinct() Faults {
 	return faults
 }
 
+// notSettings are the fields of OTelSettings that are no keys of [otel].
+var notSettings = []string{"Origins", "Warnings", "Off"}
+
 // Changes returns the keys of [otel] in which next differs from s.
 func (s *OTelSettings) Changes(next *OTelSettings) []string {
 	var keys []string
 	a, b := reflect.ValueOf(*s), reflect.ValueOf(*next)
 	for i := range a.NumField() {
 		name := a.Type().Field(i).Name
-		if name != "Origins" && !reflect.DeepEqual(a.Field(i).Interface(), b.Field(i).Interface()) {
+		if !slices.Contains(notSettings, name) && !reflect.DeepEqual(a.Field(i).Interface(), b.Field(i).Interface()) {
 			keys = append(keys, otelPrefix+keyOf(name))
 		}
 	}

@@ -62,12 +62,12 @@ func TestChanges(t *testing.T) {
 		case reflect.Map:
 			f.Set(reflect.ValueOf(map[string]string{"x": "y"}))
 		case reflect.Slice:
-			f.Set(reflect.ValueOf([]float64{7}))
+			f.Set(reflect.MakeSlice(f.Type(), 1, 1))
 		}
 		got = append(got, s.Changes(&next)...)
 	}
 	want := []string{"otel.endpoint", "otel.protocol", "otel.insecure", "otel.headers", "otel.ca_file", "otel.cert_file", "otel.key_file",
-		"otel.compression", "otel.timeout", "otel.interval", "otel.temporality", "otel.histogram", "otel.bounds", "otel.resource"}
+		"otel.compression", "otel.timeout", "otel.interval", "otel.temporality", "otel.histogram", "otel.bounds", "otel.metrics", "otel.resource"}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("keys (-want +got):\n%s", d)
 	}

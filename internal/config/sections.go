@@ -215,6 +215,7 @@ func (r *reader) readOTel(t *table, to *OTel) {
 	optional(t, "temporality", r.oneOf("cumulative", "delta", "lowmemory"), &to.Temporality)
 	optional(t, "histogram", r.oneOf("explicit", "exponential"), &to.Histogram)
 	read(t, "bounds", numbers(1e-9, 3600), &to.Bounds)
+	read(t, "metrics", r.metrics, &to.Metrics)
 	read(t, "resource", r.texts, &to.Resource)
 	t.refuseUnknown()
 }

@@ -1,17 +1,21 @@
-package otel
+package otlp
 
 import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
 
 	colpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/pingtel/pingtel/otel"
 )
 
-// printer is a client that prints messages as OTLP in JSON, one a line. A
-// reader that stops reading holds up the printing alone.
+// printer is a RoundTripper that prints messages as OTLP in JSON, one a line. A
+// reader that stops reading holds up the printing alone. One message is under
+// way at a time.
 type printer struct {
 	w       io.Writer
 	written chan error // of the line under way
@@ -20,22 +24,36 @@ type printer struct {
 
 func newPrinter(w io.Writer) *printer { return &printer{w: w, written: make(chan error, 1)} }
 
-// export counts a line as sent once it is being written: when the reader goes
+func (p *printer) client() *http.Client { return &http.Client{Transport: p} }
+
+// RoundTrip counts a line as sent once it is being written: when the reader goes
 // on, it gets the whole of it.
-func (p *printer) export(ctx context.Context, message []byte) error {
+func (p *printer) RoundTrip(r *http.Request) (*http.Response, error) {
+	defer r.Body.Close()
+	if err := p.print(r.Context(), r.Body); err != nil {
+		return nil, err
+	}
+	return &http.Response{Status: "200 OK", StatusCode: http.StatusOK, Body: http.NoBody, Header: http.Header{}, Request: r}, nil
+}
+
+func (p *printer) print(ctx context.Context, body io.Reader) error {
 	if err := p.await(ctx); err != nil {
 		return err
 	}
 	if p.writing {
-		return &pushError{endpoint: "stdout", err: fmt.Errorf("it is not read: %w", ctx.Err())}
+		return failed("stdout", otel.Unavailable, fmt.Errorf("it is not read: %w", ctx.Err()))
+	}
+	message, err := io.ReadAll(body)
+	if err != nil {
+		return failed("stdout", otel.Refused, err)
 	}
 	var m colpb.ExportMetricsServiceRequest
 	if err := proto.Unmarshal(message, &m); err != nil {
-		return &pushError{endpoint: "stdout", verdict: refused, err: err}
+		return failed("stdout", otel.Refused, err)
 	}
 	line, err := protojson.MarshalOptions{UseEnumNumbers: true}.Marshal(&m)
 	if err != nil {
-		return &pushError{endpoint: "stdout", verdict: refused, err: err}
+		return failed("stdout", otel.Refused, err)
 	}
 	p.writing = true
 	go func() { // ends with the write, or with the process
@@ -55,11 +73,9 @@ func (p *printer) await(ctx context.Context) error {
 	case err := <-p.written:
 		p.writing = false
 		if err != nil {
-			return &pushError{endpoint: "stdout", verdict: broken, err: err}
+			return failed("stdout", otel.Broken, err)
 		}
 	case <-ctx.Done():
 	}
 	return nil
 }
-
-func (p *printer) close() error { return nil }

@@ -1,4 +1,4 @@
-package otel
+package main
 
 import (
 	"context"
@@ -26,43 +26,36 @@ const (
 	stalledTime = 10 * time.Second
 )
 
-// Session is what [Serve] works with.
-type Session struct {
-	Config  *config.Config
-	Monitor *monitor.Monitor
-	Pusher  *Pusher
-	Log     *slog.Logger
+// otelSession is the running otel command.
+type otelSession struct {
+	config  *config.Config
+	monitor *monitor.Monitor
+	output  *otlpOutput
+	log     *slog.Logger
+	signals <-chan os.Signal // SIGHUP of the process
 
-	// Signals brings SIGHUP of the process.
-	Signals <-chan os.Signal
-
-	// Load reads the file again. Its error is logged and changes nothing.
-	Load func() (*config.Config, error)
-
-	// Apply takes over what Load gave.
-	Apply func(*config.Config)
-
-	// Close ends all series that still run and returns when they are recorded.
-	Close func() error
+	load  func() (*config.Config, error) // reads the file again; its error is logged and changes nothing
+	apply func(*config.Config)           // takes over what load gave
+	close func() error                   // ends all series that still run, and returns when they are recorded
 }
 
-// Serve measures and pushes by the schedule until ctx is done, and keeps the
+// serve measures and pushes by the schedule until ctx is done, and keeps the
 // service manager informed, if there is one. Then it lets running series
 // finish, pushes a last time, for five seconds in all, and returns nil. It ends
 // with an error where stdout, if it prints there, cannot be written.
-func Serve(ctx context.Context, s Session) error {
+func (s *otelSession) serve(ctx context.Context) error {
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	var parts, pushing sync.WaitGroup
-	parts.Go(func() { s.Monitor.Run(running) })
+	parts.Go(func() { s.monitor.Run(running) })
 	broken := make(chan struct{})
 	pushing.Go(func() {
-		if s.Pusher.Run(running) != nil { // finish returns it
+		if s.output.Run(running) != nil { // finish returns it
 			close(broken)
 		}
 	})
 	parts.Go(func() {
-		alive := func() bool { return s.Monitor.Behind(time.Now()) < stalledTime }
+		alive := func() bool { return s.monitor.Behind(time.Now()) < stalledTime }
 		s.warn(sdnotify.Watch(running, alive))
 	})
 	s.warn(sdnotify.Ready(s.status()))
@@ -72,7 +65,7 @@ func Serve(ctx context.Context, s Session) error {
 			ended = true
 		case <-broken:
 			ended = true
-		case sig := <-s.Signals:
+		case sig := <-s.signals:
 			if sig == syscall.SIGHUP {
 				s.reload()
 			}
@@ -84,42 +77,44 @@ func Serve(ctx context.Context, s Session) error {
 	return s.finish(&pushing)
 }
 
-func (s *Session) status() string { return fmt.Sprintf("probing %d targets", len(s.Config.Targets)) }
+func (s *otelSession) status() string {
+	return fmt.Sprintf("probing %d targets", len(s.config.Targets))
+}
 
 // warn logs that the service manager could not be told something.
-func (s *Session) warn(err error) {
+func (s *otelSession) warn(err error) {
 	if err != nil {
-		s.Log.Warn("no word to the service manager", "error", err)
+		s.log.Warn("cannot notify the service manager", "error", err)
 	}
 }
 
 // reload takes the file over anew, or says why it stays as it was.
-func (s *Session) reload() {
+func (s *otelSession) reload() {
 	s.warn(sdnotify.Reloading())
-	next, err := s.Load()
+	next, err := s.load()
 	if err == nil {
-		err = s.Config.CheckReload(next)
+		err = s.config.CheckReload(next)
 	}
 	if err == nil {
-		s.Apply(next)
-		s.Config = next
+		s.apply(next)
+		s.config = next
 	} else {
-		s.Log.Error("the configuration stays as it was", "error", err)
+		s.log.Error("the configuration stays as it was", "error", err)
 	}
 	s.warn(sdnotify.Ready(s.status()))
 }
 
 // finish ends all series, while a push that is under way ends, and pushes what
 // came of them.
-func (s *Session) finish(pushing *sync.WaitGroup) error {
+func (s *otelSession) finish(pushing *sync.WaitGroup) error {
 	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
-	if err := s.Monitor.Drain(ctx); err != nil {
-		s.Log.Warn("series were cut short", "series", s.Monitor.Stats().Running)
+	if err := s.monitor.Drain(ctx); err != nil {
+		s.log.Warn("series were cut short", "series", s.monitor.Stats().Running)
 	}
-	err := s.Close()
+	err := s.close()
 	pushing.Wait() // for graceTime at most, which is less than drainTime
 	last, done := context.WithTimeout(context.Background(), closeTime)
 	defer done()
-	return errors.Join(err, s.Pusher.Close(last))
+	return errors.Join(err, s.output.Close(last))
 }

@@ -1,0 +1,112 @@
+package otlp
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+
+	"github.com/go-logr/logr"
+	gotel "go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"github.com/pingtel/pingtel/internal/config"
+	"github.com/pingtel/pingtel/otel"
+)
+
+// Exporter is what the pusher pushes into.
+type Exporter = sdkmetric.Exporter
+
+// NewExporter returns the exporter that s asks for. It connects when it has
+// something to send, makes one call for a message, and reports what became of
+// it by [otel.ExportError].
+func NewExporter(s *config.OTelSettings, version string, log *slog.Logger) (Exporter, error) {
+	setLog(log)
+	agent := "pingtel/" + version
+	if s.Protocol == "grpc" {
+		return newGRPC(s, agent, log)
+	}
+	return newHTTP(s, agent, log)
+}
+
+// NewPrinter returns an exporter that writes what would be sent by s to w: OTLP
+// in JSON, one message a line.
+func NewPrinter(s *config.OTelSettings, w io.Writer, log *slog.Logger) (Exporter, error) {
+	setLog(log)
+	return otlpmetrichttp.New(context.Background(), append(httpOptions(s, "http://stdout/"),
+		otlpmetrichttp.WithInsecure(), otlpmetrichttp.WithCompression(otlpmetrichttp.NoCompression),
+		otlpmetrichttp.WithHTTPClient(newPrinter(w).client()))...)
+}
+
+// setLog makes the OpenTelemetry packages log by log. Their words on the
+// environment are left out: the exporters read it too, but nothing of that
+// counts, and package config says what is wrong with it.
+func setLog(log *slog.Logger) {
+	gotel.SetLogger(logr.Discard())
+	gotel.SetErrorHandler(gotel.ErrorHandlerFunc(func(err error) {
+		log.Warn("OpenTelemetry", "error", err)
+	}))
+}
+
+// temporality is what s wants, by the specification's rules: lowmemory makes
+// deltas of the synchronous counters alone.
+func temporality(s *config.OTelSettings) sdkmetric.TemporalitySelector {
+	return func(k sdkmetric.InstrumentKind) metricdata.Temporality {
+		switch k {
+		case sdkmetric.InstrumentKindCounter, sdkmetric.InstrumentKindHistogram:
+			if s.Temporality != "cumulative" {
+				return metricdata.DeltaTemporality
+			}
+		case sdkmetric.InstrumentKindObservableCounter:
+			if s.Temporality == "delta" {
+				return metricdata.DeltaTemporality
+			}
+		}
+		return metricdata.CumulativeTemporality
+	}
+}
+
+// failed returns an error of the exporter to endpoint.
+func failed(endpoint string, o otel.Outcome, err error) *otel.ExportError {
+	return &otel.ExportError{Outcome: o, Err: fmt.Errorf("push to %s: %w", endpoint, bounded{err})}
+}
+
+// partly returns what a partial success says of points that were not taken: nil
+// where there are none. A reason without points is a warning, and nothing is
+// lost by it.
+func partly(endpoint string, rejected int64, reason string, log *slog.Logger) error {
+	if rejected == 0 {
+		if reason != "" {
+			log.Debug("the collector took a message with a warning", "endpoint", endpoint, "warning", cut(reason))
+		}
+		return nil
+	}
+	return &otel.ExportError{Outcome: otel.Partial, Rejected: rejected,
+		Err: fmt.Errorf("%s has rejected %d points: %s", endpoint, rejected, cut(reason))}
+}
+
+// unread is the answer to a message that was taken, longer than we read.
+func unread(endpoint string) error {
+	return &otel.ExportError{Outcome: otel.Partial,
+		Err: fmt.Errorf("%s has taken a message, and its answer is too long to be read: it may have rejected points", endpoint)}
+}
+
+// maxText is how many bytes are logged of what a collector or a proxy says.
+const maxText = 500
+
+// bounded is an error with a text of at most maxText bytes.
+type bounded struct{ error }
+
+func (e bounded) Error() string { return cut(e.error.Error()) }
+
+func (e bounded) Unwrap() error { return e.error }
+
+func cut(s string) string {
+	if len(s) <= maxText {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxText], "") + "…"
+}

@@ -1,0 +1,98 @@
+package otel
+
+import (
+	"context"
+	"errors"
+	"math"
+	"slices"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/pingtel/pingtel/icmpcore"
+)
+
+// Recorder records results with the instruments of a Meter: for a program that
+// has a MeterProvider of its own and pings some hundred targets. Its limits, and
+// when a [Store] is the better choice, are in the documentation of the package.
+type Recorder struct {
+	rtt    metric.Float64Histogram
+	counts [targetMetrics]metric.Int64Counter
+	ints   [targetMetrics]metric.Int64Gauge
+	floats [targetMetrics]metric.Float64Gauge
+}
+
+// NewRecorder makes the instruments of targets on m. ping.rtt has
+// [DefaultBounds], unless a view of the MeterProvider says otherwise. The error
+// is that of m.
+func NewRecorder(m metric.Meter) (*Recorder, error) {
+	r := new(Recorder)
+	var errs []error
+	made := func(err error) { errs = append(errs, err) }
+	for i, in := range targetInstruments {
+		var err error
+		switch i {
+		case rttMetric:
+			r.rtt, err = m.Float64Histogram(in.name, metric.WithUnit(in.unit), metric.WithDescription(in.description),
+				metric.WithExplicitBucketBoundaries(DefaultBounds()...))
+		case lossMetric, jitterMetric, ipdvMetric:
+			r.floats[i], err = m.Float64Gauge(in.name, metric.WithUnit(in.unit), metric.WithDescription(in.description))
+		case ttlMetric, hopsMetric, upMetric:
+			r.ints[i], err = m.Int64Gauge(in.name, metric.WithUnit(in.unit), metric.WithDescription(in.description))
+		default:
+			r.counts[i], err = m.Int64Counter(in.name, metric.WithUnit(in.unit), metric.WithDescription(in.description))
+		}
+		made(err)
+	}
+	return r, errors.Join(errs...)
+}
+
+// Record records the result of one series, with server.address,
+// network.peer.address and network.type of it, and attrs. Those of the package
+// win where keys are equal. A series that was ended before its first request is
+// not recorded. Record is safe for concurrent use, and does not keep res.
+func (r *Recorder) Record(ctx context.Context, res *icmpcore.PingResult, attrs ...attribute.KeyValue) {
+	if ended(res) {
+		return
+	}
+	kvs := append(make([]attribute.KeyValue, 0, len(attrs)+4), attrs...)
+	kvs = append(kvs, hostKey.String(res.Host))
+	if res.Addr.IsValid() {
+		kvs = append(kvs, addressKey.String(res.Addr.String()))
+	}
+	if family := networkType(res.Family(), res.Addr); family != "" {
+		kvs = append(kvs, typeKey.String(family))
+	}
+	kvs = slices.Clip(kvs) // what is appended to it must not be sorted into it
+	with := metric.WithAttributeSet(attribute.NewSet(kvs...))
+	var t totals
+	t.count(res)
+	for _, rtt := range res.RTTs {
+		r.rtt.Record(ctx, rtt.Seconds(), with)
+	}
+	for i, n := range map[int]uint64{requestsMetric: t.requests, repliesMetric: t.replies,
+		duplicatesMetric: t.duplicates, reorderedMetric: t.reordered, corruptMetric: t.corrupt} {
+		r.counts[i].Add(ctx, int64(n), with)
+	}
+	for f, n := range t.failed {
+		if n > 0 || res.Addr.IsValid() && outage[f] {
+			failed := attribute.NewSet(append(kvs, errorKey.String(failureNames[f]))...)
+			r.counts[errorsMetric].Add(ctx, int64(n), metric.WithAttributeSet(failed))
+		}
+	}
+	l := latestOf(res)
+	for i, v := range map[int]float64{lossMetric: l.loss, jitterMetric: l.jitter, ipdvMetric: l.ipdv} {
+		if !math.IsNaN(v) {
+			r.floats[i].Record(ctx, v, with)
+		}
+	}
+	if l.ttl > 0 {
+		r.ints[ttlMetric].Record(ctx, int64(l.ttl), with)
+		r.ints[hopsMetric].Record(ctx, int64(l.hops), with)
+	}
+	up := int64(0)
+	if l.up {
+		up = 1
+	}
+	r.ints[upMetric].Record(ctx, up, with)
+}
