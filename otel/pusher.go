@@ -40,7 +40,7 @@ const (
 	// graceTime is how long Run may still push when it is to end. What the
 	// collector has taken of a push under way would else be sent again by the
 	// last one, and with delta be counted twice.
-	graceTime = 2 * time.Second
+	graceTime = 2500 * time.Millisecond
 )
 
 // Pusher pushes what a [Store] holds into an exporter, in messages of at most
@@ -135,7 +135,7 @@ func (p *Pusher) log() *slog.Logger {
 }
 
 // Run pushes once in every interval until ctx is done. Then it finishes a push
-// under way, pushes what none has delivered, for two seconds in all, and returns
+// under way, pushes what none has delivered, for 2.5 seconds in all, and returns
 // nil. It returns an error earlier where the exporter says that it is [Broken].
 // Close has to follow.
 func (p *Pusher) Run(ctx context.Context) error {

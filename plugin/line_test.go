@@ -18,7 +18,6 @@ import (
 	"github.com/influxdata/line-protocol/v2/lineprotocol"
 
 	"github.com/pingtel/pingtel/icmpcore"
-	"github.com/pingtel/pingtel/internal/config"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -30,7 +29,7 @@ var (
 	target = netip.MustParseAddr("198.18.0.1")
 	router = netip.MustParseAddr("198.18.255.1")
 
-	format = config.Telegraf{Measurement: "ping", Percentiles: []float64{50, 95, 99.9}}
+	lineFormat = Format{Measurement: "ping", Percentiles: []float64{50, 95, 99.9}}
 )
 
 // sound is a result of four requests with three replies.
@@ -46,7 +45,7 @@ func sound() *icmpcore.PingResult {
 // resultCase is a result in its place among those that look different.
 type resultCase struct {
 	name string
-	tags []config.Tag
+	tags []Tag
 	r    *icmpcore.PingResult
 }
 
@@ -69,7 +68,7 @@ func resultCases() []resultCase {
 		{"answers", nil, sound()},
 		{"one reply", nil, one},
 		{"no TTL, no DSCP", nil, blind},
-		{"tags", []config.Tag{{Key: "alpha", Value: "1"}, {Key: "site", Value: "x"}, {Key: "zone", Value: "z"}}, sound()},
+		{"tags", []Tag{{Key: "alpha", Value: "1"}, {Key: "site", Value: "x"}, {Key: "zone", Value: "z"}}, sound()},
 		{"silent", nil, lost},
 		{"never left", nil, held},
 		{"errors", nil, errored},
@@ -84,11 +83,10 @@ func resultCases() []resultCase {
 }
 
 func TestGolden(t *testing.T) {
-	var e encoder
-	e.setFormat(format)
+	e := NewEncoder(lineFormat)
 	var got strings.Builder
 	for _, c := range resultCases() {
-		line, err := e.append(nil, "a.example", c.tags, c.r)
+		line, err := e.Append(nil, "a.example", c.tags, c.r)
 		if err != nil {
 			t.Fatalf("%s: %v", c.name, err)
 		}
@@ -180,10 +178,9 @@ func TestFieldTypes(t *testing.T) {
 		want[f] = ""
 	}
 	seen := map[string]bool{}
-	var e encoder
-	e.setFormat(format)
+	e := NewEncoder(lineFormat)
 	for _, c := range resultCases() {
-		line, err := e.append(nil, "a.example", c.tags, c.r)
+		line, err := e.Append(nil, "a.example", c.tags, c.r)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -233,13 +230,12 @@ func TestPresence(t *testing.T) {
 		"no route":        {2, []string{"error"}, append(replied, append(ran, "icmp_error")...)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var e encoder
-			e.setFormat(format)
+			e := NewEncoder(lineFormat)
 			for _, rc := range resultCases() {
 				if rc.name != name {
 					continue
 				}
-				line, err := e.append(nil, "a.example", nil, rc.r)
+				line, err := e.Append(nil, "a.example", nil, rc.r)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -291,11 +287,10 @@ func TestWorstError(t *testing.T) {
 
 // TestZeroDSCP: a reply without a class of traffic has class 0, which is known.
 func TestZeroDSCP(t *testing.T) {
-	var e encoder
-	e.setFormat(format)
+	e := NewEncoder(lineFormat)
 	r := sound()
 	r.ReplyDSCP = 0
-	line, err := e.append(nil, "h", nil, r)
+	line, err := e.Append(nil, "h", nil, r)
 	if err != nil || decode(t, line)[0].fields["reply_dscp"] != int64(0) {
 		t.Errorf("%s, %v: want reply_dscp=0i", line, err)
 	}
@@ -324,10 +319,9 @@ func TestMixedErrors(t *testing.T) {
 		{"not every request was refused", []icmpcore.EchoError{full, full}, errors.New("cut short"), int64(1), nil, "cut short"},
 		{"every request was refused", []icmpcore.EchoError{full, full, full, full}, errors.New("no room"), int64(2), nil, "no room"},
 	} {
-		var e encoder
-		e.setFormat(format)
+		e := NewEncoder(lineFormat)
 		r := &icmpcore.PingResult{Addr: target, Sent: 4, Loss: 100, ReplyDSCP: -1, Start: start, Errors: c.errs, Err: c.err}
-		line, err := e.append(nil, "h", nil, r)
+		line, err := e.Append(nil, "h", nil, r)
 		if err != nil {
 			t.Fatalf("%s: %v", c.name, err)
 		}
@@ -340,11 +334,10 @@ func TestMixedErrors(t *testing.T) {
 
 // TestReplyDSCPZero tells a reply without a mark from one whose mark is not known.
 func TestReplyDSCPZero(t *testing.T) {
-	var e encoder
-	e.setFormat(format)
+	e := NewEncoder(lineFormat)
 	r := sound()
 	r.ReplyDSCP = 0
-	line, err := e.append(nil, "h", nil, r)
+	line, err := e.Append(nil, "h", nil, r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -369,8 +362,7 @@ func TestDeviation(t *testing.T) {
 }
 
 func TestAwkwardTags(t *testing.T) {
-	var e encoder
-	e.setFormat(format)
+	e := NewEncoder(lineFormat)
 	for _, c := range []struct{ value, want string }{
 		{"a b", "a b"},
 		{"a,b", "a,b"},
@@ -390,7 +382,7 @@ func TestAwkwardTags(t *testing.T) {
 		{"bad\xffbyte", "bad\uFFFDbyte"},
 		{"", ""},
 	} {
-		line, err := e.append(nil, "h", []config.Tag{{Key: "site", Value: c.value}, {Key: "z", Value: "end"}}, sound())
+		line, err := e.Append(nil, "h", []Tag{{Key: "site", Value: c.value}, {Key: "z", Value: "end"}}, sound())
 		if err != nil {
 			t.Errorf("%q: %v", c.value, err)
 			continue
@@ -407,10 +399,9 @@ func TestAwkwardTags(t *testing.T) {
 
 // TestTagKeys gives keys that are ours, or become the same.
 func TestTagKeys(t *testing.T) {
-	var e encoder
-	e.setFormat(format)
-	tags := []config.Tag{{Key: "", Value: "x"}, {Key: "a\\", Value: "\\"}, {Key: "a\\", Value: "1"}, {Key: "a", Value: "2"}, {Key: "url", Value: "evil"}, {Key: "address", Value: "evil"}, {Key: "a b=,", Value: "3"}}
-	line, err := e.append(nil, "h", tags, sound())
+	e := NewEncoder(lineFormat)
+	tags := []Tag{{Key: "", Value: "x"}, {Key: "a\\", Value: "\\"}, {Key: "a\\", Value: "1"}, {Key: "a", Value: "2"}, {Key: "url", Value: "evil"}, {Key: "address", Value: "evil"}, {Key: "a b=,", Value: "3"}}
+	line, err := e.Append(nil, "h", tags, sound())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -420,7 +411,7 @@ func TestTagKeys(t *testing.T) {
 	}
 	r := sound()
 	r.Addr = netip.Addr{} // not looked up yet: no address, and none of somebody's own
-	if line, err = e.append(nil, "h", tags, r); err != nil {
+	if line, err = e.Append(nil, "h", tags, r); err != nil {
 		t.Fatal(err)
 	}
 	delete(want, "address")
@@ -437,11 +428,10 @@ func FuzzLine(f *testing.F) {
 		if name(measurement) == "" || strings.HasPrefix(name(measurement), "#") {
 			return // the file's check refuses it
 		}
-		var e encoder
-		e.setFormat(config.Telegraf{Measurement: measurement, Percentiles: []float64{50}})
+		e := NewEncoder(Format{Measurement: measurement, Percentiles: []float64{50}})
 		r := sound()
 		r.Err = errors.New(text)
-		line, err := e.append(nil, host, []config.Tag{{Key: key, Value: value}}, r)
+		line, err := e.Append(nil, host, []Tag{{Key: key, Value: value}}, r)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -112,7 +112,7 @@ func TestLogWriterEnds(t *testing.T) {
 		slog.New(NewLogHandler(w, slog.LevelInfo)).Info("unread")
 		synctest.Wait()
 		start := time.Now()
-		if err := w.Close(); !errors.Is(err, errUnread) || time.Since(start) != logEndTime {
+		if err := w.Close(); !errors.Is(err, ErrUnread) || time.Since(start) != logEndTime {
 			t.Errorf("Close = %v after %v, want %v", err, time.Since(start), logEndTime)
 		}
 	})

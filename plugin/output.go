@@ -2,64 +2,59 @@ package plugin
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"sync"
 
 	"github.com/pingtel/pingtel/icmpcore"
-	"github.com/pingtel/pingtel/internal/config"
-	"github.com/pingtel/pingtel/internal/monitor"
 )
 
-// DefaultQueueBytes is how many bytes of lines wait for stdout at most, unless
-// a limit is given: three rounds of ten thousand targets.
+// DefaultQueueBytes is the default limit of an [Output]'s queue: three rounds of
+// ten thousand targets.
 const DefaultQueueBytes = 16 << 20
 
-// Output is a [monitor.Sink] that writes results as lines. It never blocks:
-// lines wait in a queue of limited size, the oldest are dropped where it is
-// full, and counted. Make one with [NewOutput].
+// Output writes results as lines to a writer that may block, as a full pipe
+// does. It never blocks its callers: lines wait in a queue of limited size,
+// where the oldest make room for new ones and are counted. Lines gather for a
+// tenth of a second before they are written. Make one with [NewOutput]. Its
+// methods are safe for concurrent use.
 type Output struct {
 	queue *queue
 	log   *slog.Logger
 
 	mu      sync.Mutex // guards what follows
-	encoder encoder
+	encoder *Encoder
 	buf     []byte
 	refused int // results that could not be encoded
 }
 
-// NewOutput returns an output to w in the format of t. A limit of zero bytes
-// means DefaultQueueBytes.
-func NewOutput(w io.Writer, t config.Telegraf, limit int, log *slog.Logger) *Output {
+// NewOutput returns an output to w in format f. limit is how many bytes of lines
+// wait at most; 0 means [DefaultQueueBytes]. log, which may be nil, gets a line
+// if a result cannot be encoded.
+func NewOutput(w io.Writer, f Format, limit int, log *slog.Logger) *Output {
 	if limit <= 0 {
 		limit = DefaultQueueBytes
 	}
-	o := &Output{queue: newQueue(w, limit, gatherTime), log: log}
-	o.SetFormat(t)
-	return o
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &Output{queue: newQueue(w, limit, gatherTime), log: log, encoder: NewEncoder(f)}
 }
 
-// SetFormat says how results are written from now on.
-func (o *Output) SetFormat(t config.Telegraf) {
+// SetFormat changes the format of the results to come.
+func (o *Output) SetFormat(f Format) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.encoder.setFormat(t)
+	o.encoder = NewEncoder(f)
 }
 
-// Record writes one result. A series that was ended before its first request
-// has none.
-func (o *Output) Record(t *monitor.Target, r *icmpcore.PingResult) {
-	ended := errors.Is(r.Err, context.Canceled) || errors.Is(r.Err, net.ErrClosed)
-	if ended && r.Sent == 0 {
-		return
-	}
+// Write writes one result; see [Encoder.Append]. It does not keep r.
+func (o *Output) Write(host string, tags []Tag, r *icmpcore.PingResult) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	var err error
-	o.buf, err = o.encoder.append(o.buf[:0], t.Host, t.Tags, r)
+	o.buf, err = o.encoder.Append(o.buf[:0], host, tags, r)
 	if err == nil {
 		o.queue.put(o.buf)
 		return
@@ -70,8 +65,34 @@ func (o *Output) Record(t *monitor.Target, r *icmpcore.PingResult) {
 	o.refused++
 }
 
-// complete returns an error where results could not be written as lines.
-func (o *Output) complete() error {
+// WriteLine writes a line that the caller has encoded, with its newline. It does
+// not keep line.
+func (o *Output) WriteLine(line []byte) { o.queue.put(line) }
+
+// OutputStats are counts of an [Output].
+type OutputStats struct {
+	QueuedBytes  int    // that wait now
+	LinesWritten uint64 // since the start
+	LinesDropped uint64 // since the start
+}
+
+// Stats returns the counts so far.
+func (o *Output) Stats() OutputStats {
+	s := o.queue.stats()
+	return OutputStats{QueuedBytes: s.bytes, LinesWritten: s.written, LinesDropped: s.dropped}
+}
+
+// Failed returns a channel that is closed when the writer has failed. Nothing
+// is written after that, and Close says why.
+func (o *Output) Failed() <-chan struct{} { return o.queue.failed }
+
+// Close writes what waits and returns when that is done, or when ctx is. The
+// error says what was lost and why: it wraps [ErrUnread] where the writer still
+// blocks, else what the writer failed with. Nothing may be written after it.
+func (o *Output) Close(ctx context.Context) error {
+	if err := o.queue.close(ctx); err != nil {
+		return err
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.refused > 0 {
@@ -79,11 +100,3 @@ func (o *Output) complete() error {
 	}
 	return nil
 }
-
-// Failed returns a channel that is closed when stdout cannot be written any
-// more.
-func (o *Output) Failed() <-chan struct{} { return o.queue.failed }
-
-// Close writes what waits and returns when that is done, or when ctx is. The
-// error says what was lost.
-func (o *Output) Close(ctx context.Context) error { return o.queue.close(ctx) }

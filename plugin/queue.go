@@ -19,8 +19,8 @@ const (
 	gatherTime = 100 * time.Millisecond
 )
 
-// errUnread is what flush ends with where the reader does not read.
-var errUnread = errors.New("stdout is not read")
+// ErrUnread is the error of [Output.Close] where nobody reads what is written.
+var ErrUnread = errors.New("stdout is not read")
 
 // queue hands lines to a writer through a goroutine, so that whoever puts them
 // in never waits. It holds a limited number of bytes; the oldest lines make
@@ -154,7 +154,7 @@ func (q *queue) done(c chunk, err error) bool {
 }
 
 // close takes no more lines and returns when all are written. Where ctx is
-// done before, what is left is dropped and the error wraps errUnread. It
+// done before, what is left is dropped and the error wraps ErrUnread. It
 // returns what the writer failed with, if it did.
 func (q *queue) close(ctx context.Context) error {
 	q.mu.Lock()
@@ -193,7 +193,7 @@ func (q *queue) abandon() error {
 		lines += q.take().lines
 	}
 	q.dropped += uint64(lines)
-	return fmt.Errorf("%w: %d lines and what was being written are lost", errUnread, lines)
+	return fmt.Errorf("%w: %d lines and what was being written are lost", ErrUnread, lines)
 }
 
 // queueStats are counts of a queue since its start.

@@ -195,7 +195,7 @@ func TestQueueDoesNotWaitForEver(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if err := q.close(ctx); !errors.Is(err, errUnread) || !strings.Contains(err.Error(), "20 lines") {
+		if err := q.close(ctx); !errors.Is(err, ErrUnread) || !strings.Contains(err.Error(), "20 lines") {
 			t.Errorf("close = %v", err)
 		}
 		if s := q.stats(); s.dropped != 20 {

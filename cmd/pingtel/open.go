@@ -48,19 +48,6 @@ func openPinger(ctx context.Context, cfg icmpcore.Config, marks bool, warn func(
 	return icmpcore.Open(cfg)
 }
 
-// openFor is openPinger for what a file asks for, and refuses what the sockets
-// cannot do of it.
-func openFor(ctx context.Context, c *config.Config, warn func(error)) (*icmpcore.Pinger, error) {
-	p, err := openPinger(ctx, icmpcore.Config{Socket: c.Agent.Socket, MaxRate: c.Agent.MaxRate}, c.Marks(), warn)
-	if err != nil {
-		return nil, err
-	}
-	if err := c.CheckSockets(p.Socket); err != nil {
-		return nil, errors.Join(err, p.Close())
-	}
-	return p, nil
-}
-
 // warnMissing warns of what a file names and the machine lacks at the moment.
 func warnMissing(c *config.Config, warn func(error)) {
 	for _, f := range c.Missing() {

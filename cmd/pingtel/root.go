@@ -59,6 +59,7 @@ OpenTelemetry.`,
 		newConfigCommand(),
 		newTelegrafCommand(),
 		newOTelCommand(),
+		newServeCommand(),
 		newVersionCommand(),
 	)
 	root.AddCommand(docsCommands()...)

@@ -3,118 +3,67 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
-	"sync"
+	"os/signal"
 	"syscall"
-	"time"
 
+	"github.com/spf13/cobra"
+
+	"github.com/pingtel/pingtel/icmpcore"
+	"github.com/pingtel/pingtel/internal/agent"
 	"github.com/pingtel/pingtel/internal/config"
-	"github.com/pingtel/pingtel/internal/monitor"
-	"github.com/pingtel/pingtel/internal/sdnotify"
+	"github.com/pingtel/pingtel/plugin"
 )
 
-const (
-	// drainTime is how long running series may take to finish at the end,
-	// closeTime how long the last push may take after that: five seconds in all.
-	drainTime = 2500 * time.Millisecond
-	closeTime = 2 * time.Second
+var errNoFile = errors.New("no file given: want --config FILE")
 
-	// stalledTime is how far the schedule may be behind before the process
-	// counts as one that has stopped working.
-	stalledTime = 10 * time.Second
-)
+func newServeCommand() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "serve --config FILE",
+		Short: "Measure by a schedule, with the outputs that the file turns on",
+		Long: `Measure the targets of a file by its schedule, with every output that the file
+turns on: OTLP with enabled = true in [otel]. 'pingtel config check' shows what
+is in force.
 
-// otelSession is the running otel command.
-type otelSession struct {
-	config  *config.Config
-	monitor *monitor.Monitor
-	output  *otlpOutput
-	log     *slog.Logger
-	signals <-chan os.Signal // SIGHUP of the process
-
-	load  func() (*config.Config, error) // reads the file again; its error is logged and changes nothing
-	apply func(*config.Config)           // takes over what load gave
-	close func() error                   // ends all series that still run, and returns when they are recorded
+Messages go to stderr. SIGHUP reads the file again; SIGTERM ends after the
+outputs have handed over what they have, within five seconds.`,
+		Example: "  pingtel serve --config /etc/pingtel/pingtel.toml",
+		Args:    noArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return runService(cmd, file, agent.Options{}) },
+	}
+	cmd.Flags().StringVar(&file, "config", "", "the configuration `file`")
+	return cmd
 }
 
-// serve measures and pushes by the schedule until ctx is done, and keeps the
-// service manager informed, if there is one. Then it lets running series
-// finish, pushes a last time, for five seconds in all, and returns nil. It ends
-// with an error where stdout, if it prints there, cannot be written.
-func (s *otelSession) serve(ctx context.Context) error {
-	running, stop := context.WithCancel(ctx)
-	defer stop()
-	var parts, pushing sync.WaitGroup
-	parts.Go(func() { s.monitor.Run(running) })
-	broken := make(chan struct{})
-	pushing.Go(func() {
-		if s.output.Run(running) != nil { // finish returns it
-			close(broken)
+// runService runs a command that goes on by a schedule until it is stopped.
+func runService(cmd *cobra.Command, file string, o agent.Options) error {
+	if file == "" {
+		return errNoFile
+	}
+	signals := make(chan os.Signal, 4) // before anything that takes time: it would end the process
+	signal.Notify(signals, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	stderr := plugin.NewLogWriter(cmd.ErrOrStderr())
+	defer stderr.Close() // what it could not write has nowhere else to go
+	o.Level = new(slog.LevelVar)
+	o.Log = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: o.Level}))
+	o.Load = func() (*config.Config, error) { return config.Load(file, os.LookupEnv) }
+	o.Signals = signals
+	return runAgent(cmd, o)
+}
+
+// runAgent adds to o what is the same for all commands, and runs it.
+func runAgent(cmd *cobra.Command, o agent.Options) error {
+	o.Command, o.Version = cmd.Name(), productVersion(buildInfo())
+	o.Stdout = cmd.OutOrStdout()
+	o.Open = func(ctx context.Context, c *config.Config, warn func(error)) (agent.Prober, error) {
+		p, err := openPinger(ctx, icmpcore.Config{Socket: c.Agent.Socket, MaxRate: c.Agent.MaxRate}, c.Marks(), warn)
+		if err != nil {
+			return nil, err
 		}
-	})
-	parts.Go(func() {
-		alive := func() bool { return s.monitor.Behind(time.Now()) < stalledTime }
-		s.warn(sdnotify.Watch(running, alive))
-	})
-	s.warn(sdnotify.Ready(s.status()))
-	for ended := false; !ended; {
-		select {
-		case <-ctx.Done():
-			ended = true
-		case <-broken:
-			ended = true
-		case sig := <-s.signals:
-			if sig == syscall.SIGHUP {
-				s.reload()
-			}
-		}
+		return p, nil
 	}
-	s.warn(sdnotify.Stopping())
-	stop()
-	parts.Wait()
-	return s.finish(&pushing)
-}
-
-func (s *otelSession) status() string {
-	return fmt.Sprintf("probing %d targets", len(s.config.Targets))
-}
-
-// warn logs that the service manager could not be told something.
-func (s *otelSession) warn(err error) {
-	if err != nil {
-		s.log.Warn("cannot notify the service manager", "error", err)
-	}
-}
-
-// reload takes the file over anew, or says why it stays as it was.
-func (s *otelSession) reload() {
-	s.warn(sdnotify.Reloading())
-	next, err := s.load()
-	if err == nil {
-		err = s.config.CheckReload(next)
-	}
-	if err == nil {
-		s.apply(next)
-		s.config = next
-	} else {
-		s.log.Error("the configuration stays as it was", "error", err)
-	}
-	s.warn(sdnotify.Ready(s.status()))
-}
-
-// finish ends all series, while a push that is under way ends, and pushes what
-// came of them.
-func (s *otelSession) finish(pushing *sync.WaitGroup) error {
-	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
-	defer cancel()
-	if err := s.monitor.Drain(ctx); err != nil {
-		s.log.Warn("series were cut short", "series", s.monitor.Stats().Running)
-	}
-	err := s.close()
-	pushing.Wait() // for graceTime at most, which is less than drainTime
-	last, done := context.WithTimeout(context.Background(), closeTime)
-	defer done()
-	return errors.Join(err, s.output.Close(last))
+	return agent.Run(cmd.Context(), o)
 }

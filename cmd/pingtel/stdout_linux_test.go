@@ -46,7 +46,7 @@ func TestUnwrittenResult(t *testing.T) {
 // TestReaderLeaves has a reader that takes one line.
 func TestReaderLeaves(t *testing.T) {
 	needSocket(t)
-	config := writeConfig(t, "[agent]\ninterval = \"100ms\"\n[defaults]\ncount = 1\ntimeout = \"50ms\"\n[[targets]]\nhosts = [\"127.0.0.1\"]\n")
+	config := writeConfig(t, "[agent]\ninterval = \"100ms\"\nlog_level = \"warn\"\n[defaults]\ncount = 1\ntimeout = \"50ms\"\n[[targets]]\nhosts = [\"127.0.0.1\"]\n")
 	for _, args := range []string{
 		"ping -c 0 -i 0.01 --show-rtts 127.0.0.1", "telegraf --config " + config, "otel --stdout --config " + config,
 	} {

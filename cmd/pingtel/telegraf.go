@@ -1,19 +1,17 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/pingtel/pingtel/internal/agent"
 	"github.com/pingtel/pingtel/internal/config"
-	"github.com/pingtel/pingtel/internal/monitor"
 	"github.com/pingtel/pingtel/plugin"
 )
 
@@ -113,7 +111,7 @@ func (f *telegrafFlags) run(cmd *cobra.Command) error {
 
 func (f *telegrafFlags) serve(cmd *cobra.Command, log *slog.Logger) error {
 	if f.config == "" {
-		return errors.New("no file given: want --config FILE")
+		return errNoFile
 	}
 	if err := f.faults.err(); err != nil {
 		return err
@@ -121,90 +119,9 @@ func (f *telegrafFlags) serve(cmd *cobra.Command, log *slog.Logger) error {
 	signals := make(chan os.Signal, 4) // before anything that takes time: they would end the process
 	signal.Notify(signals, plugin.Signals()...)
 	defer signal.Stop(signals)
-	load := pushLoader(f.load, false, log)
-	c, settings, err := load()
-	if err != nil {
-		return err
+	o := agent.Options{Load: f.load, Log: log, Level: &f.level, Signals: signals, Once: f.once}
+	if !f.once {
+		o.Stdin = cmd.InOrStdin()
 	}
-	pushing := settings != nil
-	f.takeOver(c, pushing, log)
-	warn := func(err error) { log.Warn(oneLine(err)) }
-	pinger, err := openFor(cmd.Context(), c, warn)
-	if err != nil {
-		return err
-	}
-	out := plugin.NewOutput(cmd.OutOrStdout(), c.Telegraf, 0, log)
-	push, err := startPush(c, settings, f.once, log, pinger)
-	if err != nil {
-		return errors.Join(err, pinger.Close())
-	}
-	m := monitor.New(pinger, c, log, push.sinks(out)...)
-	push.run(m)
-	var next *config.OTelSettings // of the file that Load gave last
-	session := plugin.Session{
-		Config: c, Monitor: m, Output: out, Log: log,
-		Stdin: cmd.InOrStdin(), Signals: signals,
-		Load: func() (c *config.Config, err error) {
-			if c, next, err = load(); err == nil {
-				err = c.CheckSockets(pinger.Socket)
-			}
-			return c, err
-		},
-		Stats: pinger.Stats,
-		Apply: func(c *config.Config) {
-			f.takeOver(c, pushing, log)
-			push.reload(next, log)
-			m.Reload(c)
-		},
-		Close: func() error {
-			m.Close() // first: a look-up that ends may start a series
-			err := pinger.Close()
-			push.finish() // while stdout is written
-			return err
-		},
-	}
-	if push.output != nil {
-		session.PushesFailed = push.output.Failed
-	}
-	return errors.Join(f.runSession(cmd.Context(), session), push.wait())
-}
-
-// lightRate is up to how many echo requests a second a schedule is light work: a
-// tenth of one processor, unless they are large.
-const lightRate = 10_000
-
-// useProcessors makes do with one processor where all there is to do is light
-// work, unless GOMAXPROCS says what to use. With more of them the runtime wakes
-// another thread each time there is something to do, several hundred times a
-// second, only for it to find the first one doing it: at 5,000 echoes a second
-// each took 11 to 15 µs of CPU so, and takes 9 to 11. The kernel's stamps keep
-// the figures as they are.
-func (f *telegrafFlags) useProcessors(c *config.Config, pushing bool) {
-	if os.Getenv("GOMAXPROCS") != "" {
-		return
-	}
-	if c.Telegraf.Signal == config.DefaultTelegrafSignal && !f.once && !pushing && c.Plan().Rate <= lightRate {
-		runtime.GOMAXPROCS(1)
-		return
-	}
-	runtime.SetDefaultGOMAXPROCS()
-}
-
-// takeOver sets the level of the log and the number of processors, and warns of
-// points that cannot be told apart and of what the machine lacks. Pushing is as the process began: a reload
-// does not change it.
-func (f *telegrafFlags) takeOver(c *config.Config, pushing bool, log *slog.Logger) {
-	f.level.Set(c.Agent.LogLevel)
-	f.useProcessors(c, pushing)
-	if hosts := c.Alike(); len(hosts) > 0 {
-		log.Warn("several targets of a host have the same tags: give them a tag each, or one hides the other", "hosts", len(hosts), "first", hosts[0])
-	}
-	warnMissing(c, func(err error) { log.Warn(oneLine(err)) })
-}
-
-func (f *telegrafFlags) runSession(ctx context.Context, s plugin.Session) error {
-	if f.once {
-		return plugin.Once(ctx, s)
-	}
-	return plugin.Serve(ctx, s)
+	return runAgent(cmd, o)
 }

@@ -2,8 +2,6 @@ package main
 
 import (
 	"io"
-	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -101,41 +99,5 @@ func TestTelegrafWarnsOfTwins(t *testing.T) {
 	_, stdout, _ = runWith(t, "", "config", "check", path)
 	if !strings.Contains(stdout, "warning") || !strings.Contains(stdout, "127.0.0.1 first") {
 		t.Errorf("config check says\n%s", stdout)
-	}
-}
-
-// TestUseProcessors looks at how many processors the runtime is left with.
-func TestUseProcessors(t *testing.T) {
-	before := runtime.GOMAXPROCS(0)
-	defer runtime.GOMAXPROCS(before)
-	runtime.SetDefaultGOMAXPROCS()
-	all := runtime.GOMAXPROCS(0)
-	const agent, other = "[agent]\ninterval = \"10s\"\n", 3
-	light, heavy := "[[targets]]\nhosts = [\"198.18.0.0/16\"]\ncount = 1\n", "[[targets]]\nhosts = [\"198.18.0.0/16\"]\ncount = 2\n"
-	for _, tt := range []struct {
-		name, config, env string
-		once, pushing     bool
-		want              int
-	}{
-		{"light", agent + light, "", false, false, 1},
-		{"heavy", agent + "max_rate = 50000\n" + heavy, "", false, false, all},
-		{"all at once", agent + light, "", true, false, all},
-		{"on demand", agent + "[telegraf]\nsignal = \"STDIN\"\n" + light, "", false, false, all},
-		{"pushing, whatever the new file says", agent + light, "", false, true, all},
-		{"the operator's", agent + light, "2", false, false, other},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			c, err := config.Load(writeConfig(t, tt.config), os.LookupEnv)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Setenv("GOMAXPROCS", tt.env)
-			runtime.GOMAXPROCS(other)
-			f := telegrafFlags{once: tt.once}
-			f.useProcessors(c, tt.pushing)
-			if got := runtime.GOMAXPROCS(0); got != tt.want {
-				t.Errorf("%d processors at %.0f echo requests a second, want %d", got, c.Plan().Rate, tt.want)
-			}
-		})
 	}
 }

@@ -99,7 +99,7 @@ func TestStrangers(t *testing.T) {
 				peer.Await(t, "four rounds", func() bool { return len(n.Arrived()) >= before+20 }, p)
 				peer.Await(t, "a word of it", func() bool { return strings.Contains(p.Text(), "a push has failed") }, p)
 				stopPingtel(t, p)
-				if s := p.Text(); strings.Count(s, "\n") != 2 || !strings.Contains(s, tt.said) || !strings.Contains(s, "the counts that no push has delivered are lost") {
+				if s := p.Text(); strings.Count(s, "\n") != 3 || !strings.Contains(s, tt.said) || !strings.Contains(s, "the counts that no push has delivered are lost") {
 					t.Errorf("said:\n%s", s)
 				}
 			})

@@ -15,17 +15,15 @@ import (
 	"github.com/pingtel/pingtel/internal/config"
 )
 
-// Sink takes results. Calls of Record come one at a time, mostly on the
-// prober's goroutine of callbacks, and must not block; r and what it points to
-// are nobody else's.
+// Sink takes results. Calls of Record and Forget come one at a time, mostly on
+// the prober's goroutine of callbacks, and must not block.
 type Sink interface {
+	// Record takes the result of one series. r and what it points to are the
+	// sink's, and that of the other sinks: none may change it.
 	Record(t *Target, r *icmpcore.PingResult)
-}
 
-// Forgetter is a [Sink] that wants to know when a target is gone. Forget must
-// not block. No Record of t comes after it, and none of a target that takes the
-// place of t before it.
-type Forgetter interface {
+	// Forget says that a target is no longer probed. No Record of t comes after
+	// it, and none of a target that replaces t before it.
 	Forget(t *Target)
 }
 
@@ -208,9 +206,7 @@ func (m *Monitor) finish(t *Target, r icmpcore.PingResult) {
 // forget tells the sinks that t is gone. m.recording is held.
 func (m *Monitor) forget(t *Target) {
 	for _, s := range m.sinks {
-		if f, ok := s.(Forgetter); ok {
-			f.Forget(t)
-		}
+		s.Forget(t)
 	}
 }
 

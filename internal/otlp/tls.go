@@ -34,8 +34,10 @@ func (a *asked) forget() {
 	a.noted, a.said = false, ""
 }
 
-// explain adds to the error of a connection what may be behind it. gRPC gives
-// the error of one connection to several calls: each gets the same words.
+// explain returns what is behind the error of a connection. gRPC gives the error
+// of one connection to several calls, and the end of a connection has many texts
+// (an alert of TLS, a broken pipe): each gets the same words, or the log would
+// take them for different causes.
 func (a *asked) explain(err error) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -44,8 +46,18 @@ func (a *asked) explain(err error) error {
 		return err
 	}
 	a.noted, a.said = false, words
-	return fmt.Errorf("%w (the collector asks for a certificate of ours: see otel.cert_file and otel.key_file)", err)
+	return &certificateError{err}
 }
+
+// certificateError is what a collector that wants a certificate has made of a
+// connection.
+type certificateError struct{ err error }
+
+func (*certificateError) Error() string {
+	return "the collector asks for a certificate of ours: set otel.cert_file and otel.key_file"
+}
+
+func (e *certificateError) Unwrap() error { return e.err }
 
 // wordsOf is the text of err without its numbers, such as ports.
 func wordsOf(err error) string {

@@ -72,6 +72,10 @@ func TestAskedAgain(t *testing.T) {
 	a.note()
 	first := a.explain(errors.New("write 127.0.0.1:45390: broken pipe")).Error()
 	again := a.explain(errors.New("write 127.0.0.1:45390: broken pipe")).Error()
+	a.note()
+	if other := a.explain(errors.New("remote error: tls: certificate required")).Error(); other != first {
+		t.Errorf("%s, then %s", first, other)
+	}
 	if first != again || !strings.Contains(first, "asks for a certificate") {
 		t.Errorf("%s, then %s", first, again)
 	}

@@ -1,4 +1,4 @@
-package plugin
+package agent
 
 import (
 	"context"
@@ -40,7 +40,7 @@ func TestServeEnds(t *testing.T) {
 
 // The end of stdin is said, and where it comes at once what to do about it.
 func TestServeSaysWhyItEnds(t *testing.T) {
-	const advice, plain = "W! stdin is at its end, so pingtel ends: let Telegraf's inputs.execd run it, keep stdin open, or run one round with --once", "I! stdin has ended, so pingtel ends"
+	const advice, plain = "W! stopping: stdin is at its end. Let Telegraf's inputs.execd run pingtel, keep stdin open, or run one round with --once", "I! stopping: stdin has ended"
 	for _, test := range []struct {
 		name, signal, want, not string
 		before                  func(*rig)
@@ -88,8 +88,8 @@ func TestServeAskedAtTheEnd(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			r := newRig(t, fileOf("STDIN", "198.18.0.1", "name.example"))
 			r.make()
-			r.session.Stdin = iotest.DataErrReader(strings.NewReader("\n"))
-			go func() { r.result <- Serve(t.Context(), r.session) }()
+			r.agent.Stdin = iotest.DataErrReader(strings.NewReader("\n"))
+			go func() { r.result <- r.agent.run(t.Context()) }()
 			if err := <-r.result; err != nil {
 				t.Error(err)
 			}
@@ -103,14 +103,12 @@ func TestServeAskedAtTheEnd(t *testing.T) {
 func TestOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, fileOf("none", "198.18.0.1", "name.example"))
-		r.make()
-		if err := Once(t.Context(), r.session); err != nil {
+		if err := r.once(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if a, b := r.lines("198.18.0.1"), r.lines("name.example"); a != 1 || b != 1 {
 			t.Errorf("%d and %d lines, want one each:\n%s", a, b, r.out.String())
 		}
-		r.stdin.Close()
 	})
 }
 
@@ -118,15 +116,13 @@ func TestOnce(t *testing.T) {
 func TestOnceUnwritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, fileOf("none", "198.18.0.1", "198.18.0.2", "198.18.0.3"))
-		r.make()
-		r.session.Output.SetFormat(config.Telegraf{}) // no file gives this: no measurement
-		if err := Once(t.Context(), r.session); err == nil || !strings.Contains(err.Error(), "could not be written: 3") {
-			t.Errorf("Once = %v", err)
+		r.change = func(c *config.Config) { c.Telegraf.Measurement = `\` } // no file gives this: it leaves no name
+		if err := r.once(t.Context()); err == nil || !strings.Contains(err.Error(), "could not be written: 3") {
+			t.Errorf("run = %v", err)
 		}
 		if log := r.log.String(); strings.Count(log, "E! a result cannot be written") != 1 {
 			t.Errorf("log %q", log)
 		}
-		r.stdin.Close()
 	})
 }
 
@@ -135,10 +131,9 @@ func TestOnceIsEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, fileOf("none"))
 		r.prober.took = time.Minute
-		r.make()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		go func() { r.result <- Once(ctx, r.session) }()
+		go func() { r.result <- r.once(ctx) }()
 		start := time.Now()
 		if err := <-r.result; err != nil && !errors.Is(err, context.DeadlineExceeded) {
 			t.Error(err)
@@ -149,6 +144,5 @@ func TestOnceIsEnded(t *testing.T) {
 		if n := r.lines("198.18.0.1"); n != 1 {
 			t.Errorf("%d lines of a series that was cut short, want 1", n)
 		}
-		r.stdin.Close()
 	})
 }

@@ -1,4 +1,4 @@
-package plugin
+package execd
 
 import (
 	"os"
@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pingtel/pingtel/icmpcore"
-	"github.com/pingtel/pingtel/internal/monitor"
+	"github.com/pingtel/pingtel/internal/output"
+	"github.com/pingtel/pingtel/plugin"
 )
 
 // TestInternalHeap looks at the line of a process that has collected no garbage
@@ -23,9 +23,12 @@ func TestInternalHeap(t *testing.T) {
 		}
 		return
 	}
-	var e encoder
 	line := func() string {
-		return string(e.appendInternal(nil, time.Unix(1, 0), icmpcore.Stats{}, monitor.Stats{}, queueStats{}, nil))
+		b, err := appendOwn(nil, time.Unix(1, 0), output.Own{Outputs: []output.Count{{Name: "pushes_failed", Value: 3}}}, plugin.OutputStats{})
+		if err != nil || !strings.HasSuffix(string(b), ",rounds_missed=0i,pushes_failed=3i 1000000000\n") {
+			t.Errorf("line %q, %v", b, err)
+		}
+		return string(b)
 	}
 	if got := line(); strings.Contains(got, "heap_live_bytes") || !strings.Contains(got, "goroutines=") {
 		t.Errorf("before a collection: %s", got)

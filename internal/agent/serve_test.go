@@ -1,4 +1,4 @@
-package plugin
+package agent
 
 import (
 	"bytes"
@@ -18,7 +18,7 @@ import (
 
 	"github.com/pingtel/pingtel/icmpcore"
 	"github.com/pingtel/pingtel/internal/config"
-	"github.com/pingtel/pingtel/internal/monitor"
+	"github.com/pingtel/pingtel/plugin"
 )
 
 // prober ends each series well after a time; close ends those that run.
@@ -59,7 +59,11 @@ func (p *prober) Resolve(context.Context, string, icmpcore.Family) (icmpcore.Tar
 
 func (p *prober) HasRoute(context.Context, netip.Addr) bool { return true }
 
-func (p *prober) close() error {
+func (p *prober) Socket(icmpcore.Family) icmpcore.SocketKind { return icmpcore.SocketRaw }
+
+func (p *prober) Stats() icmpcore.Stats { return icmpcore.Stats{} }
+
+func (p *prober) Close() error {
 	p.mu.Lock()
 	cut := p.open
 	p.open, p.closed = nil, true
@@ -89,7 +93,19 @@ func (b *lockedBuffer) String() string {
 	return b.b.String()
 }
 
-// rig is a session with both ends of its pipes.
+// gate is a writer that writes nothing until it is opened.
+type gate struct{ open chan struct{} }
+
+func (g *gate) Write(b []byte) (int, error) {
+	<-g.open
+	return len(b), nil
+}
+
+type brokenWriter struct{}
+
+func (brokenWriter) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+
+// rig is a process that Telegraf runs, with both ends of its pipes.
 type rig struct {
 	t       *testing.T
 	prober  *prober
@@ -100,7 +116,8 @@ type rig struct {
 	signals chan os.Signal
 	file    string // the text that a reload reads
 	result  chan error
-	session Session
+	agent   *agent
+	change  func(*config.Config) // of what the file gave; may be nil
 }
 
 func parse(t *testing.T, text string) (*config.Config, error) {
@@ -126,35 +143,41 @@ func newRig(t *testing.T, file string) *rig {
 
 func (r *rig) make() {
 	r.t.Helper()
-	c, err := parse(r.t, r.file)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	log := slog.New(NewLogHandler(&r.log, slog.LevelInfo))
+	r.t.Setenv("GOMAXPROCS", "2") // leave the test's own as it is
 	if r.stdout == nil {
 		r.stdout = &r.out
 	}
-	out := NewOutput(r.stdout, c.Telegraf, 0, log)
-	m := monitor.New(r.prober, c, log, out)
 	stdin, w := io.Pipe()
 	r.stdin = w
-	r.session = Session{
-		Config: c, Monitor: m, Output: out, Log: log, Stdin: stdin, Signals: r.signals,
-		Load:  func() (*config.Config, error) { return parse(r.t, r.file) },
-		Apply: m.Reload,
-		Stats: func() icmpcore.Stats { return icmpcore.Stats{} },
-		Close: func() error {
-			m.Close()
-			return r.prober.close()
-		},
+	r.agent = newAgent(Options{
+		Command: "telegraf", Version: "v1", Load: r.load,
+		Open: func(context.Context, *config.Config, func(error)) (Prober, error) { return r.prober, nil },
+		Log:  slog.New(plugin.NewLogHandler(&r.log, slog.LevelInfo)), Level: new(slog.LevelVar),
+		Signals: r.signals, Stdin: stdin, Stdout: r.stdout,
+	})
+}
+
+func (r *rig) load() (*config.Config, error) {
+	c, err := parse(r.t, r.file)
+	if err == nil && r.change != nil {
+		r.change(c)
 	}
+	return c, err
 }
 
 func (r *rig) serve() {
 	r.t.Helper()
 	r.make()
-	go func() { r.result <- Serve(r.t.Context(), r.session) }()
+	go func() { r.result <- r.agent.run(r.t.Context()) }()
 	synctest.Wait()
+}
+
+// once runs one round.
+func (r *rig) once(ctx context.Context) error {
+	r.make()
+	r.stdin.Close()
+	r.agent.Stdin, r.agent.Once = nil, true
+	return r.agent.run(ctx)
 }
 
 // ask writes a line to stdin.
@@ -165,7 +188,7 @@ func (r *rig) ask() {
 	}
 }
 
-// end closes stdin and returns what Serve returned, and how long that took.
+// end closes stdin and returns what run returned, and how long that took.
 func (r *rig) end() (time.Duration, error) {
 	r.t.Helper()
 	r.stdin.Close()
@@ -176,7 +199,7 @@ func (r *rig) end() (time.Duration, error) {
 
 // lines counts the lines of a host so far.
 func (r *rig) lines(host string) int {
-	time.Sleep(gatherTime)
+	time.Sleep(100 * time.Millisecond) // lines gather for so long
 	synctest.Wait()
 	return strings.Count(r.out.String(), "url="+host+" ")
 }
@@ -194,7 +217,7 @@ func TestServeBySchedule(t *testing.T) {
 		if a, b := r.lines("198.18.0.1"), r.lines("198.18.0.2"); a != 4 || b != 4 {
 			t.Errorf("%d and %d lines after 37 s, want 4 each", a, b)
 		}
-		if got := strings.Count(r.out.String(), internalMeasurement+" "); got != 3 {
+		if got := strings.Count(r.out.String(), "pingtel_internal "); got != 3 {
 			t.Errorf("%d lines of the plugin's own after 37 s, want 3", got)
 		}
 		if took, err := r.end(); err != nil || took > time.Second {
@@ -204,12 +227,11 @@ func TestServeBySchedule(t *testing.T) {
 }
 
 func TestServeOnDemand(t *testing.T) {
-	for name, ask := range map[string]func(*rig){
-		"STDIN":   (*rig).ask,
-		"SIGHUP":  func(r *rig) { r.signals <- syscall.SIGHUP },
-		"SIGUSR1": func(r *rig) { r.signals <- sigUsr1 },
-		"SIGUSR2": func(r *rig) { r.signals <- sigUsr2 },
-	} {
+	ways := map[string]func(*rig){"STDIN": (*rig).ask}
+	for i, sig := range plugin.Signals() { // of this system
+		ways[[]string{"SIGHUP", "SIGUSR1", "SIGUSR2"}[i]] = func(r *rig) { r.signals <- sig }
+	}
+	for name, ask := range ways {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t, fileOf(name, "198.18.0.1", "name.example"))
@@ -250,7 +272,7 @@ func TestServeAskedTooOften(t *testing.T) {
 		if log := r.log.String(); !strings.Contains(log, "W! series skipped") {
 			t.Errorf("log %q", log)
 		}
-		if got := r.session.Monitor.Stats().Skipped; got != 98 {
+		if got := r.agent.monitor.Stats().Skipped; got != 98 {
 			t.Errorf("%d series skipped, want 98 of 100", got)
 		}
 		if _, err := r.end(); err != nil {
@@ -259,28 +281,28 @@ func TestServeAskedTooOften(t *testing.T) {
 	})
 }
 
-// A round for which there is no place is left out, counted, and told once.
+// A round for which there is no slot is left out, counted, and logged.
 func TestRoundLeftOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, fileOf("STDIN"))
 		r.make()
-		s := &session{Session: r.session, config: r.session.Config, slots: make(chan struct{})} // no place at all
-		s.PushesFailed = func() uint64 { return 3 }
-		for range 2 {
-			s.round(t.Context())
-		}
-		s.report()
-		s.report()
-		s.round(t.Context())
-		s.report()
-		if err := s.finish(); err != nil {
-			t.Error(err)
+		r.agent.slots = make(chan struct{}) // none at all
+		go func() { r.result <- r.agent.run(r.t.Context()) }()
+		for _, n := range []int{2, 1} {
+			for range n {
+				r.ask()
+				synctest.Wait()
+			}
+			time.Sleep(25 * time.Second)
 		}
 		if log := r.log.String(); strings.Count(log, "some were left out") != 2 ||
 			!strings.Contains(log, "some were left out rounds=2 in_all=2") || !strings.Contains(log, "some were left out rounds=1 in_all=3") {
 			t.Errorf("log %q", log)
 		}
-		if out := r.out.String(); strings.Count(out, "rounds_missed=2i,pushes_failed=3i ") < 2 {
+		if _, err := r.end(); err != nil {
+			t.Error(err)
+		}
+		if out := r.out.String(); strings.Count(out, "rounds_missed=2i ") != 2 || !strings.Contains(out, "rounds_missed=3i ") {
 			t.Errorf("output %q", out)
 		}
 	})
@@ -360,10 +382,10 @@ func TestServeUnread(t *testing.T) {
 		r.stdout = out
 		r.serve()
 		time.Sleep(time.Minute)
-		if s := r.session.Monitor.Stats(); s.Series < 12 || s.Skipped+s.Missed != 0 {
+		if s := r.agent.monitor.Stats(); s.Series < 12 || s.Skipped+s.Missed != 0 {
 			t.Errorf("%+v", s)
 		}
-		if took, err := r.end(); err != nil || took > drainTime+flushTime+time.Second {
+		if took, err := r.end(); err != nil || took > drainTime+closeTime+time.Second {
 			t.Errorf("%v after %v", err, took)
 		}
 		if log := r.log.String(); !strings.Contains(log, "W! lines are lost at the end") {
@@ -378,7 +400,7 @@ func TestServeStdoutFails(t *testing.T) {
 		r.stdout = brokenWriter{}
 		r.serve()
 		if err := <-r.result; err == nil || !strings.Contains(err.Error(), "write metrics to stdout: no space left on device") {
-			t.Errorf("Serve = %v", err)
+			t.Errorf("run = %v", err)
 		}
 		r.stdin.Close()
 	})

@@ -1,0 +1,217 @@
+// Package agent is the running process: it reads the file, opens the sockets,
+// and keeps the schedule and the outputs going until the end. All commands that
+// go on until they are stopped are one of it.
+package agent
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pingtel/pingtel/icmpcore"
+	"github.com/pingtel/pingtel/internal/config"
+	"github.com/pingtel/pingtel/internal/monitor"
+	"github.com/pingtel/pingtel/internal/output"
+)
+
+// Times of the end. Telegraf closes stdin and sends SIGTERM five seconds later,
+// service managers and container runtimes kill after ten or more: the end takes
+// five seconds at most.
+const (
+	// drainTime is how long series that are under way may take to finish.
+	drainTime = 2700 * time.Millisecond
+
+	// closeTime is how long the outputs may take after that, with what is left
+	// of drainTime.
+	closeTime = 2 * time.Second
+)
+
+// maxRounds is how many rounds on demand may be under way at once.
+const maxRounds = 4
+
+// stalledTime is how far the schedule may be behind before the process counts as
+// one that has stopped working.
+const stalledTime = 10 * time.Second
+
+// Prober is what of an [icmpcore.Pinger] the process needs.
+type Prober interface {
+	monitor.Prober
+	Socket(f icmpcore.Family) icmpcore.SocketKind
+	Stats() icmpcore.Stats
+	Close() error
+}
+
+// Options say what runs.
+type Options struct {
+	// Command is the command of pingtel. The command "otel" has the output of that
+	// name whatever the file says, and so has "telegraf".
+	Command string
+	Version string // of pingtel
+
+	// Load reads the file: at the start, and for each reload.
+	Load func() (*config.Config, error)
+
+	// Open opens the sockets that a file asks for, and gives up privileges. warn
+	// is called where these stay.
+	Open func(ctx context.Context, c *config.Config, warn func(error)) (Prober, error)
+
+	Log   *slog.Logger
+	Level *slog.LevelVar // of Log; set by the file
+
+	// Signals brings the signals of the process, without those that end it.
+	Signals <-chan os.Signal
+
+	// Stdin, if not nil, is Telegraf's side of the conversation of inputs.execd.
+	Stdin io.Reader
+
+	// Stdout is where outputs print: that of the telegraf command, and OTLP with
+	// PrintOTLP.
+	Stdout    io.Writer
+	PrintOTLP bool
+
+	// Once runs one round and ends.
+	Once bool
+}
+
+// agent is the running process.
+type agent struct {
+	Options
+
+	config  *config.Config // in force
+	prober  Prober
+	outputs []running
+	monitor *monitor.Monitor
+	started time.Time
+	demand  bool // rounds come on demand, not by the schedule
+
+	rounds sync.WaitGroup // on demand
+	slots  chan struct{}  // one for each round that runs
+	missed atomic.Uint64  // rounds for which there was no slot
+}
+
+// Run runs until ctx is done, until Telegraf ends stdin, until the one round is
+// over, or until an output fails for good. Then series that are under way may
+// finish, and the outputs hand over what they have, for five seconds in all. The
+// error says what kept the process from starting, or what was lost at the end.
+func Run(ctx context.Context, o Options) error { return newAgent(o).run(ctx) }
+
+func newAgent(o Options) *agent {
+	return &agent{Options: o, slots: make(chan struct{}, maxRounds), started: time.Now()}
+}
+
+func (a *agent) run(ctx context.Context) error {
+	c, err := a.load()
+	if err != nil {
+		return err
+	}
+	if err := a.start(ctx, c); err != nil {
+		return err
+	}
+	if a.Once {
+		return a.once(ctx)
+	}
+	return a.serve(ctx)
+}
+
+// load reads the file, and checks it for each output that it turns on.
+func (a *agent) load() (*config.Config, error) {
+	c, err := a.Load()
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range kinds() {
+		if k.check != nil && a.wants(k, c) {
+			if err := k.check(c, a.env(k)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return c, nil
+}
+
+// start opens everything, and takes over c.
+func (a *agent) start(ctx context.Context, c *config.Config) (err error) {
+	a.Level.Set(c.Agent.LogLevel)
+	if a.prober, err = a.Open(ctx, c, a.warn); err != nil {
+		return err
+	}
+	if err := c.CheckSockets(a.prober.Socket); err != nil {
+		return errors.Join(err, a.prober.Close())
+	}
+	if err := a.openOutputs(c); err != nil {
+		ctx, cancel := context.WithCancel(ctx)
+		cancel() // there is nothing to hand over
+		return errors.Join(err, a.closeOutputs(ctx), a.prober.Close())
+	}
+	sinks := make([]monitor.Sink, len(a.outputs))
+	for i, o := range a.outputs {
+		sinks[i] = o.Output
+	}
+	a.monitor = monitor.New(a.prober, c, a.Log, sinks...)
+	a.demand = a.Stdin != nil && c.Telegraf.Signal != "none"
+	a.takeOver(c)
+	a.logStart()
+	return nil
+}
+
+// own returns what the process knows of itself.
+func (a *agent) own() output.Own {
+	own := output.Own{Engine: a.prober.Stats(), RoundsMissed: a.missed.Load()}
+	if a.monitor != nil { // nil where the process could not start
+		own.Schedule = a.monitor.Stats()
+	}
+	for _, o := range a.outputs {
+		if c, ok := o.Output.(output.Counter); ok {
+			own.Outputs = append(own.Outputs, c.Counts()...)
+		}
+	}
+	return own
+}
+
+func (a *agent) warn(err error) { a.Log.Warn(oneLine(err)) }
+
+// once runs one round and ends.
+func (a *agent) once(ctx context.Context) error {
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	broken := a.runOutputs(running)
+	go func() { // ends with this function
+		select {
+		case <-broken:
+			stop()
+		case <-running.Done():
+		}
+	}()
+	err := a.monitor.Round(running)
+	if errors.Is(err, context.Canceled) {
+		err = nil
+	}
+	stop()
+	return errors.Join(err, a.finish(broken))
+}
+
+// finish ends all series, and lets the outputs hand over what there is. Their
+// Run is ending meanwhile.
+func (a *agent) finish(broken <-chan struct{}) error {
+	end := time.Now().Add(drainTime + closeTime)
+	a.rounds.Wait() // they do not wait for their series any more, but may still have some to begin
+	select {
+	case <-broken: // nobody takes what series that are under way would give
+	default:
+		ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+		if err := a.monitor.Drain(ctx); err != nil {
+			a.Log.Warn("series were cut short", "series", a.monitor.Stats().Running)
+		}
+		cancel()
+	}
+	a.monitor.Close() // first: a look-up that ends may start a series
+	err := a.prober.Close()
+	ctx, cancel := context.WithDeadline(context.Background(), end)
+	defer cancel()
+	return errors.Join(err, a.closeOutputs(ctx))
+}

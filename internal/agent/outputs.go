@@ -1,0 +1,120 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/pingtel/pingtel/internal/config"
+	"github.com/pingtel/pingtel/internal/execd"
+	"github.com/pingtel/pingtel/internal/otlp"
+	"github.com/pingtel/pingtel/internal/output"
+)
+
+// kind is a kind of output.
+type kind struct {
+	name    string                    // the command that always has it, if there is one
+	key     string                    // of the file that turns it on
+	enabled func(*config.Config) bool // nil: only its command has it
+	check   func(*config.Config, output.Env) error
+	open    func(*config.Config, output.Env) (output.Output, error) // nil where it turns out not to run
+}
+
+// kinds returns all kinds of outputs, in the order in which they get results.
+func kinds() []kind {
+	return []kind{
+		{name: "telegraf", open: execd.Open},
+		{name: "otel", key: "otel.enabled", enabled: otlp.Enabled, check: otlp.Check, open: otlp.Open},
+	}
+}
+
+// running is an output of this process.
+type running struct {
+	output.Output
+	kind  kind
+	ended *sync.WaitGroup // of its Run
+}
+
+func (a *agent) wants(k kind, c *config.Config) bool {
+	return k.name == a.Command || k.enabled != nil && k.enabled(c)
+}
+
+func (a *agent) env(k kind) output.Env {
+	e := output.Env{Command: a.Command, Version: a.Version, Once: a.Once, Log: a.Log, Own: a.own}
+	if k.name == a.Command && (k.name != "otel" || a.PrintOTLP) {
+		e.Stdout = a.Stdout
+	}
+	return e
+}
+
+// openOutputs opens the outputs that c turns on.
+func (a *agent) openOutputs(c *config.Config) error {
+	var keys []string
+	for _, k := range kinds() {
+		if k.key != "" {
+			keys = append(keys, k.key+" = true")
+		}
+		if !a.wants(k, c) {
+			continue
+		}
+		o, err := k.open(c, a.env(k))
+		if err != nil {
+			return err
+		}
+		if o != nil {
+			a.outputs = append(a.outputs, running{o, k, new(sync.WaitGroup)})
+		}
+	}
+	if len(a.outputs) == 0 {
+		return fmt.Errorf("%s turns no output on, so the figures would go nowhere: set %s", c.File, strings.Join(keys, " or "))
+	}
+	return nil
+}
+
+// runOutputs runs the outputs until ctx is done. The channel is closed when the
+// first of them fails.
+func (a *agent) runOutputs(ctx context.Context) <-chan struct{} {
+	broken := make(chan struct{})
+	var once sync.Once
+	for _, o := range a.outputs {
+		o.ended.Go(func() {
+			if err := o.Run(ctx); err != nil { // Close returns it again
+				once.Do(func() { close(broken) })
+			}
+		})
+	}
+	return broken
+}
+
+// reloadOutputs gives the file that is now in force to the outputs.
+func (a *agent) reloadOutputs(next *config.Config) {
+	runs := make(map[string]running)
+	for _, o := range a.outputs {
+		runs[o.kind.name] = o
+	}
+	for _, k := range kinds() {
+		o, on := runs[k.name]
+		switch wanted := a.wants(k, next); {
+		case on && wanted:
+			o.Reload(next)
+		case on != wanted && a.wants(k, a.config) != wanted: // not one that turned out not to run
+			a.Log.Warn("restart pingtel to change "+k.key, "in_force", on)
+		}
+	}
+}
+
+// closeOutputs closes the outputs side by side, each when its Run has ended.
+func (a *agent) closeOutputs(ctx context.Context) error {
+	errs := make([]error, len(a.outputs))
+	var all sync.WaitGroup
+	for i, o := range a.outputs {
+		all.Go(func() {
+			o.ended.Wait()
+			errs[i] = o.Close(ctx)
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}

@@ -1,0 +1,148 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/pingtel/pingtel/internal/sdnotify"
+	"github.com/pingtel/pingtel/plugin"
+)
+
+// serve runs until the end.
+func (a *agent) serve(ctx context.Context) error {
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	broken := a.runOutputs(running)
+	var parts sync.WaitGroup
+	events := make(chan event)
+	parts.Go(func() { a.listen(running, events) })
+	if !a.demand {
+		parts.Go(func() { a.monitor.Run(running) })
+	}
+	parts.Go(func() {
+		alive := func() bool { return a.monitor.Behind(time.Now()) < stalledTime }
+		a.notify(func() error { return sdnotify.Watch(running, alive) })
+	})
+	a.notify(func() error { return sdnotify.Ready(a.status()) })
+	a.handle(running, events, broken)
+	a.notify(sdnotify.Stopping)
+	stop()
+	parts.Wait()
+	return a.finish(broken)
+}
+
+// event is what somebody wants of the process.
+type event struct {
+	plugin.Event
+	err error // why stdin cannot be read, with End
+}
+
+// listen sends events until ctx is done, or until the end of stdin. Where
+// Telegraf runs this process they are those of inputs.execd, elsewhere SIGHUP.
+func (a *agent) listen(ctx context.Context, events chan<- event) {
+	next := a.nextSignal
+	if a.Stdin != nil {
+		next = plugin.NewConversation(a.Stdin, a.config.Telegraf.Signal, a.Signals).Next
+	}
+	for {
+		e, err := next(ctx)
+		select {
+		case events <- event{e, err}:
+		case <-ctx.Done():
+			return
+		}
+		if e == plugin.End {
+			return
+		}
+	}
+}
+
+// nextSignal waits for a signal of the process.
+func (a *agent) nextSignal(ctx context.Context) (plugin.Event, error) {
+	select {
+	case <-ctx.Done():
+		return plugin.End, nil
+	case sig := <-a.Signals:
+		if sig == os.Signal(syscall.SIGHUP) {
+			return plugin.Reload, nil
+		}
+		return plugin.Other, nil
+	}
+}
+
+// handle does what events ask for, until the end.
+func (a *agent) handle(ctx context.Context, events <-chan event, broken <-chan struct{}) {
+	rounds := 0
+	for {
+		select {
+		case <-ctx.Done():
+			a.Log.Debug("stopping on a signal")
+			return
+		case <-broken:
+			return // finish says why
+		case e := <-events:
+			switch e.Event {
+			case plugin.Collect:
+				rounds++
+				a.round(ctx)
+			case plugin.Reload:
+				a.reload()
+			case plugin.Other:
+				a.Log.Debug("ignoring a signal that the file does not name")
+			case plugin.End:
+				a.logEnd(ctx, e.err, rounds)
+				return
+			}
+		}
+	}
+}
+
+// logEnd says why the process ends, and to those who started it with a stdin
+// that was at its end from the start what to do instead.
+func (a *agent) logEnd(ctx context.Context, err error, rounds int) {
+	switch {
+	case ctx.Err() != nil:
+		a.Log.Debug("stopping on a signal")
+	case err != nil:
+		a.Log.Warn("stopping: stdin cannot be read", "error", err)
+	case rounds == 0 && time.Since(a.started) < a.config.Agent.Interval:
+		a.Log.Warn("stopping: stdin is at its end. Let Telegraf's inputs.execd run pingtel, keep stdin open, or run one round with --once")
+	default:
+		a.Log.Info("stopping: stdin has ended")
+	}
+}
+
+// round starts a round on demand, unless too many are under way. The monitor
+// skips, counts and logs targets whose last series still runs.
+func (a *agent) round(ctx context.Context) {
+	select {
+	case a.slots <- struct{}{}:
+	default:
+		a.missed.Add(1)
+		return
+	}
+	a.rounds.Go(func() {
+		defer func() { <-a.slots }()
+		if err := a.monitor.Round(ctx); err != nil && !errors.Is(err, context.Canceled) {
+			a.Log.Error("a round could not run", "error", err)
+		}
+	})
+}
+
+// notify tells the service manager something, unless Telegraf runs this process:
+// its own service manager would take it for Telegraf's word.
+func (a *agent) notify(tell func() error) {
+	if a.Stdin != nil {
+		return
+	}
+	if err := tell(); err != nil {
+		a.Log.Warn("cannot notify the service manager", "error", err)
+	}
+}
+
+func (a *agent) status() string { return fmt.Sprintf("probing %d targets", len(a.config.Targets)) }

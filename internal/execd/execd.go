@@ -1,0 +1,150 @@
+// Package execd is the output of pingtel as a plugin of Telegraf: results in line
+// protocol on stdout, as inputs.execd reads them.
+package execd
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/pingtel/pingtel/icmpcore"
+	"github.com/pingtel/pingtel/internal/config"
+	"github.com/pingtel/pingtel/internal/monitor"
+	"github.com/pingtel/pingtel/internal/output"
+	"github.com/pingtel/pingtel/plugin"
+)
+
+// Output writes results to stdout. Make one with [Open].
+type Output struct {
+	out     *plugin.Output
+	env     output.Env
+	signal  string             // in force since the start
+	renewed chan time.Duration // holds the interval of a file that was read again
+	tags    []plugin.Tag       // reused by Record, which comes one call at a time
+	every   time.Duration      // from one line of the plugin's own to the next
+
+	mu      sync.Mutex // guards what follows
+	dropped uint64     // lines, when that was last logged
+	missed  uint64     // rounds, when that was last logged
+}
+
+// Open returns the output to env.Stdout.
+func Open(c *config.Config, env output.Env) (output.Output, error) {
+	return &Output{
+		out: plugin.NewOutput(env.Stdout, formatOf(c), 0, env.Log), env: env, signal: c.Telegraf.Signal,
+		renewed: make(chan time.Duration, 1), every: c.Agent.Interval,
+	}, nil
+}
+
+func formatOf(c *config.Config) plugin.Format {
+	f := plugin.Format{Measurement: c.Telegraf.Measurement, Percentiles: c.Telegraf.Percentiles}
+	if f.Percentiles == nil {
+		f.Percentiles = []float64{} // the file wants none
+	}
+	return f
+}
+
+func (o *Output) String() string { return "line protocol to stdout" }
+
+// Record writes one result. A series that ended before its first request has
+// none.
+func (o *Output) Record(t *monitor.Target, r *icmpcore.PingResult) {
+	ended := errors.Is(r.Err, context.Canceled) || errors.Is(r.Err, net.ErrClosed)
+	if ended && r.Sent == 0 {
+		return
+	}
+	o.tags = o.tags[:0]
+	for _, tag := range t.Tags {
+		o.tags = append(o.tags, plugin.Tag(tag))
+	}
+	o.out.Write(t.Host, o.tags, r)
+}
+
+// Forget has nothing to do: nothing is kept of a target.
+func (o *Output) Forget(*monitor.Target) {}
+
+// Reload takes over the format and the interval.
+func (o *Output) Reload(next *config.Config) {
+	if next.Telegraf.Signal != o.signal {
+		o.env.Log.Warn("restart pingtel to change telegraf.signal", "in_force", o.signal, "file", next.Telegraf.Signal)
+	}
+	o.out.SetFormat(formatOf(next))
+	select {
+	case <-o.renewed: // Run has not seen it: it counts no more
+	default:
+	}
+	o.renewed <- next.Agent.Interval
+}
+
+// Run writes a line about the process itself once in every interval, and logs
+// what was left out. It returns an error where stdout cannot be written.
+func (o *Output) Run(ctx context.Context) error {
+	tick := time.NewTicker(o.every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-o.out.Failed():
+			return o.out.Close(ctx) // at once: there is nothing to wait for
+		case every := <-o.renewed:
+			tick.Reset(every)
+		case <-tick.C:
+			o.report()
+		}
+	}
+}
+
+// report writes the line about the process itself.
+func (o *Output) report() {
+	own := o.env.Own()
+	o.logDropped()
+	o.logMissed(own.RoundsMissed)
+	line, err := appendOwn(nil, time.Now(), own, o.out.Stats())
+	if err != nil {
+		o.env.Log.Error("a line about pingtel itself cannot be written", "error", err)
+		return
+	}
+	o.out.WriteLine(line)
+}
+
+// logMissed logs how many rounds were left out since the last time.
+func (o *Output) logMissed(all uint64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if missed := all - o.missed; missed > 0 {
+		o.env.Log.Warn("rounds were asked for faster than they end: some were left out", "rounds", missed, "in_all", all)
+		o.missed = all
+	}
+}
+
+// logDropped logs how many lines were dropped since the last time, unless stdout
+// has failed: that ends the process, which says so.
+func (o *Output) logDropped() {
+	select {
+	case <-o.out.Failed():
+		return
+	default:
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	all := o.out.Stats().LinesDropped
+	if lost := all - o.dropped; lost > 0 {
+		o.env.Log.Warn("stdout is not read fast enough: the oldest lines were dropped", "lines", lost, "in_all", all)
+	}
+	o.dropped = all
+}
+
+// Close writes what waits. Lines that nobody reads by then are logged and are no
+// error: who wants the end does not want the lines.
+func (o *Output) Close(ctx context.Context) error {
+	o.logDropped()
+	err := o.out.Close(ctx)
+	if errors.Is(err, plugin.ErrUnread) {
+		o.env.Log.Warn("lines are lost at the end", "error", err)
+		return nil
+	}
+	return err
+}

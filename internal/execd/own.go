@@ -1,0 +1,67 @@
+package execd
+
+import (
+	"runtime"
+	"runtime/metrics"
+	"time"
+
+	"github.com/influxdata/line-protocol/v2/lineprotocol"
+
+	"github.com/pingtel/pingtel/internal/output"
+	"github.com/pingtel/pingtel/plugin"
+)
+
+// ownMeasurement is the name of the line about the process itself.
+const ownMeasurement = "pingtel_internal"
+
+// appendOwn appends the line about the process itself to b: counts since its
+// start, except for targets, series_running, queue_bytes, goroutines and
+// heap_live_bytes, which are those of now.
+func appendOwn(b []byte, now time.Time, own output.Own, q plugin.OutputStats) ([]byte, error) {
+	p, m := own.Engine, own.Schedule
+	counts := []output.Count{
+		{Name: "sent", Value: p.Sent},
+		{Name: "received", Value: p.Received},
+		{Name: "timeouts", Value: p.Timeouts},
+		{Name: "duplicates", Value: p.Duplicates},
+		{Name: "late", Value: p.Late},
+		{Name: "corrupt", Value: p.Corrupt},
+		{Name: "foreign", Value: p.Foreign},
+		{Name: "icmp_errors", Value: p.Errors},
+		{Name: "send_errors", Value: p.SendErrors},
+		{Name: "send_waits", Value: p.SendWaits},
+		{Name: "receive_errors", Value: p.ReceiveErrors},
+		{Name: "kernel_drops", Value: p.KernelDrops},
+		{Name: "clock_steps", Value: p.ClockSteps},
+		{Name: "targets", Value: uint64(m.Targets)},
+		{Name: "series_running", Value: uint64(m.Running)},
+		{Name: "series", Value: m.Series},
+		{Name: "series_skipped", Value: m.Skipped},
+		{Name: "series_missed", Value: m.Missed},
+		{Name: "lookup_failures", Value: m.LookupFailures},
+		{Name: "queue_bytes", Value: uint64(q.QueuedBytes)},
+		{Name: "lines_written", Value: q.LinesWritten},
+		{Name: "lines_dropped", Value: q.LinesDropped},
+		{Name: "goroutines", Value: uint64(runtime.NumGoroutine())},
+	}
+	if live := liveHeap(); live > 0 {
+		counts = append(counts, output.Count{Name: "heap_live_bytes", Value: live})
+	}
+	counts = append(counts, output.Count{Name: "rounds_missed", Value: own.RoundsMissed})
+	var line lineprotocol.Encoder
+	line.SetBuffer(b)
+	line.StartLine(ownMeasurement)
+	for _, c := range append(counts, own.Outputs...) {
+		line.AddField(c.Name, lineprotocol.IntValue(int64(c.Value)))
+	}
+	line.EndLine(now)
+	return line.Bytes(), line.Err()
+}
+
+// liveHeap is what the last collection of garbage found in use, 0 where there
+// has been none yet.
+func liveHeap() uint64 {
+	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
+}

@@ -1,0 +1,185 @@
+package otlp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+
+	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/pingtel/pingtel/icmpcore"
+	"github.com/pingtel/pingtel/internal/config"
+	"github.com/pingtel/pingtel/internal/monitor"
+	"github.com/pingtel/pingtel/internal/output"
+	"github.com/pingtel/pingtel/otel"
+)
+
+// command is the one whose only purpose is to push.
+const command = "otel"
+
+// Output pushes results over OTLP. Make one with [Open].
+type Output struct {
+	store    *otel.Store
+	pusher   *otel.Pusher
+	settings *config.OTelSettings
+	env      output.Env
+	instance *Instance
+	prints   bool
+
+	mu         sync.Mutex // guards what follows
+	targets    map[*monitor.Target]*otel.Target
+	attributes map[*config.Probe][]attribute.KeyValue // tags of a probe, which its targets share
+}
+
+// Enabled reports whether the file turns pushing on.
+func Enabled(c *config.Config) bool { return c.OTel.Enabled }
+
+// Check returns what is wrong with the settings, those of OTEL_* variables
+// included.
+func Check(c *config.Config, env output.Env) error {
+	_, err := settingsOf(c, env)
+	return err
+}
+
+// settingsOf returns the settings, or nil where a variable turns pushing off.
+// That is an error for the command that does nothing else.
+func settingsOf(c *config.Config, env output.Env) (*config.OTelSettings, error) {
+	s, err := c.PushSettings(os.LookupEnv)
+	switch {
+	case err != nil:
+		return nil, err
+	case s.Off == "":
+		return s, nil
+	case env.Command == command:
+		return nil, fmt.Errorf("%s turns pushing off, which is all that this command does: unset it", s.Off)
+	}
+	return nil, nil
+}
+
+// Open returns the output, or nil where a variable turns pushing off. With
+// env.Stdout it prints there what it would send, and sends nothing.
+func Open(c *config.Config, env output.Env) (output.Output, error) {
+	s, err := settingsOf(c, env)
+	if err != nil {
+		return nil, err
+	}
+	if s == nil {
+		env.Log.Warn("not pushing over OTLP: a variable of the environment turns it off")
+		return nil, nil
+	}
+	for _, w := range s.Warnings {
+		env.Log.Warn(w.Error())
+	}
+	o := &Output{settings: s, env: env, prints: env.Stdout != nil, targets: make(map[*monitor.Target]*otel.Target), attributes: make(map[*config.Probe][]attribute.KeyValue)}
+	o.store, err = otel.NewStore(otel.StoreOptions{
+		Bounds: s.Bounds, Exponential: s.Histogram == "exponential", Metrics: s.Metrics, Version: env.Version, Self: o.self,
+	})
+	if err != nil {
+		return nil, err
+	}
+	exporter, err := o.exporter()
+	if err != nil {
+		return nil, err
+	}
+	o.instance = NewInstance(env.Command, c.File, env.Once)
+	resource, err := NewResource(s.Resource, env.Version, o.instance.ID, env.Log)
+	if err != nil {
+		return nil, errors.Join(err, o.instance.Close(), exporter.Shutdown(context.Background()))
+	}
+	o.pusher = otel.NewPusher(o.store, exporter, resource)
+	o.pusher.Interval, o.pusher.Timeout, o.pusher.Log = s.Interval, s.Timeout, env.Log
+	return o, nil
+}
+
+func (o *Output) exporter() (Exporter, error) {
+	if o.prints {
+		return NewPrinter(o.settings, o.env.Stdout, o.env.Log)
+	}
+	return NewExporter(o.settings, o.env.Version, o.env.Log)
+}
+
+func (o *Output) String() string {
+	if o.prints {
+		return "OTLP in JSON to stdout"
+	}
+	return "OTLP (" + o.settings.Protocol + ") to " + o.settings.Endpoint
+}
+
+// self returns what OTLP reports on the process.
+func (o *Output) self() otel.Self {
+	own := o.env.Own()
+	return otel.Self{
+		Targets: own.Schedule.Targets, Skipped: own.Schedule.Skipped + own.Schedule.Missed,
+		Foreign: own.Engine.Foreign, KernelDrops: own.Engine.KernelDrops,
+	}
+}
+
+// Record counts the result of one series.
+func (o *Output) Record(t *monitor.Target, r *icmpcore.PingResult) {
+	o.mu.Lock()
+	target := o.targets[t]
+	if target == nil {
+		target = o.store.Add(otel.TargetOptions{
+			Host: t.Host, Family: t.Options.Family, DSCP: t.Options.DSCP, Attributes: o.attributesOf(t.Probe),
+		})
+		o.targets[t] = target
+	}
+	o.mu.Unlock()
+	o.store.Record(target, r)
+}
+
+// attributesOf returns the tags of a probe. o.mu is held.
+func (o *Output) attributesOf(p *config.Probe) []attribute.KeyValue {
+	kvs, ok := o.attributes[p]
+	if !ok {
+		for _, tag := range p.Tags {
+			kvs = append(kvs, attribute.String(tag.Key, tag.Value))
+		}
+		o.attributes[p] = kvs
+	}
+	return kvs
+}
+
+// Forget ends the series of a target.
+func (o *Output) Forget(t *monitor.Target) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if target := o.targets[t]; target != nil {
+		o.store.Remove(target)
+		delete(o.targets, t)
+	}
+}
+
+// Counts returns how many pushes have failed.
+func (o *Output) Counts() []output.Count {
+	return []output.Count{{Name: "pushes_failed", Value: o.store.Failed()}}
+}
+
+// Reload takes over the interval. All else takes a restart.
+func (o *Output) Reload(next *config.Config) {
+	o.mu.Lock()
+	clear(o.attributes) // the probes of a file are never those of another
+	o.mu.Unlock()
+	s, err := settingsOf(next, o.env)
+	if err != nil || s == nil { // Check has passed, so a file of the settings has changed meanwhile
+		o.env.Log.Warn("the settings of OTLP stay as they were", "error", err)
+		return
+	}
+	o.pusher.SetInterval(s.Interval)
+	was := *o.settings
+	was.Interval = s.Interval
+	if keys := was.Changes(s); len(keys) > 0 {
+		o.env.Log.Warn("restart pingtel to change " + strings.Join(keys, ", "))
+	}
+}
+
+// Run pushes once in every interval.
+func (o *Output) Run(ctx context.Context) error { return o.pusher.Run(ctx) }
+
+// Close pushes a last time.
+func (o *Output) Close(ctx context.Context) error {
+	return errors.Join(o.pusher.Close(ctx), o.instance.Close())
+}
