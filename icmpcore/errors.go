@@ -47,11 +47,12 @@ func joinFaults(errs []error) error {
 // PermissionError means that the system allows this process no ICMP socket.
 // errors.Is(err, os.ErrPermission) holds for it.
 type PermissionError struct {
-	Socket     SocketKind // the kind that was asked for
-	Executable string     // path of the running binary, for setcap; "" where a file's capability would not help
-	GID        int        // the process's effective group as the sysctl has to name it; -1 where it cannot be told
-	OnHost     bool       // the sysctl is the host's: the process is in a user namespace that does not own its network
-	Err        error      // the system's refusal, of both kinds where both were tried: it holds an [*os.SyscallError]
+	Err error // the system's refusal, of both kinds of socket if both were tried; it holds an [*os.SyscallError]
+
+	socket     SocketKind // the kind that was asked for
+	executable string     // path of the running binary, for setcap; "" where a file's capability would not help
+	gid        int        // the process's effective group as the sysctl has to name it; -1 if unknown
+	onHost     bool       // the sysctl is the host's: the process is in a user namespace that does not own its network
 }
 
 func (e *PermissionError) Error() string { return e.text(runtime.GOOS) }
@@ -69,13 +70,13 @@ func (e *PermissionError) text(system string) string {
 		return fmt.Sprintf("no permission for an ICMP socket (%v): run it as root", e.Err)
 	}
 	raw, datagram := e.rawCure(), e.datagramCure()
-	switch e.Socket {
+	switch e.socket {
 	case SocketRaw:
 		return fmt.Sprintf("no permission for a raw ICMP socket (%v): %s", e.Err, raw)
 	case SocketDatagram:
 		return fmt.Sprintf("no permission for a datagram ICMP socket (%v): %s", e.Err, datagram)
 	}
-	if e.OnHost {
+	if e.onHost {
 		return fmt.Sprintf("no permission for an ICMP socket (%v): %s", e.Err, datagram) // no capability counts there
 	}
 	return fmt.Sprintf("no permission for an ICMP socket (%v): either %s, or %s", e.Err, raw, datagram)
@@ -84,23 +85,23 @@ func (e *PermissionError) text(system string) string {
 // rawCure says what gives the process a raw socket.
 func (e *PermissionError) rawCure() string {
 	switch {
-	case e.OnHost:
+	case e.onHost:
 		return "start it outside of its user namespace, which does not own the network, with the capability CAP_NET_RAW"
-	case e.Executable == "":
+	case e.executable == "":
 		return "start it with the capability CAP_NET_RAW (--cap-add NET_RAW of a container, AmbientCapabilities=CAP_NET_RAW of a systemd unit)"
 	}
-	return fmt.Sprintf("run `sudo setcap cap_net_raw+ep %s`", shellWord(e.Executable))
+	return fmt.Sprintf("run `sudo setcap cap_net_raw+ep %s`", shellWord(e.executable))
 }
 
 // datagramCure says what gives the process a datagram socket.
 func (e *PermissionError) datagramCure() string {
 	switch {
-	case e.GID < 0:
+	case e.gid < 0:
 		return "set the sysctl net.ipv4.ping_group_range on the host, for the group that this process's group is mapped to"
-	case e.OnHost:
-		return fmt.Sprintf("run `sudo sysctl -w net.ipv4.ping_group_range='%d %d'` on the host", e.GID, e.GID)
+	case e.onHost:
+		return fmt.Sprintf("run `sudo sysctl -w net.ipv4.ping_group_range='%d %d'` on the host", e.gid, e.gid)
 	}
-	return fmt.Sprintf("run `sudo sysctl -w net.ipv4.ping_group_range='%d %d'`", e.GID, e.GID)
+	return fmt.Sprintf("run `sudo sysctl -w net.ipv4.ping_group_range='%d %d'`", e.gid, e.gid)
 }
 
 // shellWord quotes a path where a shell would take it apart.
@@ -123,7 +124,7 @@ func newPermissionError(kind SocketKind, err error) *PermissionError {
 	if exeErr != nil {
 		exe = os.Args[0] // the best name left where /proc is not mounted
 	}
-	e := &PermissionError{Socket: kind, Executable: exe, GID: os.Getegid(), Err: err}
+	e := &PermissionError{Err: err, socket: kind, executable: exe, gid: os.Getegid()}
 	e.lookAround()
 	return e
 }
@@ -156,47 +157,62 @@ func (e *SendError) Error() string { return fmt.Sprintf("send to %s: %v", e.Addr
 // Unwrap returns Err.
 func (e *SendError) Unwrap() error { return e.Err }
 
-// DestinationUnreachable is ICMP type 3 (RFC 792, RFC 1122, RFC 1812) but for
-// its code 4, or ICMPv6 type 1 (RFC 4443).
-type DestinationUnreachable struct {
-	Code    int
-	Message string     // what the code means
-	From    netip.Addr // who reported it
+// ErrorKind says what kind of error an echo request met. Its text is the type of
+// the error in the JSON form.
+type ErrorKind string
+
+// The kinds of error: four that ICMP reports, and one of this system.
+const (
+	// DestinationUnreachable is ICMP type 3 (RFC 792, RFC 1122, RFC 1812) except
+	// code 4, or ICMPv6 type 1 (RFC 4443).
+	DestinationUnreachable ErrorKind = "destination_unreachable"
+
+	// TimeExceeded is ICMP type 11 or ICMPv6 type 3: the TTL or hop limit ran
+	// out on the way, or fragments were missing at its end.
+	TimeExceeded ErrorKind = "time_exceeded"
+
+	// PacketTooBig is ICMP type 3 code 4 (RFC 1191) or ICMPv6 type 2: the packet
+	// is larger than the next link takes and must not be fragmented.
+	PacketTooBig ErrorKind = "packet_too_big"
+
+	// ParameterProblem is ICMP type 12 or ICMPv6 type 4: a router or the target
+	// could not make sense of the packet's header.
+	ParameterProblem ErrorKind = "parameter_problem"
+
+	// SendFailed means that the system refused to send the request.
+	SendFailed ErrorKind = "send"
+)
+
+// EchoError is the error that one echo request met: an ICMP error about it, or
+// the system's refusal to send it. [PingResult.Errors] holds one for each request
+// that ended so, and [PingResult.Failure] and [Echo.Err] return one as an error:
+//
+//	var e *icmpcore.EchoError
+//	if errors.As(err, &e) && e.Kind == icmpcore.DestinationUnreachable {
+type EchoError struct {
+	Seq     int // which request of the series, from 1
+	Kind    ErrorKind
+	Type    int        // ICMP or ICMPv6 type, 0 for SendFailed
+	Code    int        // ICMP or ICMPv6 code, 0 for SendFailed
+	MTU     int        // for PacketTooBig: of the next link in bytes, 0 if the router does not say
+	Pointer int        // for ParameterProblem: the faulty byte of the request's IP packet, also 0 if not said
+	Message string     // what type and code mean, or what the system said
+	From    netip.Addr // who reported it; invalid for SendFailed and where unknown
+	Err     error      // for SendFailed: a [*SendError]; nil for the other kinds
 }
 
-func (e *DestinationUnreachable) Error() string { return reported(e.Message, e.From) }
-
-// TimeExceeded is ICMP type 11 or ICMPv6 type 3: the TTL or hop limit ran out
-// on the way, or fragments were missing at the end of it.
-type TimeExceeded struct {
-	Code    int
-	Message string
-	From    netip.Addr
+func (e *EchoError) Error() string {
+	switch {
+	case e.Err != nil:
+		return e.Err.Error()
+	case !e.From.IsValid():
+		return e.Message
+	}
+	return e.Message + ", reported by " + e.From.String()
 }
 
-func (e *TimeExceeded) Error() string { return reported(e.Message, e.From) }
-
-// PacketTooBig is ICMP type 3 code 4 (RFC 1191) or ICMPv6 type 2: the packet
-// is larger than the next link takes and must not be fragmented.
-type PacketTooBig struct {
-	Code    int
-	Message string
-	MTU     int // of the next link in bytes, 0 where the router does not say
-	From    netip.Addr
-}
-
-func (e *PacketTooBig) Error() string { return reported(e.Message, e.From) }
-
-// ParameterProblem is ICMP type 12 or ICMPv6 type 4: a router or the target
-// could not make sense of the packet's header.
-type ParameterProblem struct {
-	Code    int
-	Message string
-	Pointer int // at which byte of the request's IP packet the fault is; 0 also where not said
-	From    netip.Addr
-}
-
-func (e *ParameterProblem) Error() string { return reported(e.Message, e.From) }
+// Unwrap returns Err.
+func (e *EchoError) Unwrap() error { return e.Err }
 
 // noSocketError says why the addresses of a family cannot be pinged.
 func noSocketError(f Family, err error) error {
@@ -205,14 +221,6 @@ func noSocketError(f Family, err error) error {
 		return fmt.Errorf("this system has no %s: %w", name, err)
 	}
 	return fmt.Errorf("no %s socket: %w", name, err)
-}
-
-// reported names the reporter of an ICMP error behind its text.
-func reported(message string, from netip.Addr) string {
-	if !from.IsValid() {
-		return message
-	}
-	return message + ", reported by " + from.String()
 }
 
 // refusal is why the system refuses a request, where its own word says little.

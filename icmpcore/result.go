@@ -16,14 +16,14 @@ import (
 //
 // The result of an endless series ([Forever]) takes bounded memory. All counts,
 // Loss, Min, Max, Mean, Jitter and IPDV are of all its echoes. RTTs, Lost and
-// Errors hold the last [ForeverKept] of each, and Median and P50 to P99 are those
+// Errors hold the last 4096 of each, and Median and P50 to P99 are those
 // of these RTTs.
 type PingResult struct {
 	Host string     // as it was given
 	Addr netip.Addr // what was probed; invalid where the name did not resolve
 
 	// Sent counts the echo requests that the system took. Those that it refused
-	// are among Errors, with the kind [ErrorSend]. Requests that were still
+	// are among Errors, with the kind [SendFailed]. Requests that were still
 	// waiting for their reply when a series was cut short are in no figure.
 	Sent     int
 	Received int     // replies in time, one for each request at most
@@ -93,17 +93,18 @@ func (r *PingResult) Failure() error {
 		from netip.Addr
 	}
 	counts := make(map[cause]int)
-	most := 0
-	var verdict EchoError
 	for _, e := range r.Errors {
 		counts[cause{e.Kind, e.Code, e.From}]++
 	}
-	for _, e := range r.Errors {
+	most := 0
+	var verdict *EchoError
+	for i := range r.Errors {
+		e := &r.Errors[i]
 		if n := counts[cause{e.Kind, e.Code, e.From}]; n > most {
 			most, verdict = n, e
 		}
 	}
-	return verdict.Err()
+	return verdict
 }
 
 // Family returns the IP version probed, FamilyAuto where there was no address.
@@ -133,52 +134,6 @@ func (r PingResult) String() string {
 	return s
 }
 
-// ErrorKind is a kind of error that an echo request can meet, by the name it
-// bears in the JSON form.
-type ErrorKind string
-
-// The kinds of error.
-const (
-	ErrorDestinationUnreachable ErrorKind = "destination_unreachable"
-	ErrorTimeExceeded           ErrorKind = "time_exceeded"
-	ErrorPacketTooBig           ErrorKind = "packet_too_big"
-	ErrorParameterProblem       ErrorKind = "parameter_problem"
-	ErrorSend                   ErrorKind = "send"
-)
-
-// EchoError is the error that one echo request met.
-type EchoError struct {
-	Seq     int // which request of the series, from 1
-	Kind    ErrorKind
-	Type    int        // ICMP or ICMPv6 type, 0 for ErrorSend
-	Code    int        // ICMP or ICMPv6 code, 0 for ErrorSend
-	MTU     int        // of the next link, for ErrorPacketTooBig; 0 is unknown
-	Pointer int        // for ErrorParameterProblem: at which byte of the request's IP packet the fault is; 0 also where not said
-	Message string     // what type and code mean, or what the system said
-	From    netip.Addr // who reported it; invalid for ErrorSend and where unknown
-
-	send error // the [*SendError] of ErrorSend
-}
-
-// Err returns e as the typed error of its kind: [*DestinationUnreachable],
-// [*TimeExceeded], [*PacketTooBig], [*ParameterProblem] or [*SendError].
-func (e EchoError) Err() error {
-	switch e.Kind {
-	case ErrorTimeExceeded:
-		return &TimeExceeded{Code: e.Code, Message: e.Message, From: e.From}
-	case ErrorPacketTooBig:
-		return &PacketTooBig{Code: e.Code, Message: e.Message, MTU: e.MTU, From: e.From}
-	case ErrorParameterProblem:
-		return &ParameterProblem{Code: e.Code, Message: e.Message, Pointer: e.Pointer, From: e.From}
-	case ErrorSend:
-		if e.send == nil { // not one of ours
-			return &SendError{Err: errors.New(e.Message)}
-		}
-		return e.send
-	}
-	return &DestinationUnreachable{Code: e.Code, Message: e.Message, From: e.From}
-}
-
 // Echo is one thing that happened to one echo request, for [Options.OnEcho].
 type Echo struct {
 	Host    string
@@ -190,7 +145,7 @@ type Echo struct {
 	TTL     int           // of the reply, 0 where there is none
 	DSCP    int           // of the reply, -1 where the system does not say
 	Size    int           // payload bytes of the reply
-	Err     error         // for OutcomeError: as [EchoError.Err]
+	Err     error         // for OutcomeError: an [*EchoError]
 }
 
 // Outcome is what happened to an echo request.

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// ForeverKept is how many round-trip times, errors and lost sequence numbers
+// foreverKept is how many round-trip times, errors and lost sequence numbers
 // the result of an endless series ([Forever]) holds: the last ones.
-const ForeverKept = 4096
+const foreverKept = 4096
 
 // tally adds up the outcomes of a series' echoes, in their order.
 type tally struct {
@@ -41,16 +41,16 @@ func (t *tally) add(number uint64, e *echo, endless bool) {
 		if e.state == echoReplied {
 			t.all.add(float64(e.rtt))
 		}
-		t.rtts, t.lost = trim(t.rtts, 2*ForeverKept), trim(t.lost, 2*ForeverKept)
+		t.rtts, t.lost = trim(t.rtts, 2*foreverKept), trim(t.lost, 2*foreverKept)
 	}
 }
 
-// trim takes all but the last ForeverKept off a list that has come to limit.
+// trim takes all but the last foreverKept off a list that has come to limit.
 func trim[E any](list []E, limit int) []E {
-	if len(list) < limit || len(list) <= ForeverKept {
+	if len(list) < limit || len(list) <= foreverKept {
 		return list
 	}
-	n := copy(list, list[len(list)-ForeverKept:])
+	n := copy(list, list[len(list)-foreverKept:])
 	clear(list[n:])
 	return list[:n]
 }

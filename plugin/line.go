@@ -75,7 +75,7 @@ func unpinged(r *icmpcore.PingResult) bool {
 func onlySendErrors(r *icmpcore.PingResult) bool {
 	refused := 0
 	for i := range r.Errors {
-		if r.Errors[i].Kind == icmpcore.ErrorSend {
+		if r.Errors[i].Kind == icmpcore.SendFailed {
 			refused++
 		}
 	}
@@ -174,7 +174,7 @@ func deviation(rtts []time.Duration) float64 {
 func (e *encoder) addErrors(r *icmpcore.PingResult) {
 	reported, refused := worst(r.Errors)
 	if reported != nil {
-		e.text("icmp_error", reported.Err().Error())
+		e.text("icmp_error", reported.Error())
 		e.int("icmp_type", int64(reported.Type))
 		e.int("icmp_code", int64(reported.Code))
 	}
@@ -182,7 +182,7 @@ func (e *encoder) addErrors(r *icmpcore.PingResult) {
 	case r.Err != nil:
 		e.text("error", r.Err.Error())
 	case refused != nil:
-		e.text("error", refused.Err().Error())
+		e.text("error", refused.Error())
 	case r.Received == 0 && r.Held > 0:
 		e.text("error", strings.TrimPrefix(r.Failure().Error(), "icmpcore: "))
 	}
@@ -195,7 +195,7 @@ func worst(errs []icmpcore.EchoError) (reported, refused *icmpcore.EchoError) {
 	most := 0
 	for i := range errs {
 		e := &errs[i]
-		if e.Kind == icmpcore.ErrorSend {
+		if e.Kind == icmpcore.SendFailed {
 			if refused == nil {
 				refused = e
 			}
@@ -206,7 +206,7 @@ func worst(errs []icmpcore.EchoError) (reported, refused *icmpcore.EchoError) {
 		}
 		count := 0
 		for _, o := range errs[i:] {
-			if o.Kind != icmpcore.ErrorSend && o.Type == e.Type && o.Code == e.Code {
+			if o.Kind != icmpcore.SendFailed && o.Type == e.Type && o.Code == e.Code {
 				count++
 			}
 		}
