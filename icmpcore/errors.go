@@ -11,17 +11,17 @@ import (
 	"syscall"
 )
 
-// ErrTimeout is the verdict on a series in which nothing came back at all.
+// ErrTimeout is the verdict on a series in which nothing came back.
 var ErrTimeout = errors.New("icmpcore: no reply in time")
 
-// errHeld is ErrTimeout of a series whose Held counts all its requests.
-var errHeld = fmt.Errorf("%w: no request left this machine (no answer to ARP or neighbour discovery, or the device stands still)", ErrTimeout)
+// errHeld is ErrTimeout for a series in which every request was held.
+var errHeld = fmt.Errorf("%w: no request left this machine (no answer to ARP or neighbour discovery, or the device is stalled)", ErrTimeout)
 
-// OptionError is a value of an option that cannot be.
+// OptionError reports an option whose value is not allowed.
 type OptionError struct {
 	Field string // the option, in lower case: "ttl"
-	Value string // what was given
-	Want  string // what would be right: "1 to 255"
+	Value string // the value given
+	Want  string // what is allowed: "1 to 255"
 }
 
 func (e *OptionError) Error() string {
@@ -36,7 +36,7 @@ func quoteEmpty(s string) string {
 	return s
 }
 
-// joinFaults joins option errors; one alone stays itself.
+// joinFaults joins option errors. A single one is returned as it is.
 func joinFaults(errs []error) error {
 	if len(errs) == 1 {
 		return errs[0]
@@ -44,21 +44,22 @@ func joinFaults(errs []error) error {
 	return errors.Join(errs...)
 }
 
-// PermissionError means that the system allows this process no ICMP socket.
-// errors.Is(err, os.ErrPermission) holds for it.
+// PermissionError means that the system does not allow this process to open an
+// ICMP socket. Its text says what to do: set a capability or a sysctl.
+// errors.Is(err, os.ErrPermission) is true for it.
 type PermissionError struct {
-	Err error // the system's refusal, of both kinds of socket if both were tried; it holds an [*os.SyscallError]
+	Err error // the system's refusal, of both kinds of socket if both were tried; it wraps an [*os.SyscallError]
 
-	socket     SocketKind // the kind that was asked for
-	executable string     // path of the running binary, for setcap; "" where a file's capability would not help
-	gid        int        // the process's effective group as the sysctl has to name it; -1 if unknown
-	onHost     bool       // the sysctl is the host's: the process is in a user namespace that does not own its network
+	socket     SocketKind // the kind requested
+	executable string     // path of the running binary, for setcap; "" if a file capability would not help
+	gid        int        // effective group of the process, as the sysctl must name it; -1 if unknown
+	onHost     bool       // the sysctl to set is that of the host: the process is in a user namespace that does not own its network
 }
 
 func (e *PermissionError) Error() string { return e.text(runtime.GOOS) }
 
-// Is reports whether target is [fs.ErrPermission]: not every system's refusal
-// is by itself.
+// Is reports whether target is [fs.ErrPermission]. The refusal itself is not, on
+// some systems.
 func (e *PermissionError) Is(target error) bool { return target == fs.ErrPermission }
 
 func (e *PermissionError) text(system string) string {
@@ -77,12 +78,12 @@ func (e *PermissionError) text(system string) string {
 		return fmt.Sprintf("no permission for a datagram ICMP socket (%v): %s", e.Err, datagram)
 	}
 	if e.onHost {
-		return fmt.Sprintf("no permission for an ICMP socket (%v): %s", e.Err, datagram) // no capability counts there
+		return fmt.Sprintf("no permission for an ICMP socket (%v): %s", e.Err, datagram) // no capability of the process applies there
 	}
 	return fmt.Sprintf("no permission for an ICMP socket (%v): either %s, or %s", e.Err, raw, datagram)
 }
 
-// rawCure says what gives the process a raw socket.
+// rawCure says how to allow the process a raw socket.
 func (e *PermissionError) rawCure() string {
 	switch {
 	case e.onHost:
@@ -93,7 +94,7 @@ func (e *PermissionError) rawCure() string {
 	return fmt.Sprintf("run `sudo setcap cap_net_raw+ep %s`", shellWord(e.executable))
 }
 
-// datagramCure says what gives the process a datagram socket.
+// datagramCure says how to allow the process a datagram socket.
 func (e *PermissionError) datagramCure() string {
 	switch {
 	case e.gid < 0:
@@ -104,7 +105,7 @@ func (e *PermissionError) datagramCure() string {
 	return fmt.Sprintf("run `sudo sysctl -w net.ipv4.ping_group_range='%d %d'`", e.gid, e.gid)
 }
 
-// shellWord quotes a path where a shell would take it apart.
+// shellWord quotes a path that a shell would split or expand.
 func shellWord(path string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+@:,", r)
@@ -122,19 +123,19 @@ func (e *PermissionError) Unwrap() error { return e.Err }
 func newPermissionError(kind SocketKind, err error) *PermissionError {
 	exe, exeErr := os.Executable()
 	if exeErr != nil {
-		exe = os.Args[0] // the best name left where /proc is not mounted
+		exe = os.Args[0] // the best name left if /proc is not mounted
 	}
 	e := &PermissionError{Err: err, socket: kind, executable: exe, gid: os.Getegid()}
 	e.lookAround()
 	return e
 }
 
-// ResolveError means that a name has no address of the family asked for, or
-// could not be looked up.
+// ResolveError means that a name has no address of the requested family, or could
+// not be looked up.
 type ResolveError struct {
-	Host   string
-	Family Family
-	Err    error // often a [*net.DNSError]; where no descriptor was left to ask with it wraps [syscall.EMFILE]
+	Host   string // as given
+	Family Family // the one requested
+	Err    error  // often a [*net.DNSError]; it wraps [syscall.EMFILE] if there was no file descriptor for the query
 }
 
 func (e *ResolveError) Error() string {
@@ -144,12 +145,12 @@ func (e *ResolveError) Error() string {
 // Unwrap returns Err.
 func (e *ResolveError) Unwrap() error { return e.Err }
 
-// SendError means that the system refused to send an echo request: no route,
-// a firewall, a message larger than the interface takes with fragmentation
-// forbidden.
+// SendError means that the system refused to send an echo request: there is no
+// route, a firewall forbids it, or the message is larger than the interface takes
+// and must not be fragmented.
 type SendError struct {
-	Addr netip.Addr
-	Err  error // what is wrong with the source or the route, or what the system said; it holds an [*os.SyscallError]
+	Addr netip.Addr // the address probed
+	Err  error      // what is wrong with the source or the route, or what the system said; it wraps an [*os.SyscallError]
 }
 
 func (e *SendError) Error() string { return fmt.Sprintf("send to %s: %v", e.Addr, e.Err) }
@@ -214,7 +215,7 @@ func (e *EchoError) Error() string {
 // Unwrap returns Err.
 func (e *EchoError) Unwrap() error { return e.Err }
 
-// noSocketError says why the addresses of a family cannot be pinged.
+// noSocketError says why addresses of a family cannot be pinged.
 func noSocketError(f Family, err error) error {
 	name := map[Family]string{FamilyIPv4: "IPv4", FamilyIPv6: "IPv6"}[f]
 	if errors.Is(err, syscall.EAFNOSUPPORT) {
@@ -223,18 +224,18 @@ func noSocketError(f Family, err error) error {
 	return fmt.Errorf("no %s socket: %w", name, err)
 }
 
-// refusal is why the system refuses a request, where its own word says little.
+// refusal is why the system refuses a request, if its own error says little.
 type refusal struct {
 	cause string
-	err   error // the system's word
+	err   error // the system's error
 }
 
 func (e *refusal) Error() string { return e.cause }
 
 func (e *refusal) Unwrap() error { return e.err }
 
-// systemText says what the system said, without the name of the call, or what
-// it meant.
+// systemText returns the cause of a refusal, or the system's error without the
+// name of the call.
 func systemText(err error) string {
 	var known *refusal
 	if errors.As(err, &known) {
@@ -247,7 +248,7 @@ func systemText(err error) string {
 	return err.Error()
 }
 
-// isFull reports whether the system cannot take a packet now but may later.
+// isFull reports whether the system cannot take a packet now but can later.
 func isFull(err error) bool {
 	return errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.ENOMEM)
 }
