@@ -7,20 +7,20 @@ import (
 	"time"
 )
 
-// resolutionDelay is how long a usable IPv6 address waits for one of IPv4, which
-// goes first (RFC 8305, section 3, has it the other way round).
+// resolutionDelay is how long a usable IPv6 address waits for an IPv4 address, which
+// is preferred here. RFC 8305, section 3, prefers IPv6.
 const resolutionDelay = 50 * time.Millisecond
 
-// choice decides which address of a name is taken, while the answers for its
-// two families come in. It reads no clock and waits for nothing.
+// choice decides which address of a name to use, as the answers for its two families
+// come in. It reads no clock and does not wait.
 type choice struct {
-	family Family // asked for; FamilyAuto is both
+	family Family // the one requested; FamilyAuto means both
 	halves [2]half
 }
 
 // half is the query for the addresses of one family.
 type half struct {
-	noSocket bool // no address of this family can be used
+	noSocket bool // there is no socket for this family
 	ended    bool
 	at       time.Time // when it ended
 	addr     netip.Addr
@@ -28,12 +28,12 @@ type half struct {
 	err      error // why there is no address
 }
 
-// verdict is what a choice has come to.
+// verdict is the present state of a choice.
 type verdict struct {
 	decided bool
 	addr    netip.Addr
 	err     error
-	wait    time.Duration // until the choice decides without another answer, 0 where it does not
+	wait    time.Duration // until it is decided without another answer, 0 if that does not happen
 }
 
 func (c *choice) half(f Family) *half { return &c.halves[f-FamilyIPv4] }
@@ -42,19 +42,19 @@ func (c *choice) half(f Family) *half { return &c.halves[f-FamilyIPv4] }
 func (c *choice) answer(f Family, at time.Time, addr netip.Addr, usable bool, err error) {
 	h := c.half(f)
 	if h.ended {
-		return // given up
+		return // we have given up on this query
 	}
 	h.ended, h.at, h.addr, h.usable, h.err = true, at, addr, usable, err
 }
 
-// giveUp ends the queries under way with err.
+// giveUp ends the queries that are still running with err.
 func (c *choice) giveUp(at time.Time, err error) {
 	for f := FamilyIPv4; f <= FamilyIPv6; f++ {
 		c.answer(f, at, netip.Addr{}, false, err)
 	}
 }
 
-// decide returns the verdict at a time.
+// decide returns the verdict at the time now.
 func (c *choice) decide(now time.Time) verdict {
 	if c.family != FamilyAuto {
 		h := c.half(c.family)
@@ -72,24 +72,24 @@ func (c *choice) decide(now time.Time) verdict {
 		return verdict{wait: wait}
 	case !four.ended || !six.ended:
 		return verdict{}
-	case four.addr.IsValid() && !(four.noSocket && six.failed()): // the send says what is missing
+	case four.addr.IsValid() && !(four.noSocket && six.failed()): // not usable, but sending to it reports what is missing
 		return verdict{decided: true, addr: four.addr}
 	case six.addr.IsValid() && !four.failed():
 		return verdict{decided: true, addr: six.addr}
 	case four.failed():
 		return verdict{decided: true, err: four.err}
-	case six.failed(): // one that was not answered says more than that there is none
+	case six.failed(): // "not answered" says more than "no such address"
 		return verdict{decided: true, err: six.err}
 	}
 	return verdict{decided: true, err: four.err}
 }
 
-// failed reports whether the query was not answered, not even that there is no
-// address: an address of the other family that cannot be used is not the reason
-// why there is no series.
+// failed reports whether the query got no answer at all. "There is no address" is an
+// answer. If one family got no answer, an unusable address of the other family is not
+// the reason why there is no series.
 func (h *half) failed() bool { return h.err != nil && !isNotFound(h.err) }
 
-// isNotFound reports whether err is an answer of the DNS: there is no such
+// isNotFound reports whether err is the answer of the DNS that there is no such
 // address.
 func isNotFound(err error) bool {
 	var dns *net.DNSError

@@ -2,25 +2,25 @@ package icmpcore
 
 import "time"
 
-// clock reads the monotonic and the wall clock together and tells when the
-// wall clock has been stepped: kernel stamps are wall time, and a difference
-// of two of them means nothing across a step.
+// clock reads the monotonic and the wall clock together and notices when the wall
+// clock was stepped. Kernel timestamps are wall-clock time, so the difference of two
+// of them means nothing across a step.
 type clock struct {
 	read   func() (mono, wall int64)
-	mono   int64 // at the last reading
-	offset int64 // wall - mono at the last reading
-	epoch  uint32
+	mono   int64  // at the last reading
+	offset int64  // wall - mono at the last reading
+	epoch  uint32 // how many steps so far
 }
 
-// The wall clock may run faster or slower than the monotonic one by this much
-// without having been stepped: time daemons slew by 500 ppm.
+// A difference of this much between the two clocks is not yet a step: time daemons
+// make the wall clock faster or slower by up to 500 ppm.
 const (
 	clockSlack   = int64(50 * time.Microsecond)
 	clockPPM     = 1000
 	clockRetries = 3
 )
 
-// systemClock returns a reader of the system's clocks.
+// systemClock returns a function that reads the system's clocks.
 func systemClock() func() (mono, wall int64) {
 	base := time.Now()
 	return func() (int64, int64) {
@@ -36,9 +36,9 @@ func newClock(read func() (mono, wall int64)) *clock {
 	return c
 }
 
-// now reads the clocks and returns the monotonic time. Where the wall clock
-// seems to have jumped it looks again, since this thread may only have lost
-// the processor between the two readings.
+// now reads the clocks and returns the monotonic time. If the wall clock seems to
+// have jumped it reads them again, because this thread may just have lost the
+// processor between the two readings.
 func (c *clock) now() int64 {
 	for try := 0; ; try++ {
 		mono, wall := c.read()
@@ -57,11 +57,10 @@ func (c *clock) now() int64 {
 	}
 }
 
-// roundTrip returns the round-trip time of a reply to e and where its ends
-// were taken: the kernel's stamps where both may be believed, else the best
-// there is. stamp is the kernel's receive stamp, 0 where there is none, now
-// the monotonic time after the reply was read. No result is longer than the
-// time between the send and now.
+// roundTrip returns the round-trip time of a reply to e, and the source of its two
+// times: the kernel's if both can be trusted, else the best that there are. stamp is
+// the kernel's receive timestamp, 0 if there is none. now is the monotonic time after
+// the reply was read. No result is longer than the time between the send and now.
 func (c *clock) roundTrip(e *echo, stamp, now int64) (int64, Timestamps) {
 	longest := now - e.sent
 	if stamp != 0 && e.epoch == c.epoch {

@@ -52,25 +52,25 @@ func describe(f Family, typ, code, info int) (kind ErrorKind, message string, ok
 		switch ipv4.ICMPType(typ) {
 		case ipv4.ICMPTypeDestinationUnreachable:
 			if code == 4 {
-				return ErrorPacketTooBig, withMTU(unreachable4[4], info), true
+				return PacketTooBig, withMTU(unreachable4[4], info), true
 			}
-			return ErrorDestinationUnreachable, codeText("destination unreachable", unreachable4[:], code), true
+			return DestinationUnreachable, codeText("destination unreachable", unreachable4[:], code), true
 		case ipv4.ICMPTypeTimeExceeded:
-			return ErrorTimeExceeded, codeText("time exceeded", exceeded4[:], code), true
+			return TimeExceeded, codeText("time exceeded", exceeded4[:], code), true
 		case ipv4.ICMPTypeParameterProblem:
-			return ErrorParameterProblem, parameterText(parameter4[:], code, info, code == 0), true
+			return ParameterProblem, parameterText(parameter4[:], code, info, code == 0), true
 		}
 		return "", "", false
 	}
 	switch ipv6.ICMPType(typ) {
 	case ipv6.ICMPTypeDestinationUnreachable:
-		return ErrorDestinationUnreachable, codeText("destination unreachable", unreachable6[:], code), true
+		return DestinationUnreachable, codeText("destination unreachable", unreachable6[:], code), true
 	case ipv6.ICMPTypePacketTooBig:
-		return ErrorPacketTooBig, withMTU("packet too big", info), true
+		return PacketTooBig, withMTU("packet too big", info), true
 	case ipv6.ICMPTypeTimeExceeded:
-		return ErrorTimeExceeded, codeText("time exceeded", exceeded6[:], code), true
+		return TimeExceeded, codeText("time exceeded", exceeded6[:], code), true
 	case ipv6.ICMPTypeParameterProblem:
-		return ErrorParameterProblem, parameterText(parameter6[:], code, info, true), true
+		return ParameterProblem, parameterText(parameter6[:], code, info, true), true
 	}
 	return "", "", false
 }

@@ -219,7 +219,7 @@ func (s *receiver) queuedError(data []byte, x extendedError, name *unix.RawSocka
 	}
 	to, _ := nameOf(name)
 	q := icmpError{typ: int(x.typ), code: int(x.code), to: to, request: request}
-	if kind, _, _ := describe(s.family, q.typ, q.code, 0); kind == ErrorPacketTooBig || kind == ErrorParameterProblem {
+	if kind, _, _ := describe(s.family, q.typ, q.code, 0); kind == PacketTooBig || kind == ParameterProblem {
 		q.info = int(x.info)
 	}
 	return event{kind: eventError, family: s.family, from: x.from, zone: x.zone, err: q}

@@ -4,54 +4,79 @@
 //
 //	res, err := icmpcore.Ping(ctx, "192.0.2.1", icmpcore.Options{Count: 5})
 //
-// For more than that, open a [Pinger]. It owns a few sockets for each IP version
-// and serves any number of series at once, whatever their targets and options:
-// [Pinger.Ping] waits for a series, [Pinger.Go] does not, so that 100,000
-// targets need no 100,000 goroutines.
+// For more, open a [Pinger]. It owns a few sockets for each IP version and runs
+// any number of series at once, each with its own target and options.
+// [Pinger.Ping] waits until a series ends, [Pinger.Go] does not: 100,000 targets
+// need no 100,000 goroutines.
 //
 // # Loss is data
 //
-// Three levels are kept apart. A lost, late or refused echo is a number in the
-// [PingResult]. What kept one target from being probed (a name that does not
-// resolve, no route, a cancelled context) is [PingResult.Err]. What keeps
-// everything from running (no permission, sockets gone) is an error of [Open],
-// or ends every series with that error.
+// The package keeps three levels apart. A lost, late or refused echo is a number
+// in the [PingResult]. The reason why one target could not be probed (a name that
+// does not resolve, no route, a cancelled context) is [PingResult.Err]. The reason
+// why nothing can run (no permission, sockets lost) is an error of [Open], or ends
+// every series with that error.
+//
+// [PingResult.Failure] sums a series up in one error. An [EchoError] is the error
+// of one echo; its kinds are [DestinationUnreachable], [TimeExceeded],
+// [PacketTooBig], [ParameterProblem] and [SendFailed].
+//
+// # Callbacks
+//
+// A Pinger calls [Options.OnEcho] and the function given to [Pinger.Go] on one
+// goroutine of its own, one call at a time. Within a series the echoes come in the
+// order in which they were decided, and the result comes last. A slow callback
+// delays the callbacks after it, whose results wait in memory, but it never delays
+// the measuring.
+//
+// A callback may call [Pinger.Go], [Run.Cancel], [Pinger.Resolve],
+// [Pinger.HasRoute], [Pinger.Stats], [Pinger.Socket] and [Pinger.Timestamps], and
+// every method of another Pinger. It must not wait for its own Pinger:
+// [Pinger.Ping] and [Pinger.Close] return an error there, and to wait for another
+// goroutine that is in one of them would take forever. To close the Pinger from a
+// callback, start a goroutine that calls Close. A callback must not end its
+// goroutine ([runtime.Goexit], which FailNow and SkipNow of package testing call):
+// the Pinger makes no callback after that.
 //
 // # What counts as a reply
 //
-// A reply counts only if it came from the address probed (a multicast or
-// broadcast address aside), carries the identifier, sequence number and payload
-// of an echo that waits for it, has a right checksum and is the first for its
-// echo. The first eight bytes of the payload are a cookie: the echo's number
-// enciphered under a random key of the Pinger, so that nobody who has not seen
-// the request can make one. All else is counted, never measured: as duplicate,
-// late or corrupt in the result, as foreign in [Pinger.Stats].
+// A reply counts only if all of this is true: it came from the address probed
+// (except for a multicast or broadcast address); it has the identifier, sequence
+// number and payload of an echo that is waiting for it; its checksum is right; and
+// it is the first for its echo. The first eight bytes of the payload are a cookie:
+// the number of the echo, encrypted with a random key of the Pinger. Only a host
+// that has seen the request can send it back. Everything else is counted but never
+// measured: as duplicate, late or corrupt in the result, as foreign in
+// [Pinger.Stats].
 //
-// An ICMP error counts only if the packet it quotes is one of ours in flight.
-// An error that quotes too little to hold the cookie is believed only when the
-// echo's timeout has passed without a reply, since anybody could have sent it.
+// An ICMP error counts only if it quotes a packet of ours that is in flight. An
+// error whose quote is too short for the cookie could come from anybody, so the
+// Pinger believes it only when the echo's timeout has passed without a reply.
 //
 // # Sockets and permission
 //
-// Raw sockets need CAP_NET_RAW. Datagram ("ping") sockets need the process's
-// group to lie within the sysctl net.ipv4.ping_group_range, which rules IPv6
-// as well. [Open] tries raw first; where neither is allowed its error is a
-// [*PermissionError] that names both cures.
+// A raw socket needs CAP_NET_RAW. A datagram ("ping") socket needs the group of
+// the process to be within the sysctl net.ipv4.ping_group_range, which applies to
+// IPv6 too. [Open] tries raw first. If the system allows neither, the error is a
+// [*PermissionError] whose text names both remedies.
 //
-// Both kinds give the same results but for what Linux does not let a datagram
-// socket have: the kernel checks its packets' checksums and drops what is wrong
-// (as it does for IPv6 on both kinds), so that such a reply is lost there and
-// corrupt on a raw IPv4 socket; it is not told of IPv4's "fragment reassembly
-// time exceeded" and of unreachable codes above 15; and over IPv6 it cannot
-// choose [Options.Source], which is then an error, and is not told when a
-// firewall of its own host refuses a request, which is then lost.
+// Both kinds give the same results, except for what Linux does not give a datagram
+// socket:
+//   - The kernel verifies the checksums itself and drops wrong packets, as it does
+//     for IPv6 on both kinds. Such a reply is lost; on a raw IPv4 socket it is
+//     corrupt.
+//   - It gets no IPv4 error "fragment reassembly time exceeded" and none with an
+//     unreachable code above 15.
+//   - Over IPv6 it cannot choose [Options.Source], which is then an error.
+//   - Over IPv6 it does not learn that a firewall of its own host refused a
+//     request, which is then lost.
 //
 // # Clocks
 //
-// A round-trip time is the difference of two kernel stamps of one clock: when
-// the request was handed to the device and when the reply came in. Kernel
-// stamps are wall time, so a pair is believed only while the wall clock runs
-// evenly with the monotonic one and the difference lies inside the monotonic
-// bounds taken around it; else the monotonic times are used.
-// [PingResult.Timestamps] tells which it was.
+// A round-trip time is the difference of two kernel timestamps of one clock: when
+// the request was handed to the device, and when the reply came in. Kernel
+// timestamps are wall-clock time, so the Pinger uses a pair only while the wall
+// clock runs evenly with the monotonic one and only if the difference is within the
+// monotonic times taken around it. Otherwise it uses the monotonic times.
+// [PingResult.Timestamps] says which it was.
 package icmpcore

@@ -48,7 +48,7 @@ func TestForever(t *testing.T) {
 		if got := r.Sent - int(start); got < n-21 || got > n {
 			t.Errorf("%d sent, want about %d", got, n)
 		}
-		if len(r.RTTs) != ForeverKept || cap(r.RTTs) > 3*ForeverKept {
+		if len(r.RTTs) != foreverKept || cap(r.RTTs) > 3*foreverKept {
 			t.Errorf("%d RTTs kept, room for %d", len(r.RTTs), cap(r.RTTs))
 		}
 		if r.Min != ms/4 || r.Max != ms/2 || r.Mean < 350*time.Microsecond || r.Mean > 375*time.Microsecond || r.Jitter == 0 {
@@ -79,10 +79,10 @@ func TestEndlessErrors(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
 		r, _ := p.Ping(ctx, "198.18.0.1", Options{Count: Forever, Interval: ms, Timeout: 20 * ms}) // cut short: its error says so
-		if r.Sent < 9900 || r.Sent > 10000 || r.Loss != 100 || len(r.Errors) != ForeverKept || len(r.Lost) != ForeverKept {
+		if r.Sent < 9900 || r.Sent > 10000 || r.Loss != 100 || len(r.Errors) != foreverKept || len(r.Lost) != foreverKept {
 			t.Errorf("%d sent, %v %% lost, %d errors, %d lost ones", r.Sent, r.Loss, len(r.Errors), len(r.Lost))
 		}
-		if cap(r.Errors) > 3*ForeverKept || cap(r.Lost) > 3*ForeverKept {
+		if cap(r.Errors) > 3*foreverKept || cap(r.Lost) > 3*foreverKept {
 			t.Errorf("room for %d errors, %d lost ones", cap(r.Errors), cap(r.Lost))
 		}
 		if last := r.Errors[len(r.Errors)-1].Seq; last < 19900 {

@@ -298,12 +298,17 @@ func (e *engine) giveUp(s *series, number uint64, c *echo) {
 	}
 }
 
-// recordError adds an error to the series' list and tells the watcher.
+// recordError adds an error to the series' list and reports it to OnEcho.
 func (e *engine) recordError(s *series, err EchoError) {
 	s.keepError(err)
-	e.counts.Errors++
+	if err.Kind == SendFailed {
+		e.counts.SendErrors++
+	} else {
+		e.counts.Errors++
+	}
 	if s.onEcho != nil {
-		e.emit(s, Echo{Seq: err.Seq, Outcome: OutcomeError, From: err.From, Err: err.Err()})
+		c := err // a copy, so that err itself does not escape to the heap
+		e.emit(s, Echo{Seq: err.Seq, Outcome: OutcomeError, From: err.From, Err: &c})
 	}
 }
 

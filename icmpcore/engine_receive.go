@@ -295,9 +295,9 @@ func newEchoError(ev *event, number uint64) EchoError {
 	kind, message, _ := describe(ev.family, q.typ, q.code, q.info)
 	err := EchoError{Seq: int(number) + 1, Kind: kind, Type: q.typ, Code: q.code, Message: message, From: ev.from}
 	switch kind {
-	case ErrorPacketTooBig:
+	case PacketTooBig:
 		err.MTU = q.info
-	case ErrorParameterProblem:
+	case ParameterProblem:
 		err.Pointer = q.info
 	}
 	return err

@@ -212,17 +212,14 @@ func (e *engine) drop(s *series, which func(request) bool) {
 // route or the firewall may be another at the next echo.
 func (e *engine) refuse(r request, err error) {
 	s := e.slots.at(r.slot)
-	send := &SendError{Addr: s.addr, Err: err}
 	e.flying--
 	c := s.at(r.number)
 	c.held = false
 	s.decide(c, echoUnsent, c.sent)
-	e.counts.SendErrors++
 	s.rarely().unsent++
-	s.keepError(EchoError{Seq: int(r.number) + 1, Kind: ErrorSend, Message: systemText(err), send: send})
-	if s.onEcho != nil {
-		e.emit(s, Echo{Seq: int(r.number) + 1, Outcome: OutcomeError, Err: send})
-	}
+	e.recordError(s, EchoError{
+		Seq: int(r.number) + 1, Kind: SendFailed, Message: systemText(err), Err: &SendError{Addr: s.addr, Err: err},
+	})
 	if s.over() {
 		e.finish(r.slot, nil)
 		return

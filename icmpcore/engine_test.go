@@ -496,7 +496,7 @@ func TestHeldRequest(t *testing.T) {
 				if r.Sent != 1+tt.received || r.Received != tt.received || len(r.Errors) != 1-tt.received {
 					t.Errorf("%d sent, %d received, errors %v", r.Sent, r.Received, r.Errors)
 				}
-				if tt.err != nil && (len(r.Errors) != 1 || !errors.Is(r.Errors[0].Err(), tt.err)) {
+				if tt.err != nil && (len(r.Errors) != 1 || !errors.Is(&r.Errors[0], tt.err)) {
 					t.Errorf("errors %v, want %v", r.Errors, tt.err)
 				}
 				if other := <-results; other.Received != 2 || other.Min != 500*ms || other.Max != 500*ms || other.Timestamps != TimestampsKernel {
@@ -545,7 +545,7 @@ func TestOneBadTarget(t *testing.T) {
 			if !errors.As(r.Err, &send) || !errors.Is(r.Err, os.ErrPermission) || send.Addr != bad {
 				t.Errorf("bad target's error = %v", r.Err)
 			}
-			if r.Sent != 0 || r.Loss != 0 || len(r.Lost) != 0 || len(r.Errors) != 2 || r.Errors[0].Kind != ErrorSend {
+			if r.Sent != 0 || r.Loss != 0 || len(r.Lost) != 0 || len(r.Errors) != 2 || r.Errors[0].Kind != SendFailed {
 				t.Errorf("bad target's result = %+v", r)
 			}
 		}

@@ -11,17 +11,17 @@ import (
 	"syscall"
 )
 
-// ErrTimeout is the verdict on a series in which nothing came back at all.
+// ErrTimeout is the verdict on a series in which nothing came back.
 var ErrTimeout = errors.New("icmpcore: no reply in time")
 
-// errHeld is ErrTimeout of a series whose Held counts all its requests.
-var errHeld = fmt.Errorf("%w: no request left this machine (no answer to ARP or neighbour discovery, or the device stands still)", ErrTimeout)
+// errHeld is ErrTimeout for a series in which every request was held.
+var errHeld = fmt.Errorf("%w: no request left this machine (no answer to ARP or neighbour discovery, or the device is stalled)", ErrTimeout)
 
-// OptionError is a value of an option that cannot be.
+// OptionError reports an option whose value is not allowed.
 type OptionError struct {
 	Field string // the option, in lower case: "ttl"
-	Value string // what was given
-	Want  string // what would be right: "1 to 255"
+	Value string // the value given
+	Want  string // what is allowed: "1 to 255"
 }
 
 func (e *OptionError) Error() string {
@@ -36,7 +36,7 @@ func quoteEmpty(s string) string {
 	return s
 }
 
-// joinFaults joins option errors; one alone stays itself.
+// joinFaults joins option errors. A single one is returned as it is.
 func joinFaults(errs []error) error {
 	if len(errs) == 1 {
 		return errs[0]
@@ -44,20 +44,22 @@ func joinFaults(errs []error) error {
 	return errors.Join(errs...)
 }
 
-// PermissionError means that the system allows this process no ICMP socket.
-// errors.Is(err, os.ErrPermission) holds for it.
+// PermissionError means that the system does not allow this process to open an
+// ICMP socket. Its text says what to do: set a capability or a sysctl.
+// errors.Is(err, os.ErrPermission) is true for it.
 type PermissionError struct {
-	Socket     SocketKind // the kind that was asked for
-	Executable string     // path of the running binary, for setcap; "" where a file's capability would not help
-	GID        int        // the process's effective group as the sysctl has to name it; -1 where it cannot be told
-	OnHost     bool       // the sysctl is the host's: the process is in a user namespace that does not own its network
-	Err        error      // the system's refusal, of both kinds where both were tried: it holds an [*os.SyscallError]
+	Err error // the system's refusal, of both kinds of socket if both were tried; it wraps an [*os.SyscallError]
+
+	socket     SocketKind // the kind requested
+	executable string     // path of the running binary, for setcap; "" if a file capability would not help
+	gid        int        // effective group of the process, as the sysctl must name it; -1 if unknown
+	onHost     bool       // the sysctl to set is that of the host: the process is in a user namespace that does not own its network
 }
 
 func (e *PermissionError) Error() string { return e.text(runtime.GOOS) }
 
-// Is reports whether target is [fs.ErrPermission]: not every system's refusal
-// is by itself.
+// Is reports whether target is [fs.ErrPermission]. The refusal itself is not, on
+// some systems.
 func (e *PermissionError) Is(target error) bool { return target == fs.ErrPermission }
 
 func (e *PermissionError) text(system string) string {
@@ -69,41 +71,41 @@ func (e *PermissionError) text(system string) string {
 		return fmt.Sprintf("no permission for an ICMP socket (%v): run it as root", e.Err)
 	}
 	raw, datagram := e.rawCure(), e.datagramCure()
-	switch e.Socket {
+	switch e.socket {
 	case SocketRaw:
 		return fmt.Sprintf("no permission for a raw ICMP socket (%v): %s", e.Err, raw)
 	case SocketDatagram:
 		return fmt.Sprintf("no permission for a datagram ICMP socket (%v): %s", e.Err, datagram)
 	}
-	if e.OnHost {
-		return fmt.Sprintf("no permission for an ICMP socket (%v): %s", e.Err, datagram) // no capability counts there
+	if e.onHost {
+		return fmt.Sprintf("no permission for an ICMP socket (%v): %s", e.Err, datagram) // no capability of the process applies there
 	}
 	return fmt.Sprintf("no permission for an ICMP socket (%v): either %s, or %s", e.Err, raw, datagram)
 }
 
-// rawCure says what gives the process a raw socket.
+// rawCure says how to allow the process a raw socket.
 func (e *PermissionError) rawCure() string {
 	switch {
-	case e.OnHost:
+	case e.onHost:
 		return "start it outside of its user namespace, which does not own the network, with the capability CAP_NET_RAW"
-	case e.Executable == "":
+	case e.executable == "":
 		return "start it with the capability CAP_NET_RAW (--cap-add NET_RAW of a container, AmbientCapabilities=CAP_NET_RAW of a systemd unit)"
 	}
-	return fmt.Sprintf("run `sudo setcap cap_net_raw+ep %s`", shellWord(e.Executable))
+	return fmt.Sprintf("run `sudo setcap cap_net_raw+ep %s`", shellWord(e.executable))
 }
 
-// datagramCure says what gives the process a datagram socket.
+// datagramCure says how to allow the process a datagram socket.
 func (e *PermissionError) datagramCure() string {
 	switch {
-	case e.GID < 0:
+	case e.gid < 0:
 		return "set the sysctl net.ipv4.ping_group_range on the host, for the group that this process's group is mapped to"
-	case e.OnHost:
-		return fmt.Sprintf("run `sudo sysctl -w net.ipv4.ping_group_range='%d %d'` on the host", e.GID, e.GID)
+	case e.onHost:
+		return fmt.Sprintf("run `sudo sysctl -w net.ipv4.ping_group_range='%d %d'` on the host", e.gid, e.gid)
 	}
-	return fmt.Sprintf("run `sudo sysctl -w net.ipv4.ping_group_range='%d %d'`", e.GID, e.GID)
+	return fmt.Sprintf("run `sudo sysctl -w net.ipv4.ping_group_range='%d %d'`", e.gid, e.gid)
 }
 
-// shellWord quotes a path where a shell would take it apart.
+// shellWord quotes a path that a shell would split or expand.
 func shellWord(path string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+@:,", r)
@@ -121,19 +123,19 @@ func (e *PermissionError) Unwrap() error { return e.Err }
 func newPermissionError(kind SocketKind, err error) *PermissionError {
 	exe, exeErr := os.Executable()
 	if exeErr != nil {
-		exe = os.Args[0] // the best name left where /proc is not mounted
+		exe = os.Args[0] // the best name left if /proc is not mounted
 	}
-	e := &PermissionError{Socket: kind, Executable: exe, GID: os.Getegid(), Err: err}
+	e := &PermissionError{Err: err, socket: kind, executable: exe, gid: os.Getegid()}
 	e.lookAround()
 	return e
 }
 
-// ResolveError means that a name has no address of the family asked for, or
-// could not be looked up.
+// ResolveError means that a name has no address of the requested family, or could
+// not be looked up.
 type ResolveError struct {
-	Host   string
-	Family Family
-	Err    error // often a [*net.DNSError]; where no descriptor was left to ask with it wraps [syscall.EMFILE]
+	Host   string // as given
+	Family Family // the one requested
+	Err    error  // often a [*net.DNSError]; it wraps [syscall.EMFILE] if there was no file descriptor for the query
 }
 
 func (e *ResolveError) Error() string {
@@ -143,12 +145,12 @@ func (e *ResolveError) Error() string {
 // Unwrap returns Err.
 func (e *ResolveError) Unwrap() error { return e.Err }
 
-// SendError means that the system refused to send an echo request: no route,
-// a firewall, a message larger than the interface takes with fragmentation
-// forbidden.
+// SendError means that the system refused to send an echo request: there is no
+// route, a firewall forbids it, or the message is larger than the interface takes
+// and must not be fragmented.
 type SendError struct {
-	Addr netip.Addr
-	Err  error // what is wrong with the source or the route, or what the system said; it holds an [*os.SyscallError]
+	Addr netip.Addr // the address probed
+	Err  error      // what is wrong with the source or the route, or what the system said; it wraps an [*os.SyscallError]
 }
 
 func (e *SendError) Error() string { return fmt.Sprintf("send to %s: %v", e.Addr, e.Err) }
@@ -156,49 +158,64 @@ func (e *SendError) Error() string { return fmt.Sprintf("send to %s: %v", e.Addr
 // Unwrap returns Err.
 func (e *SendError) Unwrap() error { return e.Err }
 
-// DestinationUnreachable is ICMP type 3 (RFC 792, RFC 1122, RFC 1812) but for
-// its code 4, or ICMPv6 type 1 (RFC 4443).
-type DestinationUnreachable struct {
-	Code    int
-	Message string     // what the code means
-	From    netip.Addr // who reported it
+// ErrorKind says what kind of error an echo request met. Its text is the type of
+// the error in the JSON form.
+type ErrorKind string
+
+// The kinds of error: four that ICMP reports, and one of this system.
+const (
+	// DestinationUnreachable is ICMP type 3 (RFC 792, RFC 1122, RFC 1812) except
+	// code 4, or ICMPv6 type 1 (RFC 4443).
+	DestinationUnreachable ErrorKind = "destination_unreachable"
+
+	// TimeExceeded is ICMP type 11 or ICMPv6 type 3: the TTL or hop limit ran
+	// out on the way, or fragments were missing at its end.
+	TimeExceeded ErrorKind = "time_exceeded"
+
+	// PacketTooBig is ICMP type 3 code 4 (RFC 1191) or ICMPv6 type 2: the packet
+	// is larger than the next link takes and must not be fragmented.
+	PacketTooBig ErrorKind = "packet_too_big"
+
+	// ParameterProblem is ICMP type 12 or ICMPv6 type 4: a router or the target
+	// could not make sense of the packet's header.
+	ParameterProblem ErrorKind = "parameter_problem"
+
+	// SendFailed means that the system refused to send the request.
+	SendFailed ErrorKind = "send"
+)
+
+// EchoError is the error that one echo request met: an ICMP error about it, or
+// the system's refusal to send it. [PingResult.Errors] holds one for each request
+// that ended so, and [PingResult.Failure] and [Echo.Err] return one as an error:
+//
+//	var e *icmpcore.EchoError
+//	if errors.As(err, &e) && e.Kind == icmpcore.DestinationUnreachable {
+type EchoError struct {
+	Seq     int // which request of the series, from 1
+	Kind    ErrorKind
+	Type    int        // ICMP or ICMPv6 type, 0 for SendFailed
+	Code    int        // ICMP or ICMPv6 code, 0 for SendFailed
+	MTU     int        // for PacketTooBig: of the next link in bytes, 0 if the router does not say
+	Pointer int        // for ParameterProblem: the faulty byte of the request's IP packet, also 0 if not said
+	Message string     // what type and code mean, or what the system said
+	From    netip.Addr // who reported it; invalid for SendFailed and where unknown
+	Err     error      // for SendFailed: a [*SendError]; nil for the other kinds
 }
 
-func (e *DestinationUnreachable) Error() string { return reported(e.Message, e.From) }
-
-// TimeExceeded is ICMP type 11 or ICMPv6 type 3: the TTL or hop limit ran out
-// on the way, or fragments were missing at the end of it.
-type TimeExceeded struct {
-	Code    int
-	Message string
-	From    netip.Addr
+func (e *EchoError) Error() string {
+	switch {
+	case e.Err != nil:
+		return e.Err.Error()
+	case !e.From.IsValid():
+		return e.Message
+	}
+	return e.Message + ", reported by " + e.From.String()
 }
 
-func (e *TimeExceeded) Error() string { return reported(e.Message, e.From) }
+// Unwrap returns Err.
+func (e *EchoError) Unwrap() error { return e.Err }
 
-// PacketTooBig is ICMP type 3 code 4 (RFC 1191) or ICMPv6 type 2: the packet
-// is larger than the next link takes and must not be fragmented.
-type PacketTooBig struct {
-	Code    int
-	Message string
-	MTU     int // of the next link in bytes, 0 where the router does not say
-	From    netip.Addr
-}
-
-func (e *PacketTooBig) Error() string { return reported(e.Message, e.From) }
-
-// ParameterProblem is ICMP type 12 or ICMPv6 type 4: a router or the target
-// could not make sense of the packet's header.
-type ParameterProblem struct {
-	Code    int
-	Message string
-	Pointer int // at which byte of the request's IP packet the fault is; 0 also where not said
-	From    netip.Addr
-}
-
-func (e *ParameterProblem) Error() string { return reported(e.Message, e.From) }
-
-// noSocketError says why the addresses of a family cannot be pinged.
+// noSocketError says why addresses of a family cannot be pinged.
 func noSocketError(f Family, err error) error {
 	name := map[Family]string{FamilyIPv4: "IPv4", FamilyIPv6: "IPv6"}[f]
 	if errors.Is(err, syscall.EAFNOSUPPORT) {
@@ -207,26 +224,18 @@ func noSocketError(f Family, err error) error {
 	return fmt.Errorf("no %s socket: %w", name, err)
 }
 
-// reported names the reporter of an ICMP error behind its text.
-func reported(message string, from netip.Addr) string {
-	if !from.IsValid() {
-		return message
-	}
-	return message + ", reported by " + from.String()
-}
-
-// refusal is why the system refuses a request, where its own word says little.
+// refusal is why the system refuses a request, if its own error says little.
 type refusal struct {
 	cause string
-	err   error // the system's word
+	err   error // the system's error
 }
 
 func (e *refusal) Error() string { return e.cause }
 
 func (e *refusal) Unwrap() error { return e.err }
 
-// systemText says what the system said, without the name of the call, or what
-// it meant.
+// systemText returns the cause of a refusal, or the system's error without the
+// name of the call.
 func systemText(err error) string {
 	var known *refusal
 	if errors.As(err, &known) {
@@ -239,7 +248,7 @@ func systemText(err error) string {
 	return err.Error()
 }
 
-// isFull reports whether the system cannot take a packet now but may later.
+// isFull reports whether the system cannot take a packet now but can later.
 func isFull(err error) bool {
 	return errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.ENOMEM)
 }

@@ -70,12 +70,12 @@ func ExampleOptions_onEcho() {
 
 func ExamplePingResult_Failure() {
 	res := icmpcore.PingResult{Sent: 1, Errors: []icmpcore.EchoError{{
-		Seq: 1, Kind: icmpcore.ErrorTimeExceeded, Type: 11, Message: "time to live exceeded in transit",
+		Seq: 1, Kind: icmpcore.TimeExceeded, Type: 11, Message: "time to live exceeded in transit",
 		From: netip.MustParseAddr("198.18.255.1"),
 	}}}
-	var expired *icmpcore.TimeExceeded
-	if errors.As(res.Failure(), &expired) {
-		fmt.Println("expired at", expired.From)
+	var e *icmpcore.EchoError
+	if errors.As(res.Failure(), &e) && e.Kind == icmpcore.TimeExceeded {
+		fmt.Println("expired at", e.From)
 	}
 	// Output: expired at 198.18.255.1
 }

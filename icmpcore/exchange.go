@@ -9,19 +9,19 @@ import (
 	"time"
 )
 
-// inbox is how callers reach the engine.
+// inbox carries requests from callers to the engine.
 type inbox struct {
-	some   atomic.Bool // there is something in it
-	asleep atomic.Bool // the engine sleeps, or is about to
-	wake   func()      // ends the engine's sleep
+	pending atomic.Bool // the inbox is not empty
+	asleep  atomic.Bool // the engine sleeps, or is about to
+	wake    func()      // ends the engine's sleep
 
-	mu        sync.Mutex // guards what follows; never held during I/O
+	mu        sync.Mutex // guards started, cancelled and closed; never held during I/O
 	started   []int32
 	cancelled []cancellation
 	closed    error
 
-	spare     []int32 // the engine's: what it took last, to be filled again
-	spareGone []cancellation
+	spareStarted   []int32 // only for the engine: the lists that it took last, for reuse
+	spareCancelled []cancellation
 }
 
 // cancellation ends one series early.
@@ -31,7 +31,7 @@ type cancellation struct {
 	err  error
 }
 
-// start hands a series over. It returns why the engine takes none any more.
+// start hands a series to the engine. It returns an error if the engine has ended.
 func (b *inbox) start(i int32) error {
 	b.mu.Lock()
 	if b.closed != nil {
@@ -46,7 +46,7 @@ func (b *inbox) start(i int32) error {
 
 func (b *inbox) cancel(c cancellation) {
 	b.mu.Lock()
-	if b.closed != nil { // which ends them all
+	if b.closed != nil { // closing ends all series
 		b.mu.Unlock()
 		return
 	}
@@ -55,7 +55,7 @@ func (b *inbox) cancel(c cancellation) {
 	b.ring()
 }
 
-// close ends the engine with err; the first one counts.
+// close ends the engine with err. Only the first call has an effect.
 func (b *inbox) close(err error) {
 	b.mu.Lock()
 	if b.closed == nil {
@@ -65,9 +65,9 @@ func (b *inbox) close(err error) {
 	b.ring()
 }
 
-// ring says that there is something and wakes the engine if it sleeps.
+// ring marks the inbox as not empty and wakes the engine if it sleeps.
 func (b *inbox) ring() {
-	b.some.Store(true)
+	b.pending.Store(true)
 	if b.asleep.Load() && b.asleep.Swap(false) {
 		b.wake()
 	}
@@ -75,23 +75,23 @@ func (b *inbox) ring() {
 
 // take empties the inbox. What it returns is valid until the next call.
 func (b *inbox) take() (started []int32, cancelled []cancellation, closed error) {
-	if !b.some.Load() {
+	if !b.pending.Load() {
 		return nil, nil, nil
 	}
-	b.some.Store(false)
+	b.pending.Store(false)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	started, cancelled = b.started, b.cancelled
-	b.started, b.cancelled = b.spare[:0], b.spareGone[:0]
-	b.spare, b.spareGone = started, cancelled
+	b.started, b.cancelled = b.spareStarted[:0], b.spareCancelled[:0]
+	b.spareStarted, b.spareCancelled = started, cancelled
 	return started, cancelled, b.closed
 }
 
-// sleeping announces sleep and reports whether the inbox is empty, so that
-// the engine may go.
+// sleeping announces that the engine goes to sleep. It reports whether the inbox is
+// empty; if not, the engine must stay awake.
 func (b *inbox) sleeping() bool {
 	b.asleep.Store(true)
-	if b.some.Load() {
+	if b.pending.Load() {
 		b.asleep.Store(false)
 		return false
 	}
@@ -100,8 +100,8 @@ func (b *inbox) sleeping() bool {
 
 func (b *inbox) awake() { b.asleep.Store(false) }
 
-// delivery is one thing to hand to a caller: what happened to an echo, or the
-// result of the series in slot.
+// delivery is one callback to make: for an event of an echo, or for the result of
+// the series in slot.
 type delivery struct {
 	slot int32
 	echo *watched
@@ -112,24 +112,24 @@ type watched struct {
 	echo Echo
 }
 
-// outbox takes results from the engine to their callers on a goroutine of its
-// own, so that a slow caller delays nobody's measuring.
+// outbox carries results from the engine to callers. It makes the callbacks on a
+// goroutine of its own, so a slow callback does not delay the engine.
 type outbox struct {
 	slots *slots
-	free  func([]int32) // gives slots back
+	free  func([]int32) // makes slots free
 
-	fresh []delivery // the engine's, not yet handed over
+	fresh []delivery // only for the engine: not yet handed over
 
-	runner  atomic.Uint64 // number of the goroutine that calls back, 0: not known
-	calling atomic.Bool   // it is calling back
+	runner  atomic.Uint64 // number of the goroutine that makes the callbacks, 0: unknown
+	calling atomic.Bool   // a callback is running
 
-	mu    sync.Mutex // guards what follows
+	mu    sync.Mutex // guards full and ended
 	full  []delivery
 	ended bool
-	some  chan struct{} // holds one where full or ended has changed
+	ready chan struct{} // holds one element if full or ended has changed
 }
 
-// add notes a delivery; flush hands it over.
+// add stores a delivery until flush hands it over.
 func (o *outbox) add(d delivery) { o.fresh = append(o.fresh, d) }
 
 func (o *outbox) flush() {
@@ -150,12 +150,12 @@ func (o *outbox) flush() {
 
 func (o *outbox) ring() {
 	select {
-	case o.some <- struct{}{}:
-	default: // it is told already
+	case o.ready <- struct{}{}:
+	default: // run has a signal to read already
 	}
 }
 
-// end makes run return once everything is delivered.
+// end makes run return when everything is delivered.
 func (o *outbox) end() {
 	o.mu.Lock()
 	o.ended = true
@@ -163,12 +163,12 @@ func (o *outbox) end() {
 	o.ring()
 }
 
-// run calls the callers back, one at a time and in order, until end.
+// run makes the callbacks, one at a time and in order, until end.
 func (o *outbox) run() {
 	o.runner.Store(goroutineNumber())
 	var batch []delivery
 	freed := make([]int32, 0, 256)
-	for range o.some {
+	for range o.ready {
 		o.mu.Lock()
 		batch, o.full = o.full, batch[:0]
 		ended := o.ended
@@ -200,7 +200,7 @@ func (o *outbox) run() {
 	}
 }
 
-// onCallback reports whether the caller runs in a callback.
+// onCallback reports whether the calling goroutine is in a callback.
 func (o *outbox) onCallback() bool {
 	if !o.calling.Load() {
 		return false
@@ -209,10 +209,10 @@ func (o *outbox) onCallback() bool {
 	return runner != 0 && runner == goroutineNumber()
 }
 
-// goroutineNumber returns the runtime's number of this goroutine, or 0 where it
-// cannot be told. Numbers are not used twice. The head of a stack trace is the
-// only place that Go gives it, and reading it takes a microsecond or two: what
-// asks for it waits for a network anyway.
+// goroutineNumber returns the runtime's number of this goroutine, or 0 if it cannot
+// be read. The runtime does not use a number twice. Go shows it only in the first
+// line of a stack trace, which takes one or two microseconds to get. Only calls that
+// wait for the network anyway need it.
 func goroutineNumber() uint64 {
 	var buf [64]byte
 	trace, ok := bytes.CutPrefix(buf[:runtime.Stack(buf[:], false)], []byte("goroutine "))

@@ -101,7 +101,7 @@ func (w *jsonWriter) errors(errs []EchoError) {
 		}
 		w.int(`{"seq":`, e.Seq, true)
 		w.string(`,"type":`, string(e.Kind), true)
-		w.int(`,"code":`, e.Code, e.Kind != ErrorSend)
+		w.int(`,"code":`, e.Code, e.Kind != SendFailed)
 		w.string(`,"message":`, e.Message, true)
 		w.string(`,"from":`, e.From.String(), e.From.IsValid())
 		w.text("}")

@@ -44,7 +44,7 @@ func TestFullForOne(t *testing.T) {
 						}
 						continue
 					}
-					if len(r.Errors) != count || !errors.Is(r.Errors[0].Err(), reason) {
+					if len(r.Errors) != count || !errors.Is(&r.Errors[0], reason) {
 						t.Errorf("errors of the target without room: %v", r.Errors)
 					}
 					if took := time.Since(start); took < 1400*ms || took > 1420*ms {

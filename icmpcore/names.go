@@ -13,8 +13,8 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// asciiName returns the form of a name that the DNS knows. A name in ASCII stays
-// as it is: names with underscores, which IDNA refuses, are in use.
+// asciiName returns the form of a name that the DNS uses. A name in ASCII stays as it
+// is, because IDNA refuses underscores and there are names with underscores.
 func asciiName(host string) (string, error) {
 	if strings.IndexFunc(host, func(r rune) bool { return r >= utf8.RuneSelf }) < 0 {
 		return host, nil
@@ -29,8 +29,8 @@ func asciiName(host string) (string, error) {
 	return name, nil
 }
 
-// explained gives an error of the resolver the true cause where net puts it
-// into the text alone: without a descriptor no server can be asked.
+// explained adds the true cause to an error of the resolver, if package net has put
+// it only into the text: without a file descriptor it cannot query a server.
 func explained(dns *net.DNSError) *net.DNSError {
 	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE} {
 		if dns.UnwrapErr == nil && strings.HasSuffix(dns.Err, errno.Error()) {
@@ -42,20 +42,20 @@ func explained(dns *net.DNSError) *net.DNSError {
 	return dns
 }
 
-// descriptorsOfLookup is how many descriptors a look-up may need at once: a file
-// or a socket for each query, and both again with another one under way.
+// descriptorsOfLookup is how many file descriptors a lookup may need at once: a file
+// or a socket for each query, and the same for another lookup at the same time.
 const descriptorsOfLookup = 4
 
-// noDescriptor returns the system's error where there are not enough descriptors
-// for a look-up. Without them net cannot read its own configuration, and says
-// that there is no such host though it has asked nobody.
+// noDescriptor returns the system's error if there are not enough file descriptors
+// for a lookup. Without them package net cannot read its configuration. It then
+// reports "no such host", although it has sent no query.
 func noDescriptor() error {
 	for range descriptorsOfLookup {
 		f, err := os.Open(os.DevNull)
 		var errno syscall.Errno
 		switch {
 		case err == nil:
-			defer func() { _ = f.Close() }() // all are held until the last is there; nothing was written
+			defer func() { _ = f.Close() }() // all stay open until the last one is open; nothing was written
 		case errors.As(err, &errno) && (errno == syscall.EMFILE || errno == syscall.ENFILE):
 			return errno
 		default:
@@ -65,8 +65,8 @@ func noDescriptor() error {
 	return nil
 }
 
-// lookupText says how a look-up ended, in words that stay the same from one
-// to the next: the resolver's own hold the port that a query was sent from.
+// lookupText says how a lookup failed, in words that stay the same every time. The
+// text of the resolver contains the source port of the query.
 func lookupText(err error, f Family) string {
 	var dns *net.DNSError
 	var errno syscall.Errno
@@ -86,12 +86,12 @@ func lookupText(err error, f Family) string {
 		}
 	}
 	cause := dns.Err
-	if i := strings.LastIndex(cause, ": "); i >= 0 { // after a call of the system: read udp A->B: read: connection refused
+	if i := strings.LastIndex(cause, ": "); i >= 0 { // what a system call returned: read udp A->B: read: connection refused
 		cause = cause[i+2:]
 	}
 	switch {
 	case errors.As(dns.UnwrapErr, &errno):
-		return "cannot ask the DNS: " + errno.Error()
+		return "cannot query the DNS: " + errno.Error()
 	case dns.IsNotFound && f == FamilyIPv4:
 		return "no IPv4 address"
 	case dns.IsNotFound && f == FamilyIPv6:
@@ -105,7 +105,7 @@ func lookupText(err error, f Family) string {
 	case cause == "server misbehaving":
 		return server + " answered with a failure"
 	case cause != dns.Err:
-		return server + " cannot be asked: " + cause
+		return "cannot query " + server + ": " + cause
 	}
 	return server + ": " + cause
 }

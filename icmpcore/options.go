@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Defaults of [Options]: what a zero field stands for.
+// The defaults of [Options]: a field that is zero has this value.
 const (
 	DefaultCount    = 1
 	DefaultInterval = 100 * time.Millisecond
@@ -15,78 +15,80 @@ const (
 	DefaultSize     = 56
 )
 
-// Forever as [Options.Count] sends until the series is cancelled or the Pinger
-// is closed. What the result holds then is said at [PingResult].
+// Forever, as [Options.Count], sends until the series is cancelled or the Pinger
+// is closed. [PingResult] says what the result holds then.
 const Forever = -1
 
-// The ranges within which options lie.
+// The ranges of the options.
 const (
 	minInterval = time.Millisecond
 	maxInterval = 24 * time.Hour
 	minTimeout  = time.Millisecond
 	maxTimeout  = time.Hour
 	minSize     = cookieSize
-	maxSize     = 65507 // 65535 less the IPv4 header and the ICMP header
+	maxSize     = 65507 // 65535 minus the IPv4 header and the ICMP header
 	maxCount    = 1 << 30
 )
 
-// Options says how one series of echoes is sent. The zero value is ready to
-// use; a value out of range is an [*OptionError] before anything is sent.
+// Options says how to send one series of echoes. The zero value is ready to use.
+// A value out of range is an [*OptionError] before anything is sent.
 type Options struct {
-	// Count is how many echo requests are sent, up to 2^30. Zero means
-	// DefaultCount, [Forever] means no end.
+	// Count is the number of echo requests, up to 2^30. Zero means DefaultCount,
+	// [Forever] means no end.
 	Count int
 
-	// Interval is the time from one echo request to the next, 1ms to 24h,
-	// whether or not replies have come. Zero means DefaultInterval.
+	// Interval is the time from one echo request to the next, 1ms to 24h. The
+	// next request does not wait for a reply. Zero means DefaultInterval.
 	Interval time.Duration
 
-	// Timeout is how long the reply to each request is waited for, 1ms to
-	// 1h, from the moment that request was sent. A reply that comes after it
-	// is late, and not received. Zero means DefaultTimeout.
+	// Timeout is how long to wait for the reply to each request, 1ms to 1h,
+	// counted from when that request was sent. A reply that comes later counts
+	// as late, not as received. Zero means DefaultTimeout.
 	Timeout time.Duration
 
-	// Size is the payload of a request in bytes, 8 to 65507. Zero means
+	// Size is the payload of each request in bytes, 8 to 65507. Zero means
 	// DefaultSize.
 	Size int
 
-	// TTL is the time to live (IPv4) or hop limit (IPv6) of the requests, 1
-	// to 255. Zero means the system's default.
+	// TTL is the time to live (IPv4) or hop limit (IPv6) of the requests, 1 to
+	// 255. Zero means the system's default.
 	TTL int
 
-	// DSCP is the differentiated services code point of the requests, 0 to
-	// 63 (RFC 2474). Zero, best effort, is the default.
+	// DSCP is the differentiated services code point of the requests, 0 to 63
+	// (RFC 2474). The default is zero, best effort.
 	DSCP int
 
-	// Family is the IP version a name is resolved to. The zero value,
-	// FamilyAuto, takes IPv4 where the host has both and both work.
+	// Family is the IP version to resolve a name to. The zero value,
+	// FamilyAuto, takes IPv4 if the host has both and both work here.
 	Family Family
 
-	// Source is the local address requests are sent from. The zero Addr
-	// leaves the choice to the system.
+	// Source is the local address to send from. With the zero Addr the system
+	// chooses.
 	Source netip.Addr
 
-	// Interface is the name of the network interface requests leave by.
-	// Empty leaves the choice to the routing table. An IPv6 address that is
-	// valid on its link only (link-local unicast or multicast) needs a zone or
-	// an Interface, unless only one link has IPv6.
+	// Interface is the name of the network interface to send from. If it is
+	// empty, the routing table decides. An IPv6 address that is valid only on its
+	// link (link-local unicast or multicast) needs a zone or an Interface, unless
+	// only one link has IPv6.
 	Interface string
 
 	// Mark is the firewall mark of the requests (Linux, needs CAP_NET_ADMIN
 	// or, since Linux 5.18, CAP_NET_RAW). Zero means none.
 	Mark uint32
 
-	// DontFragment forbids fragmentation on the way and ignores what the
-	// system believes of the path's MTU, so that a router which cannot pass
-	// the packet says so. By default requests may be fragmented: over IPv4 by
-	// any router, over IPv6 by this system. IPv4 packets of up to 68 bytes are
-	// always sent as if it were set, since every link carries them (RFC 791).
+	// DontFragment forbids fragmentation on the way and ignores the path MTU
+	// that the system has stored, so a router that cannot forward the packet
+	// reports it. By default requests may be fragmented: over IPv4 by any router,
+	// over IPv6 by this system. IPv4 packets of up to 68 bytes are always sent as
+	// if DontFragment were set, because every link carries them (RFC 791).
 	DontFragment bool
 
-	// OnEcho, if not nil, is called for everything that happens to an echo:
-	// its reply, duplicate, late reply, error or timeout. Calls come one at a
-	// time, in order, before the series' result. They may take their time:
-	// the measuring does not wait for them.
+	// OnEcho, if not nil, is called for everything that happens to an echo: its
+	// reply, duplicate, late or corrupt reply, error or timeout. Calls come one
+	// at a time and in order, before the result of the series. OnEcho may be
+	// slow: the measuring does not wait for it. It may call [Run.Cancel] and
+	// [Pinger.Go], but it must not wait for its Pinger: see "Callbacks" in the
+	// package documentation.
 	OnEcho func(Echo)
 }
 
@@ -107,9 +109,9 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Validate reports every field that is out of range, each as an
-// [*OptionError], joined. It returns nil where there is none. Whether Source
-// and Interface exist is only found out when the series starts.
+// Validate reports every field that is out of range, each as an [*OptionError],
+// joined. It returns nil if there is none. It does not check that Source and
+// Interface exist: that is checked when the series starts.
 func (o Options) Validate() error {
 	o = o.withDefaults()
 	var errs []error
@@ -126,7 +128,7 @@ func (o Options) Validate() error {
 		fault("timeout", o.Timeout, "1ms to 1h")
 	}
 	if n := o.Timeout / max(o.Interval, minInterval); n >= maxRing && (o.Count == Forever || o.Count > maxRing) {
-		fault("timeout", o.Timeout, fmt.Sprintf("less than %d intervals: so many echoes in flight can be told apart", maxRing))
+		fault("timeout", o.Timeout, fmt.Sprintf("less than %d intervals: no more echoes in flight can be told apart", maxRing))
 	}
 	if o.Size < minSize || o.Size > maxSize {
 		fault("size", o.Size, "8 to 65507 bytes of payload")
@@ -149,8 +151,7 @@ func (o Options) Validate() error {
 // Family is an IP version.
 type Family uint8
 
-// The families. FamilyAuto takes IPv4 first where a host has both and both
-// work here.
+// The families. FamilyAuto takes IPv4 if a host has both and both work here.
 const (
 	FamilyAuto Family = iota
 	FamilyIPv4
@@ -178,8 +179,8 @@ func familyOf(addr netip.Addr) Family {
 // SocketKind is a kind of socket.
 type SocketKind uint8
 
-// The kinds of socket. SocketAuto, the zero value, takes raw where it is
-// allowed, else datagram.
+// The kinds of socket. SocketAuto, the zero value, takes raw if it is allowed,
+// otherwise datagram.
 const (
 	SocketAuto SocketKind = iota
 	SocketRaw
@@ -196,20 +197,21 @@ func (k *SocketKind) UnmarshalText(text []byte) error {
 	return parseEnum(k, socketNames[:], "socket", text)
 }
 
-// Timestamps says where the times came from whose difference is a round-trip
-// time, from the least to the most exact.
+// Timestamps is the source of the two times whose difference is a round-trip
+// time. The values are in order, from the least to the most exact.
 type Timestamps uint8
 
-// The sources of times. Where they differ within a series its result names
-// the least exact.
+// The sources of times. If they differ within a series, its result has the least
+// exact one.
 const (
 	// TimestampsNone: there was no round-trip time.
 	TimestampsNone Timestamps = iota
-	// TimestampsUser: both times were taken by this process.
+	// TimestampsUser: this process took both times.
 	TimestampsUser
-	// TimestampsKernelRX: the kernel stamped the reply, this process the request.
+	// TimestampsKernelRX: the kernel took the time of the reply, this process that
+	// of the request.
 	TimestampsKernelRX
-	// TimestampsKernel: the kernel stamped both.
+	// TimestampsKernel: the kernel took both times.
 	TimestampsKernel
 )
 
@@ -218,7 +220,7 @@ var timestampsNames = [...]string{"none", "user", "kernel-rx", "kernel"}
 // String returns "none", "user", "kernel-rx" or "kernel".
 func (t Timestamps) String() string { return enumName(timestampsNames[:], int(t)) }
 
-// enumName returns the name of value i, or one that shows it has none.
+// enumName returns the name of value i, or "unknown(i)".
 func enumName(names []string, i int) string {
 	if i >= len(names) {
 		return fmt.Sprintf("unknown(%d)", i)
@@ -237,7 +239,7 @@ func parseEnum[E ~uint8](dst *E, names []string, field string, text []byte) erro
 	return &OptionError{Field: field, Value: string(text), Want: orList(names)}
 }
 
-// orList joins two names or more to "a, b or c".
+// orList joins two or more names to "a, b or c".
 func orList(names []string) string {
 	last := len(names) - 1
 	return strings.Join(names[:last], ", ") + " or " + names[last]

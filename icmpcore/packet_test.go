@@ -136,22 +136,22 @@ func TestDescribe(t *testing.T) {
 		kind      ErrorKind
 		message   string
 	}{
-		{FamilyIPv4, 3, 0, ErrorDestinationUnreachable, "network unreachable"},
-		{FamilyIPv4, 3, 1, ErrorDestinationUnreachable, "host unreachable"},
-		{FamilyIPv4, 3, 3, ErrorDestinationUnreachable, "port unreachable"},
-		{FamilyIPv4, 3, 4, ErrorPacketTooBig, "fragmentation needed and DF set"},
-		{FamilyIPv4, 3, 13, ErrorDestinationUnreachable, "communication administratively prohibited"},
-		{FamilyIPv4, 3, 15, ErrorDestinationUnreachable, "precedence cutoff in effect"},
-		{FamilyIPv4, 3, 16, ErrorDestinationUnreachable, "destination unreachable, code 16"},
-		{FamilyIPv4, 11, 0, ErrorTimeExceeded, "time to live exceeded in transit"},
-		{FamilyIPv4, 12, 0, ErrorParameterProblem, "parameter problem: pointer indicates the error, at byte 0"},
-		{FamilyIPv4, 12, 3, ErrorParameterProblem, "parameter problem, code 3"},
-		{FamilyIPv6, 1, 0, ErrorDestinationUnreachable, "no route to destination"},
-		{FamilyIPv6, 1, 7, ErrorDestinationUnreachable, "error in source routing header"},
-		{FamilyIPv6, 1, 200, ErrorDestinationUnreachable, "destination unreachable, code 200"},
-		{FamilyIPv6, 2, 0, ErrorPacketTooBig, "packet too big"},
-		{FamilyIPv6, 3, 1, ErrorTimeExceeded, "fragment reassembly time exceeded"},
-		{FamilyIPv6, 4, 2, ErrorParameterProblem, "parameter problem: unrecognized IPv6 option, at byte 0"},
+		{FamilyIPv4, 3, 0, DestinationUnreachable, "network unreachable"},
+		{FamilyIPv4, 3, 1, DestinationUnreachable, "host unreachable"},
+		{FamilyIPv4, 3, 3, DestinationUnreachable, "port unreachable"},
+		{FamilyIPv4, 3, 4, PacketTooBig, "fragmentation needed and DF set"},
+		{FamilyIPv4, 3, 13, DestinationUnreachable, "communication administratively prohibited"},
+		{FamilyIPv4, 3, 15, DestinationUnreachable, "precedence cutoff in effect"},
+		{FamilyIPv4, 3, 16, DestinationUnreachable, "destination unreachable, code 16"},
+		{FamilyIPv4, 11, 0, TimeExceeded, "time to live exceeded in transit"},
+		{FamilyIPv4, 12, 0, ParameterProblem, "parameter problem: pointer indicates the error, at byte 0"},
+		{FamilyIPv4, 12, 3, ParameterProblem, "parameter problem, code 3"},
+		{FamilyIPv6, 1, 0, DestinationUnreachable, "no route to destination"},
+		{FamilyIPv6, 1, 7, DestinationUnreachable, "error in source routing header"},
+		{FamilyIPv6, 1, 200, DestinationUnreachable, "destination unreachable, code 200"},
+		{FamilyIPv6, 2, 0, PacketTooBig, "packet too big"},
+		{FamilyIPv6, 3, 1, TimeExceeded, "fragment reassembly time exceeded"},
+		{FamilyIPv6, 4, 2, ParameterProblem, "parameter problem: unrecognized IPv6 option, at byte 0"},
 	}
 	for _, tt := range tests {
 		kind, message, ok := describe(tt.family, tt.typ, tt.code, 0)

@@ -14,14 +14,14 @@ func (e *PermissionError) lookAround() {
 	groups, err := os.ReadFile("/proc/self/gid_map")
 	inner := err == nil && !mapsAll(string(groups)) // without the file, where /proc is not mounted, as if there were none
 	if inner {
-		e.Executable = "" // a file's capability is worth something in the file's own user namespace
+		e.executable = "" // a file's capability is worth something in the file's own user namespace
 	}
 	if inner && !ownsNetwork() { // then the sysctl is that of the host, and so are its groups
-		e.OnHost = true
-		e.GID = outerID(string(groups), e.GID)
+		e.onHost = true
+		e.gid = outerID(string(groups), e.gid)
 	}
 	if !mayGain(unix.CAP_NET_RAW) {
-		e.Executable = ""
+		e.executable = ""
 	}
 }
 

@@ -33,19 +33,19 @@ func TestPermissionErrorText(t *testing.T) {
 		e    PermissionError
 		want string
 	}{
-		{PermissionError{Executable: "/usr/bin/pingtel", GID: 7}, "no permission for an ICMP socket" + denied +
+		{PermissionError{executable: "/usr/bin/pingtel", gid: 7}, "no permission for an ICMP socket" + denied +
 			"either run `sudo setcap cap_net_raw+ep /usr/bin/pingtel`, or run `sudo sysctl -w net.ipv4.ping_group_range='7 7'`"},
-		{PermissionError{Socket: SocketRaw, Executable: "/a b", GID: 7}, "no permission for a raw ICMP socket" + denied +
+		{PermissionError{socket: SocketRaw, executable: "/a b", gid: 7}, "no permission for a raw ICMP socket" + denied +
 			"run `sudo setcap cap_net_raw+ep '/a b'`"},
-		{PermissionError{Socket: SocketDatagram, Executable: "/a", GID: 7}, "no permission for a datagram ICMP socket" + denied +
+		{PermissionError{socket: SocketDatagram, executable: "/a", gid: 7}, "no permission for a datagram ICMP socket" + denied +
 			"run `sudo sysctl -w net.ipv4.ping_group_range='7 7'`"},
-		{PermissionError{GID: 7}, "no permission for an ICMP socket" + denied +
+		{PermissionError{gid: 7}, "no permission for an ICMP socket" + denied +
 			"either start it with the capability CAP_NET_RAW (--cap-add NET_RAW of a container, AmbientCapabilities=CAP_NET_RAW of a systemd unit), or run `sudo sysctl -w net.ipv4.ping_group_range='7 7'`"},
-		{PermissionError{GID: 4242, OnHost: true}, "no permission for an ICMP socket" + denied +
+		{PermissionError{gid: 4242, onHost: true}, "no permission for an ICMP socket" + denied +
 			"run `sudo sysctl -w net.ipv4.ping_group_range='4242 4242'` on the host"},
-		{PermissionError{GID: -1, OnHost: true}, "no permission for an ICMP socket" + denied +
+		{PermissionError{gid: -1, onHost: true}, "no permission for an ICMP socket" + denied +
 			"set the sysctl net.ipv4.ping_group_range on the host, for the group that this process's group is mapped to"},
-		{PermissionError{Socket: SocketRaw, GID: -1, OnHost: true}, "no permission for a raw ICMP socket" + denied +
+		{PermissionError{socket: SocketRaw, gid: -1, onHost: true}, "no permission for a raw ICMP socket" + denied +
 			"start it outside of its user namespace, which does not own the network, with the capability CAP_NET_RAW"},
 	} {
 		tt.e.Err = unix.EACCES

@@ -10,42 +10,42 @@ import (
 	"unsafe"
 )
 
-// DefaultMaxRate is how many echo requests a second a [Pinger] sends at most,
-// unless its Config says otherwise.
+// DefaultMaxRate is the default of [Config.MaxRate], in echo requests a second.
 const DefaultMaxRate = 10000
 
-// Config says how a [Pinger] is opened. The zero value is ready to use.
+// Config says how to open a [Pinger]. The zero value is ready to use.
 type Config struct {
-	// Socket is the kind of socket to use. The zero value, SocketAuto, takes
-	// raw where it is allowed, else datagram.
+	// Socket is the kind of socket to use. The zero value, SocketAuto, takes raw
+	// if it is allowed, otherwise datagram.
 	Socket SocketKind
 
-	// MaxRate is the limit of echo requests a second over all series. Zero
-	// means DefaultMaxRate, a negative value no limit.
+	// MaxRate limits the echo requests a second of all series together. Zero
+	// means DefaultMaxRate, a negative value means no limit.
 	MaxRate int
 
 	// Resolver looks names up. Nil means [net.DefaultResolver].
 	Resolver *net.Resolver
 
-	// Portable uses the socket of golang.org/x/net/icmp that other systems
-	// than Linux have, on Linux too. It has no kernel stamps and gives no
-	// ICMP errors on datagram sockets.
+	// Portable makes Linux use the socket of golang.org/x/net/icmp, which all
+	// other systems use. It has no kernel timestamps, and no ICMP errors on
+	// datagram sockets.
 	Portable bool
 
-	// Opened, if not nil, is called once, when the sockets are open and
-	// nothing has been read from them yet (the portable socket may have
-	// begun): the moment to give up privileges. Where it fails, Open closes
-	// the sockets and returns its error.
+	// Opened, if not nil, is called once by Open, on the goroutine that called
+	// Open. The sockets are open then, and nothing has been read from them yet
+	// (except that the portable socket may have begun to read): this is the moment
+	// to give up privileges. If it fails, Open closes the sockets and returns its
+	// error.
 	Opened func() error
 }
 
-// Target is a host and the address that is probed for it.
+// Target is a host and the address to probe for it.
 type Target struct {
-	Host string     // for the result; empty means Addr's text
-	Addr netip.Addr // with a zone where it is link-local
+	Host string     // for the result; empty means the text of Addr
+	Addr netip.Addr // with a zone if it is link-local
 }
 
-// Ping opens a Pinger, sends one series to host and closes it. See
+// Ping opens a Pinger, sends one series to host and closes the Pinger. See
 // [Pinger.Ping].
 func Ping(ctx context.Context, host string, opts Options) (PingResult, error) {
 	p, err := Open(Config{})
@@ -59,22 +59,22 @@ func Ping(ctx context.Context, host string, opts Options) (PingResult, error) {
 	return res, err
 }
 
-// Stats are counts of a [Pinger] since it was opened, over all series.
+// Stats are the counts of a [Pinger] since it was opened, over all series.
 type Stats struct {
-	Sent          uint64 // echo requests handed to the system
+	Sent          uint64 // echo requests that the system accepted
 	Received      uint64 // replies in time
-	Timeouts      uint64 // requests without reply or error in time
-	Duplicates    uint64 // further replies to one request
-	Late          uint64 // replies after their timeout, those after their series' end included
-	Corrupt       uint64 // replies to our requests with wrong checksum, payload or length
-	Foreign       uint64 // packets that looked like ours and were not: forged, replayed, other pingers'
+	Timeouts      uint64 // requests without a reply or an error in time
+	Duplicates    uint64 // more replies to a request that has its reply
+	Late          uint64 // replies after their timeout, also after the end of their series
+	Corrupt       uint64 // replies to our requests with a wrong checksum, payload or length
+	Foreign       uint64 // packets that looked like ours but were not: forged, replayed, or of another pinger
 	Errors        uint64 // ICMP errors about our requests
 	SendErrors    uint64 // requests that the system refused to send
-	SendWaits     uint64 // times that a full queue (ENOBUFS, EAGAIN) was waited for
-	ReceiveErrors uint64 // failures of the socket to receive, survived
-	KernelDrops   uint64 // packets that the kernel dropped for want of receive buffer
-	ClockSteps    uint64 // steps of the wall clock seen
-	Series        int    // running now
+	SendWaits     uint64 // times that a request had to wait because a queue was full (ENOBUFS, EAGAIN)
+	ReceiveErrors uint64 // failures of a socket to receive after which it went on
+	KernelDrops   uint64 // packets that the kernel dropped because the receive buffer was full
+	ClockSteps    uint64 // steps of the wall clock
+	Series        int    // series that are running now
 }
 
 // Pinger sends any number of series at once over a few sockets for each IP
@@ -88,17 +88,17 @@ type Pinger struct {
 	ended    chan struct{} // closed when engine and delivery have ended
 	links    links
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	slots    slots
-	used     int   // slots taken so far
-	free     int32 // the slot given back last, each of which tells the one before in addrNext; -1: none
+	used     int   // slots ever taken
+	free     int32 // head of the list of free slots, linked by addrNext; -1: the list is empty
 	profiles map[profileKey]*profile
 	lastKey  profileKey // most callers use the same options again
 	last     *profile
 }
 
-// Open opens the sockets, for each IP version the system has. The error
-// is a [*PermissionError] where the system allows none.
+// Open opens the sockets for each IP version that the system has. The error is a
+// [*PermissionError] if the system allows none.
 func Open(cfg Config) (*Pinger, error) {
 	if cfg.Socket > SocketDatagram {
 		return nil, &OptionError{Field: "socket", Value: cfg.Socket.String(), Want: orList(socketNames[:])}
@@ -134,13 +134,13 @@ func newPinger(c conn, cfg Config, read func() (mono, wall int64)) *Pinger {
 	}
 	p.links.start()
 	p.inbox.wake = c.wake
-	p.outbox = outbox{slots: &p.slots, free: p.release, some: make(chan struct{}, 1)}
+	p.outbox = outbox{slots: &p.slots, free: p.release, ready: make(chan struct{}, 1)}
 	p.engine = newEngine(c, read, rate, &p.inbox, &p.outbox, &p.slots)
-	go p.serve() // ended by Close or by the loss of the sockets; Close waits for it
+	go p.serve() // ends after Close or when the sockets are lost; Close waits for it
 	return p
 }
 
-// serve runs the engine and the delivery to their ends.
+// serve runs the engine and the delivery until both have ended.
 func (p *Pinger) serve() {
 	defer close(p.ended)
 	var delivery sync.WaitGroup
@@ -150,10 +150,10 @@ func (p *Pinger) serve() {
 	delivery.Wait()
 }
 
-// Close ends all series with [net.ErrClosed], closes the sockets and returns
-// when every series' callback has been called. From a callback of this Pinger,
-// which it would wait for, it does nothing and returns an error. Calls after the
-// first return nil.
+// Close ends all series with [net.ErrClosed], calls all callbacks that are due,
+// closes the sockets and returns. After that no callback is called. A second call
+// waits for the first and returns nil. In a callback of this Pinger Close would wait
+// for itself: there it does nothing and returns an error.
 func (p *Pinger) Close() error {
 	if err := p.mayWait(); err != nil {
 		return err
@@ -165,10 +165,10 @@ func (p *Pinger) Close() error {
 
 var (
 	errNotOpen    = errors.New("icmpcore: the Pinger was not made by Open")
-	errInCallback = errors.New("icmpcore: called from a callback of the same Pinger, which would wait for itself")
+	errInCallback = errors.New("icmpcore: called from a callback of the same Pinger, so it would wait for itself")
 )
 
-// mayWait returns why a call may not wait for the Pinger, if it may not.
+// mayWait returns an error if the caller must not wait for the Pinger.
 func (p *Pinger) mayWait() error {
 	switch {
 	case p.engine == nil:
@@ -179,11 +179,11 @@ func (p *Pinger) mayWait() error {
 	return nil
 }
 
-// Ping resolves host, sends one series to it and waits for its result, whose
-// Err it returns too. A done context cuts the series short: the result holds
-// what was decided by then. The result comes after those of the series that
-// ended before, so Ping waits for their callbacks too. From a callback of this
-// Pinger it returns an error at once: use [Pinger.Go] there.
+// Ping resolves host, sends one series to it and waits for its result. The error
+// is that of [PingResult.Err]. When ctx is done the series ends early, and the
+// result holds what was decided by then. Results come in the order in which series
+// end, so Ping also waits for the callbacks of the series that ended before. In a
+// callback of this Pinger it returns an error at once: use [Pinger.Go] there.
 func (p *Pinger) Ping(ctx context.Context, host string, opts Options) (PingResult, error) {
 	failed := func(err error) (PingResult, error) {
 		return PingResult{Host: host, Start: time.Now(), Err: err}, err
@@ -216,17 +216,17 @@ func (p *Pinger) Ping(ctx context.Context, host string, opts Options) (PingResul
 	}
 }
 
-// Run is a series that [Pinger.Go] has started. The zero value is none.
+// Run is a series that [Pinger.Go] has started. The zero value is no series.
 type Run struct {
 	p    *Pinger
 	slot int32
 	gen  uint32
 }
 
-// Cancel ends the series with [context.Canceled], soon after it returns: the
-// callback gets a result of what was decided by then. It does nothing where the
-// series has ended or the Pinger is closed. Any goroutine may call it, callbacks
-// included.
+// Cancel makes the series end with [context.Canceled] and does not wait for that:
+// soon after, the callback gets the result of what was decided by then. Cancel does
+// nothing if the series has ended or the Pinger is closed. Any goroutine may call
+// it, and so may a callback.
 func (r Run) Cancel() { r.end(context.Canceled) }
 
 func (r Run) end(err error) {
@@ -235,16 +235,16 @@ func (r Run) end(err error) {
 	}
 }
 
-// Go starts one series and returns at once. done, if not nil, is called with its
-// result on a goroutine of the Pinger: callbacks come one at a time, so a slow
-// one delays the others, but never the measuring. Where Go returns an error (an
-// [*OptionError], no socket for the address's family, [net.ErrClosed]) done is
-// not called.
+// Go starts one series and returns at once. If it returns an error (an
+// [*OptionError], no socket for the family of the address, [net.ErrClosed]), it
+// does not call done. Otherwise it calls done once, with the result of the series,
+// unless done is nil. The call may come before Go returns.
 //
-// A callback may call Go and [Run.Cancel]. It may not call [Pinger.Ping] or
-// [Pinger.Close] of the same Pinger, which return an error there, nor wait for
-// another goroutine that is in one of them, which would last for ever. It may
-// not end its goroutine ([runtime.Goexit], as testing's FailNow does).
+// done runs on a goroutine of the Pinger that makes one call at a time. If it is
+// slow it delays the other callbacks but never the measuring. It may call Go and
+// [Run.Cancel]. It must not call [Pinger.Ping] or [Pinger.Close] of the same Pinger,
+// which return an error there, and must not wait for a goroutine that is in one of
+// them. See "Callbacks" in the package documentation.
 func (p *Pinger) Go(t Target, opts Options, done func(PingResult)) (Run, error) {
 	if p.engine == nil {
 		return Run{}, errNotOpen
@@ -293,7 +293,7 @@ func (p *Pinger) start(t Target, opts Options, done func(PingResult)) (slot int3
 		return 0, 0, err
 	}
 	s := p.slots.at(slot)
-	ring := s.echoes // of the series before, to be used again
+	ring := s.echoes // of the series before, for reuse
 	*s = series{
 		host: t.Host, addr: addr, zone: zone, prof: prof, done: done, onEcho: opts.OnEcho,
 		socket: kind, gen: s.gen + 1, group: group,
@@ -313,9 +313,9 @@ func (p *Pinger) start(t Target, opts Options, done func(PingResult)) (slot int3
 	return slot, s.gen, nil
 }
 
-var errTooMany = errors.New("icmpcore: 16.7 million series run already")
+var errTooMany = errors.New("icmpcore: 16.7 million series are running, and no more are possible")
 
-// slot returns a free slot. p.mu is held.
+// slot returns a free slot. The caller holds p.mu.
 func (p *Pinger) slot() (int32, error) {
 	if i := p.free; i >= 0 {
 		p.free = p.slots.at(i).addrNext
@@ -334,7 +334,7 @@ func (p *Pinger) slot() (int32, error) {
 	return i, nil
 }
 
-// release takes slots back.
+// release makes slots free.
 func (p *Pinger) release(slots []int32) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -343,7 +343,7 @@ func (p *Pinger) release(slots []int32) {
 	}
 }
 
-// giveBack makes a slot free. p.mu is held.
+// giveBack makes one slot free. The caller holds p.mu.
 func (p *Pinger) giveBack(i int32) {
 	p.slots.at(i).addrNext = p.free
 	p.free = i
@@ -365,8 +365,8 @@ func (p *Pinger) Timestamps() Timestamps {
 	return p.conn.stamps()
 }
 
-// Socket returns the kind of socket that serves the family, SocketAuto where
-// there is none and for FamilyAuto.
+// Socket returns the kind of the sockets of a family, SocketAuto if it has none and
+// for FamilyAuto.
 func (p *Pinger) Socket(f Family) SocketKind {
 	if p.engine == nil || f != FamilyIPv4 && f != FamilyIPv6 {
 		return SocketAuto

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// profileKey is all of Options that a profile depends on, and the family.
+// profileKey is everything that a profile depends on: options and the family.
 type profileKey struct {
 	count, size, ttl, dscp int
 	interval, timeout      time.Duration
@@ -17,11 +17,11 @@ type profileKey struct {
 	dontFragment           bool
 }
 
-// maxProfiles bounds the profiles kept for use again.
+// maxProfiles bounds the profiles that are kept for reuse.
 const maxProfiles = 4096
 
-// profile returns the profile of opts for a family, checking the options
-// where it has not done so before. p.mu is held.
+// profile returns the profile of options and a family. It checks the options when
+// it makes the profile. The caller holds p.mu.
 func (p *Pinger) profile(o Options, f Family) (*profile, error) {
 	key := profileKey{
 		count: o.Count, size: o.Size, ttl: o.TTL, dscp: o.DSCP, interval: o.Interval, timeout: o.Timeout,
@@ -53,14 +53,14 @@ func (p *Pinger) profile(o Options, f Family) (*profile, error) {
 	return prof, nil
 }
 
-// stale reports whether an interface's index has to be looked up anew: an
-// interface that goes and comes back by the same name has another.
+// stale reports whether the index of the interface must be looked up again. An
+// interface that was removed and came back under the same name has a new index.
 func (p *profile) stale() bool {
 	return p.opts.Interface != "" && time.Since(p.made) > time.Second
 }
 
 // zoneIndex returns the index of the interface that an address's zone names,
-// 0 where it has no zone.
+// 0 if it has no zone.
 func zoneIndex(addr netip.Addr) (uint32, error) {
 	zone := addr.Zone()
 	if zone == "" {

@@ -11,16 +11,16 @@ import (
 
 var errNoAddress = errors.New("no address of that family")
 
-// Resolve turns host, a name or a literal address (with a zone where it is
-// link-local), into a target of family f. An international name is looked up
-// by its ASCII form (RFC 5891); the target keeps the name as it was given.
+// Resolve returns the target for host, a name or a literal address (with a zone if
+// it is link-local), in the family f. An international name is looked up by its
+// ASCII form (RFC 5891). The target keeps the name as given.
 //
-// FamilyAuto asks for the addresses of both families side by side and takes the
-// first usable answer: that of IPv4, or that of IPv6 where no usable one of IPv4
-// comes within 50 ms of it. An address is usable if there is a socket and a
-// route for it. A query that is slow or never answered does not delay the other.
+// With FamilyAuto it queries both families at the same time and takes the first
+// usable answer, except that a usable IPv6 address waits 50 ms for a usable IPv4
+// address, which then wins. An address is usable if there is a socket and a route
+// for it. A query that is slow or never answered does not delay the other.
 //
-// Resolve returns when ctx is done. The error is a [*ResolveError].
+// Resolve returns early when ctx is done. The error is a [*ResolveError].
 func (p *Pinger) Resolve(ctx context.Context, host string, f Family) (Target, error) {
 	fail := func(err error) (Target, error) {
 		return Target{Host: host}, &ResolveError{Host: host, Family: f, Err: err}
@@ -52,10 +52,10 @@ func (p *Pinger) Resolve(ctx context.Context, host string, f Family) (Target, er
 	return Target{Host: host, Addr: addr}, nil
 }
 
-// lookup asks for a name's addresses and returns the one to take.
+// lookup queries the addresses of a name and returns the one to use.
 func (p *Pinger) lookup(ctx context.Context, name string, f Family) (netip.Addr, error) {
 	asking, cancel := context.WithCancel(ctx)
-	defer cancel() // a query that is not needed any more
+	defer cancel() // ends the query that is no longer needed
 	c := choice{family: f}
 	answers := make(chan func(), 2)
 	for _, of := range []Family{FamilyIPv4, FamilyIPv6} {
@@ -72,7 +72,7 @@ func (p *Pinger) lookup(ctx context.Context, name string, f Family) (netip.Addr,
 			answers <- func() { c.answer(of, time.Now(), addr, usable, err) }
 		}()
 	}
-	timer := time.NewTimer(time.Hour) // set anew where there is something to wait for
+	timer := time.NewTimer(time.Hour) // reset when there is a time to wait for
 	defer timer.Stop()
 	for {
 		v := c.decide(time.Now())
@@ -92,7 +92,7 @@ func (p *Pinger) lookup(ctx context.Context, name string, f Family) (netip.Addr,
 	}
 }
 
-// lookupFamily asks for a name's addresses of one family and returns the first.
+// lookupFamily queries the addresses of a name in one family and returns the first.
 func (p *Pinger) lookupFamily(ctx context.Context, name string, f Family) (netip.Addr, error) {
 	addrs, err := p.resolver.LookupNetIP(ctx, [...]string{"ip", "ip4", "ip6"}[f], name)
 	if err == nil {
@@ -103,7 +103,7 @@ func (p *Pinger) lookupFamily(ctx context.Context, name string, f Family) (netip
 		}
 	}
 	var dns *net.DNSError
-	var other *net.AddrError // the hosts file has addresses of the other family alone
+	var other *net.AddrError // the hosts file has only addresses of the other family
 	switch {
 	case err == nil, errors.As(err, &other):
 		return netip.Addr{}, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
@@ -111,7 +111,7 @@ func (p *Pinger) lookupFamily(ctx context.Context, name string, f Family) (netip
 		return netip.Addr{}, unanswered(name, ctx.Err())
 	case !errors.As(err, &dns):
 		return netip.Addr{}, err
-	case dns.IsNotFound && dns.Server == "": // no server has said so
+	case dns.IsNotFound && dns.Server == "": // it is not the answer of a server
 		if errno := noDescriptor(); errno != nil {
 			return netip.Addr{}, &net.DNSError{UnwrapErr: errno, Err: errno.Error(), Name: name, IsTemporary: true}
 		}
@@ -119,7 +119,7 @@ func (p *Pinger) lookupFamily(ctx context.Context, name string, f Family) (netip
 	return netip.Addr{}, explained(dns)
 }
 
-// unanswered is the error of a query that a context has ended.
+// unanswered is the error of a query that a context ended.
 func unanswered(name string, err error) *net.DNSError {
 	return &net.DNSError{UnwrapErr: err, Err: err.Error(), Name: name, IsTimeout: errors.Is(err, context.DeadlineExceeded)}
 }
@@ -134,11 +134,11 @@ func (p *Pinger) HasRoute(ctx context.Context, addr netip.Addr) bool {
 	if _, err := p.conn.socket(familyOf(addr)); err != nil {
 		return false
 	}
-	const discard = 9 // any port serves: connecting a UDP socket looks the route up and sends nothing
+	const discard = 9 // any port will do: connecting a UDP socket looks up the route and sends nothing
 	c, err := new(net.Dialer).DialContext(ctx, "udp", netip.AddrPortFrom(addr, discard).String())
 	if err != nil {
-		return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) // no news about the route
+		return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) // this says nothing about the route
 	}
-	c.Close() // nothing was sent that could be lost
+	c.Close() // the error does not matter: nothing was sent
 	return true
 }

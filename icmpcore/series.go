@@ -220,7 +220,7 @@ func (s *series) keepError(err EchoError) {
 	r := s.rarely()
 	r.errors = append(r.errors, err)
 	if s.endless() {
-		r.errors = trim(r.errors, 2*ForeverKept)
+		r.errors = trim(r.errors, 2*foreverKept)
 	}
 }
 
@@ -269,7 +269,7 @@ func (s *series) result(now time.Time) PingResult {
 		r.ReplyDSCP, r.Timestamps = int(s.dscp), s.stamps
 	}
 	if r.Err == nil && r.Sent == 0 && len(r.Errors) > 0 { // not one went out
-		r.Err = r.Errors[0].send
+		r.Err = r.Errors[0].Err
 	}
 	t := tally{last: -1}
 	t.addAll(s, r.Sent)

@@ -6,9 +6,10 @@ import (
 	"time"
 )
 
-// Percentile returns the p-th percentile, 0 to 100, of sorted, by linear
-// interpolation between closest ranks: rank (n-1)*p/100. A p below 0 counts as
-// 0, one above 100 as 100. It returns 0 for an empty list and for NaN.
+// Percentile returns the p-th percentile, 0 to 100, of a sorted list. It
+// interpolates linearly between the closest ranks, where the rank is (n-1)*p/100.
+// A p below 0 counts as 0, one above 100 as 100. The result is 0 for an empty list
+// and if p is NaN.
 func Percentile(sorted []time.Duration, p float64) time.Duration {
 	if len(sorted) == 0 || math.IsNaN(p) {
 		return 0
@@ -23,7 +24,7 @@ func Percentile(sorted []time.Duration, p float64) time.Duration {
 	return time.Duration(math.Round(a + (b-a)*part))
 }
 
-// fillStatistics computes what of r follows from its RTTs and counts alone.
+// fillStatistics computes the fields of r that depend only on its RTTs and counts.
 func (r *PingResult) fillStatistics() {
 	if r.Sent > 0 {
 		r.Loss = float64(r.Sent-r.Received) / float64(r.Sent) * 100
@@ -32,7 +33,7 @@ func (r *PingResult) fillStatistics() {
 	if n == 0 {
 		return
 	}
-	if n == 1 { // the usual case of a sweep: nothing to sort
+	if n == 1 { // the usual case in a sweep: there is nothing to sort
 		rtt := r.RTTs[0]
 		r.Min, r.Max, r.Mean, r.Median = rtt, rtt, rtt, rtt
 		r.P50, r.P90, r.P95, r.P99 = rtt, rtt, rtt, rtt
@@ -48,8 +49,8 @@ func (r *PingResult) fillStatistics() {
 	r.Median = r.P50
 }
 
-// meanAndJitter returns the mean and the sample standard deviation, in two
-// passes, since the difference of two large sums would lose the digits that
+// meanAndJitter returns the mean and the sample standard deviation. It takes two
+// passes, because the difference of two large sums would lose the digits that
 // matter.
 func meanAndJitter(rtts []time.Duration) (mean, jitter time.Duration) {
 	sum := 0.0
@@ -68,8 +69,8 @@ func meanAndJitter(rtts []time.Duration) (mean, jitter time.Duration) {
 	return time.Duration(math.Round(m)), time.Duration(math.Round(s))
 }
 
-// initialTTL returns what a TTL or hop limit most likely started at: the next
-// of 64, 128 and 255, which nearly all systems use.
+// initialTTL returns the most likely initial value of a TTL or hop limit: the next
+// higher of 64, 128 and 255, which nearly all systems use.
 func initialTTL(ttl int) int {
 	switch {
 	case ttl <= 64:
@@ -80,10 +81,10 @@ func initialTTL(ttl int) int {
 	return 255
 }
 
-// hops estimates the length of the way back in hops, the target included.
+// hops estimates the length of the way back in hops, including the target.
 func hops(ttl int) int { return initialTTL(ttl) - ttl + 1 }
 
-// osGuess names what usually starts at the initial value of ttl.
+// osGuess names the systems that usually start at the initial value of ttl.
 func osGuess(ttl int) string {
 	switch initialTTL(ttl) {
 	case 64:

@@ -5,23 +5,23 @@ import (
 	"time"
 )
 
-// ForeverKept is how many round-trip times, errors and lost sequence numbers
-// the result of an endless series ([Forever]) holds: the last ones.
-const ForeverKept = 4096
+// foreverKept is how many round-trip times, errors and lost numbers the result of an
+// endless series ([Forever]) holds: the last ones.
+const foreverKept = 4096
 
 // tally adds up the outcomes of a series' echoes, in their order.
 type tally struct {
-	rtts  []time.Duration // of an endless series, the last ones
+	rtts  []time.Duration // of an endless series only the last ones
 	lost  []int           // likewise
-	last  int64           // RTT of the echo before, negative where it has none
+	last  int64           // RTT of the echo before, negative if it has none
 	moved uint64          // sum of the differences between successive RTTs, ns
-	pairs int             // how many these are
-	all   running         // of an endless series: all RTTs
+	pairs int             // the number of these differences
+	all   running         // for an endless series: all RTTs
 }
 
 func newTally() *tally { return &tally{last: -1} }
 
-// add takes in the outcome of the echo of number, the next one.
+// add adds the outcome of the next echo, which has the given number.
 func (t *tally) add(number uint64, e *echo, endless bool) {
 	switch e.state {
 	case echoReplied:
@@ -41,22 +41,23 @@ func (t *tally) add(number uint64, e *echo, endless bool) {
 		if e.state == echoReplied {
 			t.all.add(float64(e.rtt))
 		}
-		t.rtts, t.lost = trim(t.rtts, 2*ForeverKept), trim(t.lost, 2*ForeverKept)
+		t.rtts, t.lost = trim(t.rtts, 2*foreverKept), trim(t.lost, 2*foreverKept)
 	}
 }
 
-// trim takes all but the last ForeverKept off a list that has come to limit.
+// trim removes all but the last foreverKept elements of a list that has reached
+// limit.
 func trim[E any](list []E, limit int) []E {
-	if len(list) < limit || len(list) <= ForeverKept {
+	if len(list) < limit || len(list) <= foreverKept {
 		return list
 	}
-	n := copy(list, list[len(list)-ForeverKept:])
+	n := copy(list, list[len(list)-foreverKept:])
 	clear(list[n:])
 	return list[:n]
 }
 
-// addAll adds up all of s, which has ended. sent is how many echoes were sent
-// and decided.
+// addAll adds up all echoes of s, which has ended. sent is how many of them were
+// sent and decided.
 func (t *tally) addAll(s *series, sent int) {
 	oldest := uint64(0)
 	if s.rare != nil && s.rare.past != nil {
@@ -78,7 +79,7 @@ func (t *tally) addAll(s *series, sent int) {
 	}
 }
 
-// fill writes all figures that follow from the tally and the counts into r.
+// fill sets all fields of r that depend on the tally and the counts.
 func (t *tally) fill(r *PingResult) {
 	r.RTTs, r.Lost = t.rtts, t.lost
 	if r.IPDVPairs = t.pairs; t.pairs > 0 {
@@ -91,7 +92,7 @@ func (t *tally) fill(r *PingResult) {
 	}
 }
 
-// running holds the statistics of numbers that are not kept (Welford, 1962).
+// running holds statistics of numbers without keeping the numbers (Welford, 1962).
 type running struct {
 	n, mean, squares, min, max float64
 }

@@ -61,9 +61,9 @@ func TestCrowdedLAN(t *testing.T) {
 						if r.Received > 0 && r.Received != count {
 							t.Errorf("%s: %d of %d answered: %v", r.Addr, r.Received, count, r.Errors)
 						}
-						for _, e := range r.Errors {
-							if e.Kind == icmpcore.ErrorSend {
-								t.Errorf("%s: %v", r.Addr, e.Err())
+						for i := range r.Errors {
+							if e := &r.Errors[i]; e.Kind == icmpcore.SendFailed {
+								t.Errorf("%s: %v", r.Addr, e)
 							}
 						}
 					}

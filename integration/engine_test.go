@@ -155,7 +155,7 @@ func TestErrors(t *testing.T) {
 				n += ", eight bytes quoted"
 			}
 			behaviours = append(behaviours, behaviour{name: n, kind: kind, code: int(e.Code), mtu: mtu,
-				deaf: kind == icmpcore.ErrorTimeExceeded && e.Code == 1,
+				deaf: kind == icmpcore.TimeExceeded && e.Code == 1,
 				rule: netsim.Rule{Answer: func(r netsim.Request) []netsim.Packet {
 					from := router(icmpcore.FamilyIPv4)
 					if r.Dst.Is6() {
@@ -167,14 +167,14 @@ func TestErrors(t *testing.T) {
 		}
 	}
 	for _, code := range []uint8{0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15} {
-		add("unreachable", netsim.Error{Kind: netsim.DestinationUnreachable, Code: code}, icmpcore.ErrorDestinationUnreachable, 0)
+		add("unreachable", netsim.Error{Kind: netsim.DestinationUnreachable, Code: code}, icmpcore.DestinationUnreachable, 0)
 	}
 	for _, code := range []uint8{0, 1} {
-		add("exceeded", netsim.Error{Kind: netsim.TimeExceeded, Code: code}, icmpcore.ErrorTimeExceeded, 0)
+		add("exceeded", netsim.Error{Kind: netsim.TimeExceeded, Code: code}, icmpcore.TimeExceeded, 0)
 	}
-	add("too big", netsim.Error{Kind: netsim.PacketTooBig, Info: 1400}, icmpcore.ErrorPacketTooBig, 1400)
+	add("too big", netsim.Error{Kind: netsim.PacketTooBig, Info: 1400}, icmpcore.PacketTooBig, 1400)
 	for code := range uint8(11) {
-		add("parameter", netsim.Error{Kind: netsim.ParameterProblem, Code: code}, icmpcore.ErrorParameterProblem, 0)
+		add("parameter", netsim.Error{Kind: netsim.ParameterProblem, Code: code}, icmpcore.ParameterProblem, 0)
 	}
 	// Quotes of what we never sent are nobody's errors.
 	for name, e := range map[string]netsim.Edit{"other destination": netsim.OtherDst, "other id": netsim.OtherID, "other seq": netsim.OtherSeq} {
@@ -251,7 +251,7 @@ func (b behaviour) check(t *testing.T, r icmpcore.PingResult, kind icmpcore.Sock
 	}
 	for _, e := range r.Errors {
 		wantCode := b.code
-		if b.kind == icmpcore.ErrorPacketTooBig && f == icmpcore.FamilyIPv4 {
+		if b.kind == icmpcore.PacketTooBig && f == icmpcore.FamilyIPv4 {
 			wantCode = 4
 		}
 		if e.Kind != b.kind || e.Code != wantCode || e.MTU != b.mtu || e.From != router(f) || e.Message == "" {
@@ -270,8 +270,8 @@ func TestHops(t *testing.T) {
 				p := open(t, icmpcore.Config{Socket: s.kind})
 				for ttl := 1; ttl <= 3; ttl++ {
 					r := ping(t, p, target, icmpcore.Options{TTL: ttl})
-					var expired *icmpcore.TimeExceeded
-					if err := r.Failure(); !errors.As(err, &expired) || expired.From != hops[ttl-1] {
+					var expired *icmpcore.EchoError
+					if err := r.Failure(); !errors.As(err, &expired) || expired.Kind != icmpcore.TimeExceeded || expired.From != hops[ttl-1] {
 						t.Errorf("TTL %d: %v, want time exceeded from %s", ttl, err, hops[ttl-1])
 					}
 				}

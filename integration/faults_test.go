@@ -97,7 +97,7 @@ func TestInterfaceDown(t *testing.T) {
 			t.Errorf("sent %d received %d errors %d, %v", r.Sent, r.Received, len(r.Errors), r.Err)
 		}
 		for _, e := range r.Errors {
-			if e.Kind != icmpcore.ErrorSend || e.Message == "" {
+			if e.Kind != icmpcore.SendFailed || e.Message == "" {
 				t.Errorf("error %+v, want one of sending", e)
 			}
 		}
@@ -464,8 +464,9 @@ func TestPortable(t *testing.T) {
 					t.Errorf("with forged replies: %+v", r)
 				}
 				r = ping(t, p, down, o)
-				var unreachable *icmpcore.DestinationUnreachable
-				if s.kind == icmpcore.SocketRaw && !errors.As(r.Failure(), &unreachable) || r.Received != 0 {
+				var failed *icmpcore.EchoError
+				unreachable := errors.As(r.Failure(), &failed) && failed.Kind == icmpcore.DestinationUnreachable
+				if s.kind == icmpcore.SocketRaw && !unreachable || r.Received != 0 {
 					t.Errorf("unreachable host: %v, %+v", r.Failure(), r)
 				}
 				if _, err = p.Ping(t.Context(), "127.0.0.1", icmpcore.Options{Mark: 1}); err == nil {

@@ -84,7 +84,7 @@ func TestChunk(t *testing.T) {
 	result := &icmpcore.PingResult{
 		Sent: 6, Received: 2, Loss: 400. / 6, RTTs: []time.Duration{time.Millisecond, 3 * time.Millisecond}, Late: 1, Duplicates: 4, Corrupt: 5,
 		Reordered: 6, TTL: 60, Hops: 5, Jitter: time.Millisecond, IPDV: 2 * time.Millisecond, IPDVPairs: 1, Start: time.Unix(0, 10), Duration: 5,
-		Errors: []icmpcore.EchoError{{Kind: icmpcore.ErrorTimeExceeded}, {Kind: icmpcore.ErrorSend}},
+		Errors: []icmpcore.EchoError{{Kind: icmpcore.TimeExceeded}, {Kind: icmpcore.SendFailed}},
 	}
 	newStreamOf := func(st *Store) *stream {
 		s := newStream(netip.MustParseAddr("2001:db8::1"), time.Unix(0, 7), st.table.newHistogram())

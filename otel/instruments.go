@@ -129,13 +129,13 @@ var outage = [failures]bool{failedTimeout: true, failedUnreachable: true}
 // failureOf returns the failure that an echo's error is.
 func failureOf(k icmpcore.ErrorKind) failure {
 	switch k {
-	case icmpcore.ErrorSend:
+	case icmpcore.SendFailed:
 		return failedSend
-	case icmpcore.ErrorTimeExceeded:
+	case icmpcore.TimeExceeded:
 		return failedExceeded
-	case icmpcore.ErrorPacketTooBig:
+	case icmpcore.PacketTooBig:
 		return failedTooBig
-	case icmpcore.ErrorParameterProblem:
+	case icmpcore.ParameterProblem:
 		return failedParameter
 	}
 	return failedUnreachable

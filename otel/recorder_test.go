@@ -21,7 +21,7 @@ import (
 func TestRecorder(t *testing.T) {
 	results := []*icmpcore.PingResult{
 		{Host: "a", Addr: addrA, Sent: 5, Received: 2, Loss: 60, RTTs: []time.Duration{1e6, 3e6}, TTL: 60, Hops: 5, Jitter: 7, IPDV: 8, Late: 1,
-			Duplicates: 1, Reordered: 2, Corrupt: 3, Errors: []icmpcore.EchoError{{Kind: icmpcore.ErrorPacketTooBig}}, Start: time.Unix(1, 0)},
+			Duplicates: 1, Reordered: 2, Corrupt: 3, Errors: []icmpcore.EchoError{{Kind: icmpcore.PacketTooBig}}, Start: time.Unix(1, 0)},
 		{Host: "a", Addr: addrA, Sent: 1, Received: 1, RTTs: []time.Duration{1e6}, TTL: 60, Hops: 5, Start: time.Unix(1, 0)},
 		{Host: "b", Err: &icmpcore.ResolveError{Host: "b"}, Start: time.Unix(1, 0)},
 		{Host: "c", Err: context.Canceled, Start: time.Unix(1, 0)},
@@ -89,7 +89,7 @@ func TestRecorderConcurrent(t *testing.T) {
 	for range 4 {
 		go func() {
 			for range 100 {
-				rec.Record(t.Context(), &icmpcore.PingResult{Host: "a", Addr: addrA, Sent: 2, Errors: []icmpcore.EchoError{{Kind: icmpcore.ErrorSend}}}, tags...)
+				rec.Record(t.Context(), &icmpcore.PingResult{Host: "a", Addr: addrA, Sent: 2, Errors: []icmpcore.EchoError{{Kind: icmpcore.SendFailed}}}, tags...)
 			}
 			done <- nil
 		}()

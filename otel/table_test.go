@@ -43,7 +43,7 @@ func reply(a netip.Addr) *icmpcore.PingResult {
 // TestTotals holds the sum of replies and errors equal to the requests,
 // whatever came of them.
 func TestTotals(t *testing.T) {
-	unreachable := icmpcore.EchoError{Kind: icmpcore.ErrorDestinationUnreachable}
+	unreachable := icmpcore.EchoError{Kind: icmpcore.DestinationUnreachable}
 	for name, tt := range map[string]struct {
 		result icmpcore.PingResult
 		want   map[failure]uint64
@@ -52,7 +52,7 @@ func TestTotals(t *testing.T) {
 		"lost":         {icmpcore.PingResult{Sent: 3, Received: 1}, map[failure]uint64{failedTimeout: 2}},
 		"late":         {icmpcore.PingResult{Sent: 3, Received: 1, Late: 1}, map[failure]uint64{failedTimeout: 1, failedLate: 1}},
 		"late twice":   {icmpcore.PingResult{Sent: 3, Received: 2, Late: 2}, map[failure]uint64{failedLate: 1}},
-		"errors": {icmpcore.PingResult{Sent: 4, Errors: []icmpcore.EchoError{unreachable, unreachable, {Kind: icmpcore.ErrorPacketTooBig}, {Kind: icmpcore.ErrorParameterProblem}}},
+		"errors": {icmpcore.PingResult{Sent: 4, Errors: []icmpcore.EchoError{unreachable, unreachable, {Kind: icmpcore.PacketTooBig}, {Kind: icmpcore.ParameterProblem}}},
 			map[failure]uint64{failedUnreachable: 2, failedTooBig: 1, failedParameter: 1}},
 		"late after its error": {icmpcore.PingResult{Sent: 1, Late: 1, Errors: []icmpcore.EchoError{unreachable}}, map[failure]uint64{failedUnreachable: 1}},
 		"cut short":            {icmpcore.PingResult{Sent: 2, Received: 2, Err: context.Canceled}, nil},

@@ -106,7 +106,7 @@ func unpinged(r *icmpcore.PingResult) bool {
 func onlySendErrors(r *icmpcore.PingResult) bool {
 	refused := 0
 	for i := range r.Errors {
-		if r.Errors[i].Kind == icmpcore.ErrorSend {
+		if r.Errors[i].Kind == icmpcore.SendFailed {
 			refused++
 		}
 	}
@@ -214,7 +214,7 @@ func deviation(rtts []time.Duration) float64 {
 func addErrors(f fields, r *icmpcore.PingResult) {
 	reported, refused := worst(r.Errors)
 	if reported != nil {
-		text(f, "icmp_error", reported.Err().Error())
+		text(f, "icmp_error", reported.Error())
 		f.int("icmp_type", int64(reported.Type))
 		f.int("icmp_code", int64(reported.Code))
 	}
@@ -222,7 +222,7 @@ func addErrors(f fields, r *icmpcore.PingResult) {
 	case r.Err != nil:
 		text(f, "error", r.Err.Error())
 	case refused != nil:
-		text(f, "error", refused.Err().Error())
+		text(f, "error", refused.Error())
 	case r.Received == 0 && r.Held > 0:
 		text(f, "error", strings.TrimPrefix(r.Failure().Error(), "icmpcore: "))
 	}
@@ -235,7 +235,7 @@ func worst(errs []icmpcore.EchoError) (reported, refused *icmpcore.EchoError) {
 	most := 0
 	for i := range errs {
 		e := &errs[i]
-		if e.Kind == icmpcore.ErrorSend {
+		if e.Kind == icmpcore.SendFailed {
 			if refused == nil {
 				refused = e
 			}
@@ -246,7 +246,7 @@ func worst(errs []icmpcore.EchoError) (reported, refused *icmpcore.EchoError) {
 		}
 		count := 0
 		for _, o := range errs[i:] {
-			if o.Kind != icmpcore.ErrorSend && o.Type == e.Type && o.Code == e.Code {
+			if o.Kind != icmpcore.SendFailed && o.Type == e.Type && o.Code == e.Code {
 				count++
 			}
 		}

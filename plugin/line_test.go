@@ -50,8 +50,8 @@ type resultCase struct {
 }
 
 func resultCases() []resultCase {
-	unreachable := icmpcore.EchoError{Kind: icmpcore.ErrorDestinationUnreachable, Type: 3, Code: 1, Message: "host unreachable", From: router}
-	exceeded := icmpcore.EchoError{Kind: icmpcore.ErrorTimeExceeded, Type: 11, Message: "TTL exceeded", From: router}
+	unreachable := icmpcore.EchoError{Kind: icmpcore.DestinationUnreachable, Type: 3, Code: 1, Message: "host unreachable", From: router}
+	exceeded := icmpcore.EchoError{Kind: icmpcore.TimeExceeded, Type: 11, Message: "TTL exceeded", From: router}
 	one := sound()
 	one.Sent, one.Received, one.Loss, one.RTTs, one.Jitter, one.IPDV, one.IPDVPairs = 1, 1, 0, one.RTTs[:1], 0, 0, 0
 	blind := sound()
@@ -77,7 +77,7 @@ func resultCases() []resultCase {
 		{"no name", nil, &icmpcore.PingResult{Start: start, ReplyDSCP: -1,
 			Err: &icmpcore.ResolveError{Host: "a.example", Err: &net.DNSError{Err: "no such host", Name: "a.example", IsNotFound: true}}}},
 		{"no route", nil, &icmpcore.PingResult{Addr: target, Start: start, ReplyDSCP: -1, Sent: 1, Loss: 100,
-			Errors: []icmpcore.EchoError{{Seq: 1, Kind: icmpcore.ErrorSend, Message: "network is unreachable"}},
+			Errors: []icmpcore.EchoError{{Seq: 1, Kind: icmpcore.SendFailed, Message: "network is unreachable"}},
 			Err:    &icmpcore.SendError{Addr: target, Err: errors.New("network is unreachable")}}},
 	}
 }
@@ -260,10 +260,10 @@ func TestPresence(t *testing.T) {
 
 func TestWorstError(t *testing.T) {
 	is := func(typ, code int) icmpcore.EchoError {
-		return icmpcore.EchoError{Kind: icmpcore.ErrorTimeExceeded, Type: typ, Code: code}
+		return icmpcore.EchoError{Kind: icmpcore.TimeExceeded, Type: typ, Code: code}
 	}
-	refusal := icmpcore.EchoError{Kind: icmpcore.ErrorSend, Message: "first"}
-	second := icmpcore.EchoError{Kind: icmpcore.ErrorSend, Message: "second"}
+	refusal := icmpcore.EchoError{Kind: icmpcore.SendFailed, Message: "first"}
+	second := icmpcore.EchoError{Kind: icmpcore.SendFailed, Message: "second"}
 	for name, c := range map[string]struct {
 		errs      []icmpcore.EchoError
 		typ, code int
@@ -300,11 +300,11 @@ func TestZeroDSCP(t *testing.T) {
 // most frequent, the first of equals; refusals of the system are told apart, and
 // make the target unpinged only where they took every request.
 func TestMixedErrors(t *testing.T) {
-	unreachable := icmpcore.EchoError{Kind: icmpcore.ErrorDestinationUnreachable, Type: 3, Code: 1, Message: "host unreachable"}
-	prohibited := icmpcore.EchoError{Kind: icmpcore.ErrorDestinationUnreachable, Type: 3, Code: 13, Message: "prohibited"}
-	exceeded := icmpcore.EchoError{Kind: icmpcore.ErrorTimeExceeded, Type: 11, Code: 1, Message: "reassembly time exceeded"}
-	full := icmpcore.EchoError{Kind: icmpcore.ErrorSend, Message: "no buffer space"}
-	down := icmpcore.EchoError{Kind: icmpcore.ErrorSend, Message: "network is down"}
+	unreachable := icmpcore.EchoError{Kind: icmpcore.DestinationUnreachable, Type: 3, Code: 1, Message: "host unreachable"}
+	prohibited := icmpcore.EchoError{Kind: icmpcore.DestinationUnreachable, Type: 3, Code: 13, Message: "prohibited"}
+	exceeded := icmpcore.EchoError{Kind: icmpcore.TimeExceeded, Type: 11, Code: 1, Message: "reassembly time exceeded"}
+	full := icmpcore.EchoError{Kind: icmpcore.SendFailed, Message: "no buffer space"}
+	down := icmpcore.EchoError{Kind: icmpcore.SendFailed, Message: "network is down"}
 	for _, c := range []struct {
 		name       string
 		errs       []icmpcore.EchoError
@@ -315,7 +315,7 @@ func TestMixedErrors(t *testing.T) {
 		{"the first of equals", []icmpcore.EchoError{unreachable, prohibited}, nil, int64(1), int64(1), nil},
 		{"the same type, another code", []icmpcore.EchoError{unreachable, prohibited, prohibited}, nil, int64(1), int64(13), nil},
 		{"another type, the same code", []icmpcore.EchoError{exceeded, prohibited, unreachable, prohibited}, nil, int64(1), int64(13), nil},
-		{"refusals do not count as ICMP errors", []icmpcore.EchoError{full, down, unreachable}, nil, int64(1), int64(1), full.Err().Error()},
+		{"refusals do not count as ICMP errors", []icmpcore.EchoError{full, down, unreachable}, nil, int64(1), int64(1), full.Error()},
 		{"not every request was refused", []icmpcore.EchoError{full, full}, errors.New("cut short"), int64(1), nil, "cut short"},
 		{"every request was refused", []icmpcore.EchoError{full, full, full, full}, errors.New("no room"), int64(2), nil, "no room"},
 	} {

@@ -415,7 +415,7 @@ func TestLateAnswer(t *testing.T) {
 // word of the DNS about the name.
 func TestDescriptors(t *testing.T) {
 	inNetwork(t, func(t *testing.T, asking func(args ...string) *exec.Cmd) {
-		const want = "both.test: name not resolved: cannot ask the DNS: too many open files"
+		const want = "both.test: name not resolved: cannot query the DNS: too many open files"
 		seen := false
 		for limit := 8; limit <= 30; limit++ {
 			out, err := asking("sh", "-c", fmt.Sprintf(`ulimit -n %d && exec "$@"`, limit), "sh", peer.Pingtel(), "ping", "-c", "1", "both.test").CombinedOutput()

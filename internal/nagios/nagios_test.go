@@ -31,7 +31,7 @@ func result(host string, sent, received int, rtt, jitter time.Duration) icmpcore
 func TestJudgeAndOutput(t *testing.T) {
 	unreachable := result("192.0.2.9", 5, 0, 0, 0)
 	unreachable.Addr = netip.MustParseAddr("192.0.2.9")
-	refusal := icmpcore.EchoError{Kind: icmpcore.ErrorDestinationUnreachable, Type: 3, Code: 1, Message: "host unreachable", From: netip.MustParseAddr("192.0.2.1")}
+	refusal := icmpcore.EchoError{Kind: icmpcore.DestinationUnreachable, Type: 3, Code: 1, Message: "host unreachable", From: netip.MustParseAddr("192.0.2.1")}
 	unreachable.Errors = []icmpcore.EchoError{refusal, refusal, refusal, refusal, refusal}
 	corrupt, some := result("h", 5, 0, 0, 0), result("h", 10, 9, ms, ms)
 	corrupt.Corrupt, some.Corrupt = 5, 1
@@ -41,7 +41,7 @@ func TestJudgeAndOutput(t *testing.T) {
 	refused := result("h", 5, 0, 0, 0)
 	refused.Err = unsent.Err
 	partly := result("h", 2, 2, ms, ms)
-	partly.Errors = []icmpcore.EchoError{{Kind: icmpcore.ErrorSend, Message: "send queue full"}, {Kind: icmpcore.ErrorSend, Message: "other"}}
+	partly.Errors = []icmpcore.EchoError{{Kind: icmpcore.SendFailed, Message: "send queue full"}, {Kind: icmpcore.SendFailed, Message: "other"}}
 	nameless := icmpcore.PingResult{Host: "no|such\nhost", Err: errors.New("resolve no|such\nhost: no such host")}
 	withJitter := usual
 	withJitter.Warn.Jitter, withJitter.Crit.Jitter = 10*ms, 30*ms

@@ -152,7 +152,7 @@ func brokenOff(r *icmpcore.PingResult) string {
 func refusals(r *icmpcore.PingResult) string {
 	n, first := 0, ""
 	for _, e := range r.Errors {
-		if e.Kind != icmpcore.ErrorSend {
+		if e.Kind != icmpcore.SendFailed {
 			continue
 		}
 		if n++; n == 1 {

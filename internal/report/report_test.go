@@ -37,9 +37,9 @@ func mixed() *icmpcore.PingResult {
 	r.Duplicates, r.Late, r.Reordered, r.Corrupt, r.ReplyDSCP = 2, 1, 3, 4, 46
 	router := netip.MustParseAddr("192.0.2.254")
 	r.Errors = []icmpcore.EchoError{
-		{Seq: 3, Kind: icmpcore.ErrorDestinationUnreachable, Code: 1, Message: "host unreachable", From: router},
-		{Seq: 5, Kind: icmpcore.ErrorPacketTooBig, Code: 4, MTU: 1400, Message: "fragmentation needed and DF set, MTU 1400", From: router},
-		{Seq: 9, Kind: icmpcore.ErrorDestinationUnreachable, Code: 1, Message: "host unreachable", From: router},
+		{Seq: 3, Kind: icmpcore.DestinationUnreachable, Code: 1, Message: "host unreachable", From: router},
+		{Seq: 5, Kind: icmpcore.PacketTooBig, Code: 4, MTU: 1400, Message: "fragmentation needed and DF set, MTU 1400", From: router},
+		{Seq: 9, Kind: icmpcore.DestinationUnreachable, Code: 1, Message: "host unreachable", From: router},
 	}
 	return r
 }
@@ -62,11 +62,11 @@ func TestBlock(t *testing.T) {
 	two.Sent, two.Received, two.TTL = 2, 2, 0
 	cut, slow := dead(), dead()
 	cut.Corrupt, slow.Late = 2, 1
-	expired := icmpcore.EchoError{Seq: 1, Kind: icmpcore.ErrorTimeExceeded, Message: "TTL exceeded in transit", From: netip.MustParseAddr("192.0.2.254")}
+	expired := icmpcore.EchoError{Seq: 1, Kind: icmpcore.TimeExceeded, Message: "TTL exceeded in transit", From: netip.MustParseAddr("192.0.2.254")}
 	refused := &icmpcore.PingResult{Host: "192.0.2.1", Err: &icmpcore.SendError{Addr: netip.MustParseAddr("192.0.2.1"), Err: os.NewSyscallError("sendmmsg", os.ErrPermission)}}
 	scattered := good() // no two replies in sequence, no TTL from the system, an error without a sender
 	scattered.Sent, scattered.Received, scattered.Loss, scattered.IPDVPairs, scattered.TTL, scattered.Hops = 4, 2, 50, 0, 0, 0
-	scattered.Errors = []icmpcore.EchoError{{Seq: 2, Kind: icmpcore.ErrorDestinationUnreachable, Message: "no route"}}
+	scattered.Errors = []icmpcore.EchoError{{Seq: 2, Kind: icmpcore.DestinationUnreachable, Message: "no route"}}
 	near := good()
 	near.TTL, near.Hops, near.ReplyDSCP = 63, 1, 3
 	stalled := dead()
@@ -162,7 +162,8 @@ func TestTable(t *testing.T) {
 	style := report.Style{HostWidth: 12}
 	b := report.AppendHeader(nil, style)
 	interrupted := &icmpcore.PingResult{Host: "192.0.2.3"}
-	once, twice, cut, refused := good(), good(), dead(), dead(icmpcore.EchoError{Kind: icmpcore.ErrorSend, Message: "operation not permitted"})
+	once, twice, cut, refused := good(), good(), dead(), dead(icmpcore.EchoError{
+		Kind: icmpcore.SendFailed, Message: "operation not permitted", Err: &icmpcore.SendError{Err: os.ErrPermission}})
 	twice.Sent, twice.Received, twice.TTL = 2, 2, 0 // a system that does not tell the TTL
 	once.Sent, once.Received, once.Jitter = 1, 1, 0
 	cut.Corrupt = 2
@@ -178,7 +179,7 @@ no.such          -     -      -         -         -         -         -         
 192.0.2.1        1     1     0%     1.200     4.500     9.800     5.860         -   57    8
 192.0.2.1        2     2     0%     1.200     4.500     9.800     5.860     0.784    -    -
 192.0.2.9        4     0   100%         -         -         -         -         -    -    -  no replies, 2 corrupt
-192.0.2.9        4     0   100%         -         -         -         -         -    -    -  not sent: operation not permitted
+192.0.2.9        4     0   100%         -         -         -         -         -    -    -  not sent: permission denied
 `
 	if diff := cmp.Diff(want, string(b)); diff != "" {
 		t.Errorf("table (-want +got)\n%s", diff)
@@ -187,8 +188,8 @@ no.such          -     -      -         -         -         -         -         
 
 func TestLost(t *testing.T) {
 	router := netip.MustParseAddr("192.0.2.254")
-	unreachable := icmpcore.EchoError{Kind: icmpcore.ErrorDestinationUnreachable, Code: 1, Message: "host unreachable", From: router}
-	refused := icmpcore.EchoError{Kind: icmpcore.ErrorSend, Message: "operation not permitted"}
+	unreachable := icmpcore.EchoError{Kind: icmpcore.DestinationUnreachable, Code: 1, Message: "host unreachable", From: router}
+	refused := icmpcore.EchoError{Kind: icmpcore.SendFailed, Message: "operation not permitted"}
 	for _, tt := range []struct {
 		received, corrupt, late int
 		errs                    []icmpcore.EchoError
@@ -213,10 +214,10 @@ func TestLost(t *testing.T) {
 func TestRowNotes(t *testing.T) {
 	one := good()
 	one.Duplicates, one.TTL = 1, 0
-	one.Errors = []icmpcore.EchoError{{Seq: 1, Kind: icmpcore.ErrorParameterProblem, Message: "bad header"}}
+	one.Errors = []icmpcore.EchoError{{Seq: 1, Kind: icmpcore.ParameterProblem, Message: "bad header"}}
 	two := good()
 	two.Duplicates, two.Errors = 2, append(one.Errors, one.Errors...)
-	expired := dead(icmpcore.EchoError{Seq: 1, Kind: icmpcore.ErrorTimeExceeded, Message: "TTL exceeded in transit"})
+	expired := dead(icmpcore.EchoError{Seq: 1, Kind: icmpcore.TimeExceeded, Message: "TTL exceeded in transit"})
 	for _, tt := range []struct {
 		name   string
 		result *icmpcore.PingResult
@@ -288,7 +289,7 @@ func TestEcho(t *testing.T) {
 	marked.DSCP = 46
 	duplicate.Outcome, late.Outcome = icmpcore.OutcomeDuplicate, icmpcore.OutcomeLate
 	failed := echo(icmpcore.OutcomeError)
-	failed.Err = &icmpcore.DestinationUnreachable{Code: 1, Message: "host unreachable", From: router}
+	failed.Err = &icmpcore.EchoError{Kind: icmpcore.DestinationUnreachable, Code: 1, Message: "host unreachable", From: router}
 	corrupt := echo(icmpcore.OutcomeCorrupt)
 	corrupt.From = addr
 	bare := echo(icmpcore.OutcomeReply)
@@ -341,7 +342,7 @@ func TestTrouble(t *testing.T) {
 	cut.Err = context.Canceled
 	lossy, refused, broken := good(), good(), good()
 	lossy.Received, broken.Corrupt = 3, 1
-	refused.Errors = []icmpcore.EchoError{{Seq: 1, Kind: icmpcore.ErrorParameterProblem}}
+	refused.Errors = []icmpcore.EchoError{{Seq: 1, Kind: icmpcore.ParameterProblem}}
 	for name, tt := range map[string]struct {
 		result *icmpcore.PingResult
 		want   bool
@@ -358,7 +359,7 @@ func TestTrouble(t *testing.T) {
 
 func TestNothingFromOutsideReachesTheTerminal(t *testing.T) {
 	evil := "a\x1b]0;owned\x07\u009b31m\r\n\u202eb"
-	r := dead(icmpcore.EchoError{Seq: 1, Kind: icmpcore.ErrorDestinationUnreachable, Message: evil})
+	r := dead(icmpcore.EchoError{Seq: 1, Kind: icmpcore.DestinationUnreachable, Message: evil})
 	r.Host = evil
 	broken := &icmpcore.PingResult{Host: evil, Err: errors.New(evil)}
 	echo := &icmpcore.Echo{Host: evil, Outcome: icmpcore.OutcomeError, Err: errors.New(evil)}
