@@ -16,7 +16,9 @@ const (
 )
 
 // Forever as [Options.Count] sends until the series is cancelled or the Pinger
-// is closed. What the result holds then is said at [PingResult].
+// is closed. What the result holds then is said at [PingResult]. Where int has
+// 32 bits the series ends after 2^31-1 echoes, the most that a result can count:
+// 25 days at an interval of 1ms.
 const Forever = -1
 
 // The ranges within which options lie.
