@@ -3,8 +3,10 @@ package icmpcore
 import (
 	"context"
 	"errors"
+	"math"
 	"net/netip"
 	"os"
+	"slices"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -14,6 +16,9 @@ import (
 // TestForever runs an endless series over the turn of 32 bits. Its counts and
 // running statistics are of all echoes; lists hold the last ones.
 func TestForever(t *testing.T) {
+	if math.MaxInt == math.MaxInt32 {
+		t.Skip("int has 32 bits: a series ends before its numbers turn")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		const start, n = uint64(1)<<32 - 3000, 20000
 		c := newFake(t, func(r sent) []answer {
@@ -28,13 +33,8 @@ func TestForever(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		c.refuse = func(r sent) error {
-			if r.n == 0 { // before it is on its way: nobody else looks at the series
-				s := p.slots.at(0)
-				s.number, s.tail, s.base = start+1, start, s.base-uint16(start&0xffff)
-				*s.at(start) = *s.at(0)
-				s.at(start).state = echoTimedOut
-				s.highest = uint32(start & 0xffffffff)
-				s.inFlight--
+			if r.n == 0 {
+				leap(p.slots.at(0), start)
 			}
 			if uint64(r.number) == start+n {
 				cancel()
@@ -45,7 +45,7 @@ func TestForever(t *testing.T) {
 		if !errors.Is(err, context.Canceled) {
 			t.Fatal(err)
 		}
-		if got := r.Sent - int(start); got < n-21 || got > n {
+		if got := uint64(r.Sent) - start; got < n-21 || got > n {
 			t.Errorf("%d sent, want about %d", got, n)
 		}
 		if len(r.RTTs) != foreverKept || cap(r.RTTs) > 3*foreverKept {
@@ -59,6 +59,40 @@ func TestForever(t *testing.T) {
 		}
 		if last := r.Lost[len(r.Lost)-1]; uint64(last) < start+n-40 || len(r.Lost) > n/10+1 {
 			t.Errorf("%d lost, the last is %d", len(r.Lost), last)
+		}
+	})
+}
+
+// leap has a series of one echo go on from number start, as if it had sent all
+// before. It may be called before the first echo is on its way, when nobody else
+// looks at the series.
+func leap(s *series, start uint64) {
+	s.number, s.tail, s.base = start+1, start, s.base-uint16(start&0xffff)
+	*s.at(start) = *s.at(0)
+	s.at(start).state = echoTimedOut
+	s.highest = uint32(start & 0xffffffff)
+	s.inFlight--
+}
+
+// TestForeverEnds has an endless series come to the last echo that an int can
+// count: it ends there, with a true count, and does not turn negative.
+func TestForeverEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const start = uint64(math.MaxInt - 300) // more than the ring holds
+		c := newFake(t, after(ms, sent.reply))
+		p := openFake(t, c, Config{MaxRate: -1})
+		c.refuse = func(r sent) error {
+			if r.n == 0 {
+				leap(p.slots.at(0), start)
+			}
+			return nil
+		}
+		r, err := p.Ping(t.Context(), "198.18.0.1", Options{Count: Forever, Interval: ms, Timeout: 20 * ms})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Sent != math.MaxInt || r.Received != 299 || !slices.Equal(r.Lost, []int{int(start) + 1}) {
+			t.Errorf("%d sent, %d received, lost %v", r.Sent, r.Received, r.Lost)
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package icmpcore
 
 import (
+	"math"
 	"net/netip"
 	"slices"
 	"time"
@@ -155,9 +156,13 @@ func (s *series) numbered(low uint32) (number uint64, ok bool) {
 // endless reports whether s has no last echo.
 func (s *series) endless() bool { return s.prof.opts.Count == Forever }
 
-// more reports whether s has echoes left to send.
+// more reports whether s has echoes left to send. An endless series has them as
+// long as an int can count them, which matters on 32 bits.
 func (s *series) more() bool {
-	return s.endless() || s.number < uint64(s.prof.opts.Count)
+	if s.endless() {
+		return s.number < math.MaxInt
+	}
+	return s.number < uint64(s.prof.opts.Count)
 }
 
 // blocked reports whether the next echo must wait until the oldest one in the

@@ -97,7 +97,7 @@ func (h *logHandler) Handle(_ context.Context, r slog.Record) error {
 	b = append(b, h.attrs...)
 	r.Attrs(func(a slog.Attr) bool {
 		b = appendAttr(b, h.group, a)
-		return len(b) < maxLogLine
+		return len(b) <= maxLogLine // once it is longer, the rest is cut off anyhow
 	})
 	if len(b) > maxLogLine {
 		b = append(b[:maxLogLine], "..."...)

@@ -55,6 +55,32 @@ func TestLongestLogLine(t *testing.T) {
 	}
 }
 
+// A line that is full before its last attribute says that something is missing.
+func TestLogLineShowsItsCut(t *testing.T) {
+	var out bytes.Buffer
+	text := strings.Repeat("x", maxLogLine-len("I!  k=v"))
+	slog.New(NewLogHandler(&out, slog.LevelInfo)).Info(text, "k", "v", "host", "b.test")
+	if got, want := out.String(), "I! "+text+" k=v...\n"; got != want {
+		t.Errorf("%d bytes that end in %q, want %q", len(got), got[max(0, len(got)-10):], "k=v...\n")
+	}
+}
+
+// A log that is read in time says nothing of lost lines.
+func TestLogWriterLosesNothing(t *testing.T) {
+	out := &gate{open: make(chan struct{})}
+	close(out.open)
+	w := NewLogWriter(out)
+	if _, err := w.Write([]byte("I! on\n")); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := out.text(), "I! on\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 // Each time that lines were dropped those of that time are said.
 func TestLogWriterCountsAnew(t *testing.T) {
 	out := &gate{open: make(chan struct{})}
