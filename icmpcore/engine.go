@@ -314,7 +314,7 @@ func (e *engine) recordError(s *series, err EchoError) {
 
 // emit hands what happened to an echo to the series' watcher.
 func (e *engine) emit(s *series, what Echo) {
-	what.Host, what.Addr = s.host, s.addr
+	what.Host, what.Addr, what.Time = s.host, s.addr, time.Unix(0, e.clock.mono+e.clock.offset)
 	e.outbox.add(delivery{echo: &watched{f: s.onEcho, echo: what}})
 }
 

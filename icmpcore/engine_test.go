@@ -598,8 +598,10 @@ func TestOnEcho(t *testing.T) {
 			rtt  time.Duration
 		}
 		var got []line
+		var times []time.Time
 		opts := Options{Count: 5, Interval: 100 * ms, Timeout: 300 * ms, OnEcho: func(e Echo) {
 			got = append(got, line{e.Seq, e.Outcome, e.RTT})
+			times = append(times, e.Time)
 			if e.Host != "198.18.0.1" || e.Addr.String() != e.Host {
 				t.Errorf("host %q, address %s", e.Host, e.Addr)
 			}
@@ -607,7 +609,8 @@ func TestOnEcho(t *testing.T) {
 				t.Errorf("outcome %s, error %v", e.Outcome, e.Err)
 			}
 		}}
-		if _, err := p.Ping(t.Context(), "198.18.0.1", opts); err != nil {
+		r, err := p.Ping(t.Context(), "198.18.0.1", opts)
+		if err != nil {
 			t.Fatal(err)
 		}
 		want := []line{
@@ -616,6 +619,12 @@ func TestOnEcho(t *testing.T) {
 		}
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("got  %v\nwant %v", got, want)
+		}
+		after := []time.Duration{10 * ms, 20 * ms, 110 * ms, 210 * ms, 500 * ms, 600 * ms, 650 * ms, 700 * ms}
+		for i, e := range want {
+			if d := times[i].Sub(r.Start) - after[i]; d < 0 || d > ms { // requests leave, and timeouts are found, at ticks
+				t.Errorf("echo %d, %s: at %v, want %v", e.seq, e.what, times[i].Sub(r.Start), after[i])
+			}
 		}
 	})
 }

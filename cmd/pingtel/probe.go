@@ -17,7 +17,6 @@ import (
 	"github.com/pingtel/pingtel/icmpcore"
 	"github.com/pingtel/pingtel/internal/dscp"
 	"github.com/pingtel/pingtel/internal/hosts"
-	"github.com/pingtel/pingtel/internal/sweep"
 )
 
 // The defaults of the flags that differ from the library's.
@@ -105,14 +104,9 @@ func (p *probeFlags) finish(args []string) error {
 	if p.config.MaxRate == 0 {
 		p.config.MaxRate = -1 // no limit; the library's zero is its default
 	}
-	expanded := 0
+	var list hosts.List
 	for _, host := range args {
-		n, err := p.checkHost(host)
-		p.faults.add(err)
-		expanded += n
-	}
-	if expanded > hosts.MaxExpanded {
-		p.faults.add(fmt.Errorf("%w, %d: want smaller ones", hosts.ErrTooMany, hosts.MaxExpanded))
+		p.faults.add(p.checkHost(&list, host))
 	}
 	if len(args) == 0 && p.file == "" {
 		p.faults.add(errors.New("no host given: want HOST... or --file"))
@@ -121,21 +115,18 @@ func (p *probeFlags) finish(args []string) error {
 	return p.faults.err()
 }
 
-// checkHost reports what of a host cannot be pinged, by the flags given, and
-// how many hosts it stands for where it is a prefix or a range.
-func (p *probeFlags) checkHost(host string) (expanded int, err error) {
-	e, err := hosts.Parse(host)
+// checkHost reports why the flags given, or the bound of the list, keep a host
+// from being pinged.
+func (p *probeFlags) checkHost(list *hosts.List, host string) error {
+	e, err := list.Parse(host)
 	if err != nil {
-		return 0, fmt.Errorf("host %q: %w", host, err)
+		return fmt.Errorf("host %q: %w", host, err)
 	}
 	addr := e.First()
-	switch {
-	case !addr.IsValid():
-		return 0, nil // a name
-	case e.Single():
-		return 0, p.checkAddr(host, addr)
+	if !addr.IsValid() {
+		return nil // a name
 	}
-	return e.Len(), p.checkAddr(host, addr)
+	return p.checkAddr(host, addr)
 }
 
 // checkAddr is checkHost for the address of a host, or the first of several.
@@ -179,13 +170,5 @@ func (p *probeFlags) hosts(args []string, stdin io.Reader) (func(func([]byte) er
 		}
 		file = f
 	}
-	return func(yield func([]byte) error) error {
-		var list hosts.List
-		for _, a := range args {
-			if err := list.Each([]byte(a), yield); err != nil {
-				return err
-			}
-		}
-		return sweep.ReadHosts(file, func(text []byte) error { return list.Each(text, yield) })
-	}, file, nil
+	return hosts.Given{Args: args, File: file}.Each, file, nil
 }

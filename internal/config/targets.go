@@ -74,8 +74,7 @@ func (r *reader) sayAlike(t, other *table, hosts []string, most int) {
 func (r *reader) elements(t *table, host string, most int) []int {
 	var found []int
 	for i, v := range t.hosts {
-		left := most
-		if hosts, err := r.host(v, &left); err == nil && slices.Contains(hosts, host) {
+		if list, err := r.host(v, &hosts.List{Max: most}); err == nil && slices.Contains(list, host) {
 			found = append(found, i)
 		}
 	}
@@ -140,11 +139,11 @@ func (r *reader) readHosts(t *table, most int) ([]string, bool) {
 	}
 	t.hosts = list
 	var names []string
-	left := most // of what prefixes and ranges may stand for
+	given := hosts.List{Max: most}
 	for i, v := range list {
-		more, err := r.host(v, &left)
+		more, err := r.host(v, &given)
 		if errors.Is(err, hosts.ErrTooMany) {
-			err = fmt.Errorf("%w, %d: want smaller ones, or a higher agent.max_prefix_hosts", err, most)
+			err = fmt.Errorf("%w: want smaller ones, or a higher agent.max_prefix_hosts", err)
 		}
 		if err != nil {
 			t.elementFault("hosts", i, "%v", err)
@@ -162,23 +161,18 @@ func emptyOr(v any) string {
 	return kindOf(v)
 }
 
-// host converts one entry of hosts. left is what its prefixes and ranges may
-// still stand for.
-func (r *reader) host(v any, left *int) ([]string, error) {
+// host converts one entry of the list of hosts given.
+func (r *reader) host(v any, given *hosts.List) ([]string, error) {
 	s, err := r.text(v)
 	if err != nil {
 		return nil, err
 	}
-	e, err := hosts.Parse(s)
+	e, err := given.Parse(s)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("%q: %w", s, err)
 	case e.Single() && e.First().IsUnspecified():
 		return nil, fmt.Errorf("%q: want the address of a host", s)
-	case !e.Single() && e.Len() > *left:
-		return nil, fmt.Errorf("%q: %w", s, hosts.ErrTooMany)
-	case !e.Single():
-		*left -= e.Len()
 	}
 	list := make([]string, 0, e.Len())
 	for h := range e.All() {

@@ -148,29 +148,45 @@ func distance(a, b netip.Addr) (int, bool) {
 // isNumber reports whether s is digits alone.
 func isNumber(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
 
-// List gives the hosts of one list, whose prefixes and ranges share one bound.
-// The zero value is a new list.
+// List bounds how many hosts the prefixes and ranges of one list stand for
+// together. A single host never counts. The zero value is a new list.
 type List struct {
+	Max int // the bound; zero means MaxExpanded
+
 	expanded int // hosts that prefixes and ranges have stood for so far
 }
 
-// Each calls yield for each host that text stands for, and returns its error. A
-// text that Parse refuses is passed on as it is: it is for the host's result to
-// say why. The error is ErrTooMany where the list has too many hosts. The slice
-// is good only until yield returns; no host of a prefix is kept.
+// Parse is [Parse] for the next text of the list. The error wraps ErrTooMany,
+// and says the bound, where the list has too many hosts with this one.
+func (l *List) Parse(text string) (Entry, error) {
+	most := l.Max
+	if most == 0 {
+		most = MaxExpanded
+	}
+	e, err := Parse(text)
+	switch {
+	case errors.Is(err, ErrTooMany), err == nil && !e.Single() && e.Len() > most-l.expanded:
+		return Entry{}, fmt.Errorf("%w, %d", ErrTooMany, most)
+	case err == nil && !e.Single():
+		l.expanded += e.Len()
+	}
+	return e, err
+}
+
+// Each calls yield for each host that text stands for, and returns its error.
+// It passes on a text that Parse refuses as it is: the host's result says why.
+// The error wraps ErrTooMany where the list has too many hosts. The slice is
+// valid until yield returns; Each keeps no host of a prefix.
 func (l *List) Each(text []byte, yield func([]byte) error) error {
 	if isPlain(text) {
 		return yield(text)
 	}
-	e, err := Parse(string(text))
+	e, err := l.Parse(string(text))
 	switch {
-	case errors.Is(err, ErrTooMany), err == nil && !e.Single() && e.Len() > MaxExpanded-l.expanded:
-		return fmt.Errorf("%s: %w, %d", text, ErrTooMany, MaxExpanded)
+	case errors.Is(err, ErrTooMany):
+		return fmt.Errorf("%s: %w", text, err)
 	case err != nil:
 		return yield(text)
-	}
-	if !e.Single() {
-		l.expanded += e.Len()
 	}
 	for host := range e.All() {
 		if err := yield(host); err != nil {

@@ -199,3 +199,47 @@ func TestListIsBounded(t *testing.T) {
 		t.Errorf("Each = %v, want the error of yield", err)
 	}
 }
+
+// TestGiven has one bound for the arguments and the file together.
+func TestGiven(t *testing.T) {
+	read := func(g hosts.Given) (list []string, err error) {
+		err = g.Each(func(h []byte) error {
+			list = append(list, string(h))
+			return nil
+		})
+		return list, err
+	}
+	got, err := read(hosts.Given{Args: []string{"münchen.test", "198.18.1.8-9"}, File: strings.NewReader("[::1] # one\n198.18.2.0/31\nx:80\n")})
+	want := []string{"münchen.test", "198.18.1.8", "198.18.1.9", "::1", "198.18.2.0", "198.18.2.1", "x:80"}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("%v, hosts (-want +got)\n%s", err, diff)
+	}
+	if got, err := read(hosts.Given{Args: []string{"b.test"}}); err != nil || len(got) != 1 {
+		t.Errorf("without a file: %v, %v", got, err)
+	}
+	got, err = read(hosts.Given{Args: []string{"10.0.0.0/17", "10.1.0.0/17"}, File: strings.NewReader("10.2.0.1-4\n10.2.0.5-6\n")})
+	if !errors.Is(err, hosts.ErrTooMany) || !strings.Contains(err.Error(), "line 2: 10.2.0.5-6: ") || len(got) != hosts.MaxExpanded {
+		t.Errorf("beyond the bound: %v, %d hosts", err, len(got))
+	}
+	if got, err = read(hosts.Given{Args: []string{"10.0.0.0/8"}, File: strings.NewReader("::1")}); !errors.Is(err, hosts.ErrTooMany) || len(got) > 0 {
+		t.Errorf("an argument beyond the bound: %v, %v", err, got)
+	}
+}
+
+func TestListParse(t *testing.T) {
+	l := hosts.List{Max: 4}
+	for text, want := range map[string]error{"10.0.0.1-3": nil, "b.test": nil} {
+		if _, err := l.Parse(text); !errors.Is(err, want) {
+			t.Errorf("Parse(%q) = %v", text, err)
+		}
+	}
+	if e, err := l.Parse("10.0.0.1-2"); !errors.Is(err, hosts.ErrTooMany) || !strings.HasSuffix(err.Error(), "than they may, 4") || e != (hosts.Entry{}) {
+		t.Errorf("beyond the bound: %v, %v", e, err)
+	}
+	if _, err := l.Parse("10.0.0.9-9"); err != nil {
+		t.Errorf("what was refused counts: %v", err)
+	}
+	if _, err := l.Parse("a b"); err == nil || errors.Is(err, hosts.ErrTooMany) {
+		t.Errorf("no host: %v", err)
+	}
+}

@@ -50,8 +50,9 @@ type Source func(yield func(host []byte, how *Probe) error) error
 // Probe is how hosts are pinged and who gets the results. Any number of hosts
 // may share one. Make it with [Sweep.Probe].
 type Probe struct {
-	opts icmpcore.Options
-	done func(icmpcore.PingResult) // emits, and counts the host as finished
+	opts   icmpcore.Options
+	done   func(icmpcore.PingResult) // emits, and counts the host as finished
+	enough func(icmpcore.Echo) bool  // nil: a series runs to its end
 }
 
 // Sweep is one run over any number of hosts. Make it with [New].
@@ -61,6 +62,7 @@ type Sweep struct {
 
 	started, finished atomic.Int64
 	begun             atomic.Int64  // series
+	allRead           atomic.Bool   // the source has ended
 	open              atomic.Int64  // hosts without a result, and 1 while sources are read
 	all               chan struct{} // closed when open has come to 0
 	panics            chan string   // holds the first panic of a goroutine that Run's caller did not start
@@ -87,6 +89,23 @@ func (s *Sweep) Probe(opts icmpcore.Options, emit func(icmpcore.PingResult)) *Pr
 	}}
 }
 
+// ProbeUntil is [Sweep.Probe] for series that end early: as soon as enough
+// returns true for something that happened to an echo. The result then has no
+// error for it. Echoes that were decided before the series could be stopped are
+// in its figures. Calls of enough come as those of OnEcho, after them.
+func (s *Sweep) ProbeUntil(opts icmpcore.Options, enough func(icmpcore.Echo) bool, emit func(icmpcore.PingResult)) *Probe {
+	p := s.Probe(opts, emit)
+	p.enough = enough
+	return p
+}
+
+// Stats are the counts of the Pinger.
+func (s *Sweep) Stats() icmpcore.Stats { return s.pinger.Stats() }
+
+// AllRead reports whether the source has ended, so that Started does not grow
+// any more.
+func (s *Sweep) AllRead() bool { return s.allRead.Load() }
+
 // Started and Finished count hosts, also while Run runs.
 func (s *Sweep) Started() int64 { return s.started.Load() }
 
@@ -109,7 +128,9 @@ func (s *Sweep) Run(ctx context.Context, source Source) error {
 	read := make(chan error, 1)
 	go func() { // ends with source, see above
 		defer s.caught()
-		read <- source(func(host []byte, how *Probe) error { return s.start(ctx, host, how) })
+		err := source(func(host []byte, how *Probe) error { return s.start(ctx, host, how) })
+		s.allRead.Store(true)
+		read <- err
 		s.leave()
 	}()
 	var err error
@@ -233,7 +254,13 @@ func (s *Sweep) lookup(ctx context.Context, n name) {
 // ping begins the series of a target. It returns errStopped where the Pinger
 // has been closed; any other refusal is that target's result.
 func (s *Sweep) ping(target icmpcore.Target, how *Probe) error {
-	switch _, err := s.pinger.Go(target, how.opts, how.done); {
+	var err error
+	if how.enough == nil {
+		_, err = s.pinger.Go(target, how.opts, how.done)
+	} else {
+		err = s.goUntil(target, how)
+	}
+	switch {
 	case err == nil:
 		s.begun.Add(1)
 	case errors.Is(err, net.ErrClosed):

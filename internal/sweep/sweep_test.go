@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/pingtel/pingtel/icmpcore"
+	"github.com/pingtel/pingtel/internal/hosts"
 	"github.com/pingtel/pingtel/internal/sweep"
 )
 
@@ -318,9 +319,9 @@ func TestSourceThatFails(t *testing.T) {
 		s := sweep.New(&fakePinger{})
 		how := s.Probe(icmpcore.Options{}, got.add)
 		err := s.Run(t.Context(), func(yield func([]byte, *sweep.Probe) error) error {
-			return sweep.ReadHosts(strings.NewReader("192.0.2.1\n"+strings.Repeat("x", 5000)), func(h []byte) error { return yield(h, how) })
+			return hosts.ReadFile(strings.NewReader("192.0.2.1\n"+strings.Repeat("x", 5000)), func(h []byte) error { return yield(h, how) })
 		})
-		if !errors.Is(err, sweep.ErrLineTooLong) {
+		if !errors.Is(err, hosts.ErrLineTooLong) {
 			t.Errorf("Run = %v, want ErrLineTooLong", err)
 		}
 		if want := []string{"192.0.2.1 1/1 <nil>"}; !slices.Equal(got.sorted(), want) {

@@ -1,4 +1,4 @@
-package sweep_test
+package hosts_test
 
 import (
 	"bytes"
@@ -10,19 +10,19 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/pingtel/pingtel/internal/sweep"
+	"github.com/pingtel/pingtel/internal/hosts"
 )
 
 // readAll returns the hosts of a file.
-func readAll(r io.Reader) (hosts []string, err error) {
-	err = sweep.ReadHosts(r, func(h []byte) error {
-		hosts = append(hosts, string(h))
+func readAll(r io.Reader) (list []string, err error) {
+	err = hosts.ReadFile(r, func(h []byte) error {
+		list = append(list, string(h))
 		return nil
 	})
-	return hosts, err
+	return list, err
 }
 
-func TestReadHosts(t *testing.T) {
+func TestReadFile(t *testing.T) {
 	tests := []struct {
 		name, text string
 		want       []string
@@ -46,37 +46,37 @@ func TestReadHosts(t *testing.T) {
 	}
 }
 
-func TestReadHostsFails(t *testing.T) {
-	hosts, err := readAll(strings.NewReader("a\n" + strings.Repeat("x", 5000) + "\nb\n"))
-	if !errors.Is(err, sweep.ErrLineTooLong) || !strings.Contains(err.Error(), "line 2") || len(hosts) != 1 {
-		t.Errorf("too long a line: %v, %v", hosts, err)
+func TestReadFileFails(t *testing.T) {
+	list, err := readAll(strings.NewReader("a\n" + strings.Repeat("x", 5000) + "\nb\n"))
+	if !errors.Is(err, hosts.ErrLineTooLong) || !strings.Contains(err.Error(), "line 2") || len(list) != 1 {
+		t.Errorf("too long a line: %v, %v", list, err)
 	}
-	if _, err = readAll(strings.NewReader(strings.Repeat("x", 1<<20))); !errors.Is(err, sweep.ErrLineTooLong) {
+	if _, err = readAll(strings.NewReader(strings.Repeat("x", 1<<20))); !errors.Is(err, hosts.ErrLineTooLong) {
 		t.Errorf("a megabyte without a line end: %v", err)
 	}
 	broken := errors.New("broken")
-	hosts, err = readAll(io.MultiReader(strings.NewReader("a\nb\n"), iotest.ErrReader(broken)))
-	if !errors.Is(err, broken) || len(hosts) != 2 {
-		t.Errorf("a file that breaks off: %v, %v", hosts, err)
+	list, err = readAll(io.MultiReader(strings.NewReader("a\nb\n"), iotest.ErrReader(broken)))
+	if !errors.Is(err, broken) || len(list) != 2 {
+		t.Errorf("a file that breaks off: %v, %v", list, err)
 	}
 	enough := errors.New("enough")
-	err = sweep.ReadHosts(strings.NewReader("a\nb\n"), func([]byte) error { return enough })
+	err = hosts.ReadFile(strings.NewReader("a\nb\n"), func([]byte) error { return enough })
 	if !errors.Is(err, enough) {
-		t.Errorf("host returned %v, ReadHosts %v", enough, err)
+		t.Errorf("host returned %v, ReadFile %v", enough, err)
 	}
 }
 
-func FuzzReadHosts(f *testing.F) {
+func FuzzReadFile(f *testing.F) {
 	for _, s := range []string{"a\nb # c\n", "\uFEFF#\r\n", strings.Repeat("y", 5000)} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		hosts, err := readAll(bytes.NewReader(text))
+		list, err := readAll(bytes.NewReader(text))
 		slow, slowErr := readAll(iotest.OneByteReader(bytes.NewReader(text)))
-		if !cmp.Equal(hosts, slow) || (err == nil) != (slowErr == nil) {
-			t.Errorf("whole: %q, %v; byte by byte: %q, %v", hosts, err, slow, slowErr)
+		if !cmp.Equal(list, slow) || (err == nil) != (slowErr == nil) {
+			t.Errorf("whole: %q, %v; byte by byte: %q, %v", list, err, slow, slowErr)
 		}
-		for _, h := range hosts {
+		for _, h := range list {
 			again, err := readAll(strings.NewReader("\n" + h)) // not the first line: no byte order mark
 			if err != nil || len(again) != 1 || again[0] != h || strings.ContainsAny(h, "#\n") {
 				t.Errorf("host %q is read again as %q, %v", h, again, err)

@@ -1,4 +1,4 @@
-package sweep
+package hosts
 
 import (
 	"bufio"
@@ -15,12 +15,13 @@ const maxLine = 4096
 // ErrLineTooLong is the fault of a line that can be no host.
 var ErrLineTooLong = errors.New("line of more than 4096 bytes: want one host a line")
 
-// ReadHosts calls host for each host in a file of one host a line, as it is
-// read. A # begins a comment; blank lines, blanks around a host and a byte
-// order mark at the beginning are nothing. It stops at the end of the file or
-// where host returns an error, and returns that error or the one of reading,
-// behind the line's number. The slice is host's only until it returns.
-func ReadHosts(r io.Reader, host func([]byte) error) error {
+// ReadFile reads a file with one host on each line and calls yield for each, as
+// it reads. It does not expand prefixes and ranges: see [Given]. A # begins a
+// comment. Empty lines, blanks around a host and a byte order mark at the start
+// are skipped. It stops at the end of the file or where yield returns an error;
+// the error, or that of reading, comes with the line's number. The slice is
+// valid until yield returns.
+func ReadFile(r io.Reader, yield func([]byte) error) error {
 	br := bufio.NewReaderSize(r, 64<<10)
 	for n := 1; ; n++ {
 		line, err := br.ReadSlice('\n')
@@ -32,8 +33,8 @@ func ReadHosts(r io.Reader, host func([]byte) error) error {
 		}
 		line, _, _ = bytes.Cut(line, []byte("#"))
 		if line = bytes.TrimSpace(line); len(line) > 0 {
-			if herr := host(line); herr != nil {
-				return fmt.Errorf("line %d: %w", n, herr)
+			if yerr := yield(line); yerr != nil {
+				return fmt.Errorf("line %d: %w", n, yerr)
 			}
 		}
 		switch {
