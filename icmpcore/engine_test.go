@@ -217,9 +217,9 @@ func TestPacing(t *testing.T) {
 		late     time.Duration // at most
 	}{
 		{1, 20 * ms, 1 << tickBits},
-		{2 * crowd, 2 * ms, napTime + 2<<tickBits},
-		{2 * crowd, 15 * ms, napTime + 2<<tickBits},
-		{2 * crowd, 20 * ms, time.Duration(beat) + 2<<tickBits}, // in beats
+		{2 * manySeries, 2 * ms, napTime + 2<<tickBits},
+		{2 * manySeries, 15 * ms, napTime + 2<<tickBits},
+		{2 * manySeries, 20 * ms, time.Duration(beat) + 2<<tickBits}, // in beats
 	} {
 		t.Run(fmt.Sprintf("%d series, %v", tt.series, tt.interval), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
