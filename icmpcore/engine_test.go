@@ -598,6 +598,7 @@ func TestOnEcho(t *testing.T) {
 			rtt  time.Duration
 		}
 		var got []line
+		var watched *EchoError
 		opts := Options{Count: 5, Interval: 100 * ms, Timeout: 300 * ms, OnEcho: func(e Echo) {
 			got = append(got, line{e.Seq, e.Outcome, e.RTT})
 			if e.Host != "198.18.0.1" || e.Addr.String() != e.Host {
@@ -606,9 +607,16 @@ func TestOnEcho(t *testing.T) {
 			if (e.Outcome == OutcomeError) != (e.Err != nil) {
 				t.Errorf("outcome %s, error %v", e.Outcome, e.Err)
 			}
+			if e.Err != nil && !errors.As(e.Err, &watched) {
+				t.Errorf("the error is a %T", e.Err)
+			}
 		}}
-		if _, err := p.Ping(t.Context(), "198.18.0.1", opts); err != nil {
+		r, err := p.Ping(t.Context(), "198.18.0.1", opts)
+		if err != nil {
 			t.Fatal(err)
+		}
+		if len(r.Errors) != 1 || watched == nil || *watched != r.Errors[0] {
+			t.Errorf("OnEcho got the error %+v, the result has %+v", watched, r.Errors)
 		}
 		want := []line{
 			{1, OutcomeReply, 10 * ms}, {1, OutcomeDuplicate, 20 * ms}, {2, OutcomeError, 0}, {3, OutcomeCorrupt, 0},
