@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// resolutionDelay is how long a usable IPv6 address waits for an IPv4 address, which
-// is preferred here. RFC 8305, section 3, prefers IPv6.
+// resolutionDelay is how long a usable IPv6 address waits for an IPv4 address,
+// which is preferred here. RFC 8305, section 3, prefers IPv6.
 const resolutionDelay = 50 * time.Millisecond
 
-// choice decides which address of a name to use, as the answers for its two families
-// come in. It reads no clock and does not wait.
+// choice decides which address of a name to use, as the answers for its two
+// families come in. It reads no clock and does not wait.
 type choice struct {
 	family Family // the one requested; FamilyAuto means both
 	halves [2]half
@@ -84,9 +84,9 @@ func (c *choice) decide(now time.Time) verdict {
 	return verdict{decided: true, err: four.err}
 }
 
-// failed reports whether the query got no answer at all. "There is no address" is an
-// answer. If one family got no answer, an unusable address of the other family is not
-// the reason why there is no series.
+// failed reports whether the query got no answer at all. "There is no address"
+// is an answer. If one family got no answer, an unusable address of the other
+// family is not the reason why there is no series.
 func (h *half) failed() bool { return h.err != nil && !isNotFound(h.err) }
 
 // isNotFound reports whether err is the answer of the DNS that there is no such

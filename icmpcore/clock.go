@@ -2,9 +2,9 @@ package icmpcore
 
 import "time"
 
-// clock reads the monotonic and the wall clock together and notices when the wall
-// clock was stepped. Kernel timestamps are wall-clock time, so the difference of two
-// of them means nothing across a step.
+// clock reads the monotonic and the wall clock together and notices when the
+// wall clock was stepped. Kernel timestamps are wall-clock time, so the
+// difference of two of them means nothing across a step.
 type clock struct {
 	read   func() (mono, wall int64)
 	mono   int64  // at the last reading
@@ -12,8 +12,8 @@ type clock struct {
 	epoch  uint32 // how many steps so far
 }
 
-// A difference of this much between the two clocks is not yet a step: time daemons
-// make the wall clock faster or slower by up to 500 ppm.
+// A difference of this much between the two clocks is not yet a step: time
+// daemons make the wall clock faster or slower by up to 500 ppm.
 const (
 	clockSlack   = int64(50 * time.Microsecond)
 	clockPPM     = 1000
@@ -57,10 +57,11 @@ func (c *clock) now() int64 {
 	}
 }
 
-// roundTrip returns the round-trip time of a reply to e, and the source of its two
-// times: the kernel's if both can be trusted, else the best that there are. stamp is
-// the kernel's receive timestamp, 0 if there is none. now is the monotonic time after
-// the reply was read. No result is longer than the time between the send and now.
+// roundTrip returns the round-trip time of a reply to e, and the source of its
+// two times: the kernel's if both can be trusted, else the best that there are.
+// stamp is the kernel's receive timestamp, 0 if there is none. now is the
+// monotonic time after the reply was read. No result is longer than the time
+// between the send and now.
 func (c *clock) roundTrip(e *echo, stamp, now int64) (int64, Timestamps) {
 	longest := now - e.sent
 	if stamp != 0 && e.epoch == c.epoch {

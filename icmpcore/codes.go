@@ -43,10 +43,10 @@ var parameter6 = [...]string{
 	"too many options in extension header", "option too big",
 }
 
-// describe returns the kind of the ICMP error and what its type and code
-// mean. info is the MTU of a packet too big, for IPv4 0 where the router is
-// older than RFC 1191, or the pointer of a parameter problem. ok is false for a
-// type that is no error about an echo request.
+// describe returns the kind of an ICMP error and what its type and code mean.
+// info is the MTU of a packet that is too big (0 over IPv4 if the router is
+// older than RFC 1191), or the pointer of a parameter problem. ok is false if
+// the type is not an error about an echo request.
 func describe(f Family, typ, code, info int) (kind ErrorKind, message string, ok bool) {
 	if f == FamilyIPv4 {
 		switch ipv4.ICMPType(typ) {
@@ -82,7 +82,7 @@ func codeText(kind string, texts []string, code int) string {
 	return fmt.Sprintf("%s, code %d", kind, code)
 }
 
-// parameterText names the byte too that the fault is at, where the code has one.
+// parameterText also names the faulty byte, if the code has one.
 func parameterText(texts []string, code, pointer int, pointed bool) string {
 	text := codeText("parameter problem", nil, code)
 	if code < len(texts) {

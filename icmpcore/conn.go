@@ -10,68 +10,67 @@ import (
 	"time"
 )
 
-// conn is the network as the engine sees it: the one seam of this package.
-// One goroutine uses it, but for
-// socket, prepare, stamps and wake. Linux has its own, other systems the
-// portable one, tests a fake.
+// conn is the network for the engine, and the one seam of this package. Linux
+// has its own conn, other systems have the portable one, and tests have a fake.
+// Only one goroutine may use a conn, except for socket, prepare, stamps and
+// wake, which any may call.
 type conn interface {
-	// socket returns the kind of socket that serves the family, or why there
-	// is none.
+	// socket returns the kind of the family's socket, or why there is none.
 	socket(f Family) (SocketKind, error)
 
 	// id returns the ICMP identifier of the family's requests.
 	id(f Family) uint16
 
-	// prepare works out what of a profile the conn needs to know for a
-	// family. An option that the conn does not have is an [*OptionError].
+	// prepare sets the fields of a profile that the conn needs, for a family. An
+	// option that the conn does not support is an [*OptionError].
 	prepare(p *profile, f Family) error
 
-	// send hands requests of one family to the system, in order, and returns
-	// how many it took. A nil error with fewer than all means: call again
-	// with the rest. errFull means that the system has no room for reqs[n]
-	// now, errBusy that the way to this one target has none; any other error,
-	// that it refuses this one. Where slow is set, the requests are to targets
-	// whose earlier packets have not left: they may not take the room that
-	// other targets need.
+	// send hands requests of one family to the system, in order, and returns how
+	// many the system accepted. If that is fewer than all and the error is nil,
+	// the caller has to call again with the rest. errFull means that the system
+	// has no room for reqs[n] now, errBusy that only the path to this target has
+	// no room. Any other error means that the system refuses reqs[n]. slow means
+	// that earlier packets to these targets have not left the machine: they must
+	// not take the room that other targets need.
 	send(f Family, slow bool, reqs []request) (n int, err error)
 
-	// receive returns what has come in, without waiting, valid until the next
-	// call. Transmit stamps come before the replies to what they stamp. more
-	// is true where there may be more to fetch. An error means that the
-	// sockets are gone.
+	// receive returns what has come in, without waiting. The events are valid
+	// until the next call. The transmit timestamp of a request comes before the
+	// reply to it. more is true if there may be more to read. An error means that
+	// the sockets are lost.
 	receive() (evs []event, more bool, err error)
 
-	// wait returns when something has come in, wake is called, or d has
-	// passed; a negative d is no limit. With nap it may sleep the time through
-	// though something has come in.
+	// wait returns when something has come in, wake is called, or d has passed. A
+	// negative d means no limit. With nap it may sleep for the whole time even if
+	// something comes in.
 	wait(d time.Duration, nap bool)
 
-	// wake ends a wait, or the next one. Any goroutine may call it.
+	// wake ends the present wait, or the next one. Any goroutine may call it.
 	wake()
 
-	// stamps returns the best source of times the conn has. Where that is
-	// TimestampsUser the stamps of its events are its own readings.
+	// stamps returns the best source of times that the conn has. If that is
+	// TimestampsUser, this process took the times in its events.
 	stamps() Timestamps
 
 	close() error
 }
 
-// maxTroubles is how many failures of a socket to receive in a row mean that it
-// will not work again.
+// maxTroubles is after how many failures to receive in a row a socket counts as
+// lost.
 const maxTroubles = 10000
 
 var (
 	// errFull means that the system has no room for a packet now.
 	errFull = errors.New("send queue full")
 
-	// errBusy means the same of a packet's own device or neighbour table: a
-	// packet to another target may still go out.
+	// errBusy means that the packet's device or the neighbour table has no
+	// room: a packet to another target can still be sent.
 	errBusy = errors.New("the queue of its device, or the neighbour table, is full")
 )
 
-// openEither opens a raw socket, or a datagram socket where the system allows no
-// raw one. What the system refuses of a raw socket that it has given, it refuses
-// of the other too.
+// openEither opens a raw socket, or a datagram socket if the system allows no
+// raw one. If the system gives a raw socket but refuses an option of it, it
+// refuses that option of the other too.
 func openEither[S any](open func(SocketKind) (*S, error)) (*S, error) {
 	s, raw := open(SocketRaw)
 	if !socketRefused(raw) {
@@ -84,16 +83,17 @@ func openEither[S any](open func(SocketKind) (*S, error)) (*S, error) {
 	return s, nil
 }
 
-// socketRefused reports whether the system allowed no socket. The first refusal
-// counts where there are two. An option that was refused for a socket is
-// something else: no right to have one cures that.
+// socketRefused reports whether the system refused to open a socket. If there
+// are two refusals the first one counts. A refused option of a socket is a
+// different fault: no permission to open sockets would help.
 func socketRefused(err error) bool {
 	var call *os.SyscallError
 	return errors.As(err, &call) && call.Syscall == "socket" && isPermission(call.Err)
 }
 
-// errWSAAccess is how Windows refuses a raw socket. It is no number of another
-// system's, and package syscall does not take it for [fs.ErrPermission].
+// errWSAAccess is the error by which Windows refuses a raw socket. No other
+// system uses this number, and package syscall does not map it to
+// [fs.ErrPermission].
 const errWSAAccess = syscall.Errno(10013)
 
 func isPermission(err error) bool {
@@ -109,39 +109,39 @@ type request struct {
 	seq    uint16
 	gen    uint16 // of the series
 	cookie uint64
-	until  int64 // monotonic ns at which it is given up if the system has not taken it
+	until  int64 // monotonic ns at which to give up if the system has not accepted it
 	prof   *profile
 }
 
-// eventKind is what has come in.
+// eventKind says what has come in.
 type eventKind uint8
 
 const (
 	eventReply   eventKind = iota // an ICMP message with the type of an echo reply
 	eventError                    // an ICMP error about an echo request
-	eventStamp                    // a transmit stamp
+	eventStamp                    // a transmit timestamp
 	eventDrops                    // the kernel has dropped packets
-	eventTrouble                  // receiving failed, and may work again
+	eventTrouble                  // receiving failed but may work again
 	eventForeign                  // a packet that is certainly not ours
-	eventGone                     // the family's socket receives nothing any more; the other's does
+	eventLost                     // the socket of this family receives nothing any more
 )
 
 // event is one thing that has come in.
 type event struct {
 	kind   eventKind
 	family Family
-	from   netip.Addr // who sent the packet; invalid where the system does not say
+	from   netip.Addr // who sent the packet; invalid if the system does not report it
 	zone   uint32     // scope of a link-local from
-	stamp  int64      // wall ns: the kernel's receive stamp (0: none), or the transmit stamp
-	slot   int32      // eventStamp: whose stamp it is
-	gen    uint16     // eventStamp: of which series in that slot
+	stamp  int64      // wall ns: the kernel's receive timestamp (0: none), or the transmit timestamp
+	slot   int32      // eventStamp: the slot of the series
+	gen    uint16     // eventStamp: which series of that slot
 	number uint32     // eventStamp: the lower half of the echo's number; eventDrops: how many
 
 	message    []byte    // eventReply: the ICMP message
-	unverified bool      // eventReply: the kernel has not looked at the checksum
-	ttl        uint8     // eventReply; 0 where the system does not say
+	unverified bool      // eventReply: the kernel has not verified the checksum
+	ttl        uint8     // eventReply; 0 if the system does not report it
 	tos        uint8     // eventReply
-	noTOS      bool      // eventReply: the system does not say tos
+	noTOS      bool      // eventReply: the system does not report tos
 	err        icmpError // eventError
-	fault      error     // eventGone: why
+	fault      error     // eventLost: why
 }

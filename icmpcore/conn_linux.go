@@ -12,19 +12,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// linuxConn is the conn of Linux: own calls of sendmmsg and recvmmsg, and one
-// poll for all. x/net's batches cost twice the time.
+// linuxConn is the conn of Linux. It calls sendmmsg and recvmmsg itself, and
+// one poll for all sockets. The batches of x/net take twice the time.
 type linuxConn struct {
-	socks  [2]*sockets // IPv4, IPv6; nil where there are none
-	errs   [2]error    // why
+	socks  [2]*sockets // IPv4, IPv6; nil if there are none
+	errs   [2]error    // why there are none
 	source Timestamps
 	events []event
-	polled []unix.PollFd // an eventfd that wakes, then the sockets that receive
-	order  []*sockets    // of polled[1:]
-	gone   error         // why receiving has ended for good
+	polled []unix.PollFd // an eventfd for wake, then the sockets that receive
+	order  []*sockets    // the owners of polled[1:]
+	ended  error         // why nothing can be received any more
 	own    ownAddrs      // for explain
 
-	mu     sync.Mutex // guards closed, so that wake never writes to a descriptor that is another's by now
+	mu     sync.Mutex // guards closed, so that wake never writes to a descriptor that was closed and reused
 	closed bool
 }
 
@@ -32,13 +32,14 @@ type linuxConn struct {
 type sockets struct {
 	in   *receiver
 	out  ways
-	lost atomic.Pointer[lost] // set once nothing is received any more
+	lost atomic.Pointer[lost] // set when nothing can be received any more
 }
 
-// lost is why nothing is received any more.
+// lost says why nothing can be received any more.
 type lost struct{ err error }
 
-// openConn opens the sockets: of the kind asked for, or raw and else datagram.
+// openConn opens the sockets: of the requested kind, or raw and otherwise
+// datagram.
 func openConn(kind SocketKind) (conn, error) {
 	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
@@ -72,8 +73,8 @@ func openConn(kind SocketKind) (conn, error) {
 	return nil, errors.Join(err, c.close())
 }
 
-// openFamily opens the sockets of a family: of the kind asked for, or raw where
-// that is allowed and else datagram.
+// openFamily opens the sockets of a family: of the requested kind, or raw if
+// that is allowed, otherwise datagram.
 func openFamily(f Family, kind SocketKind) (*sockets, error) {
 	if kind == SocketAuto {
 		return openEither(func(kind SocketKind) (*sockets, error) { return openFamily(f, kind) })
@@ -82,8 +83,8 @@ func openFamily(f Family, kind SocketKind) (*sockets, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Of datagram sockets with one identifier, the kernel gives what comes in to
-	// the one that was bound last.
+	// If several datagram sockets have the same identifier, the kernel delivers
+	// what comes in to the one that was bound last.
 	in := &receiver{
 		sock: sock{family: f, kind: kind, id: out[0].id, source: TimestampsUser},
 		in:   newIncoming(receiveBatch, firstBufferSize), queue: newIncoming(receiveBatch, firstBufferSize),
@@ -103,8 +104,8 @@ func openFamily(f Family, kind SocketKind) (*sockets, error) {
 	return s, nil
 }
 
-// keepIdentifier sees to it that no other process can bind the identifier of
-// datagram sockets, and take their replies.
+// keepIdentifier prevents another process from binding the identifier of the
+// datagram sockets and so taking their replies.
 func (s *sockets) keepIdentifier() error {
 	errs := []error{s.in.set("SO_REUSEADDR", unix.SOL_SOCKET, unix.SO_REUSEADDR, 0)}
 	for _, w := range s.out {
@@ -117,7 +118,7 @@ func (s *sockets) close() error {
 	return errors.Join(os.NewSyscallError("close", unix.Close(s.in.fd)), s.out.close())
 }
 
-// of returns the sockets of a family, nil where there are none.
+// of returns the sockets of a family, nil if there are none.
 func (c *linuxConn) of(f Family) *sockets { return c.socks[f-FamilyIPv4] }
 
 func (c *linuxConn) socket(f Family) (SocketKind, error) {
@@ -147,8 +148,9 @@ func (c *linuxConn) send(f Family, slow bool, reqs []request) (int, error) {
 	return n, err
 }
 
-// receive reads replies first and stamps behind them, so that the stamp of
-// every request whose reply was read is there, and gives stamps first.
+// receive reads replies first and transmit timestamps after them, so the
+// timestamp of every request whose reply was read is there. It returns the
+// timestamps first.
 func (c *linuxConn) receive() (evs []event, more bool, err error) {
 	c.events = c.events[:0]
 	for i, s := range c.order {
@@ -165,11 +167,11 @@ func (c *linuxConn) receive() (evs []event, more bool, err error) {
 		more = c.receiveErrors(i, s.in) || more
 		c.events = s.in.appendReplies(c.events, replies)
 	}
-	return c.events, more, c.gone
+	return c.events, more, c.ended
 }
 
-// receiveStamps reads the stamps of a sender of family i where there may be
-// some, and reports whether there may be more.
+// receiveStamps reads the timestamps of a sender of family i if there may be
+// any, and reports whether there may be more.
 func (c *linuxConn) receiveStamps(i int, s *sender, replies bool) (more bool) {
 	c.events = append(c.events, s.saved...)
 	s.saved = s.saved[:0]
@@ -179,7 +181,7 @@ func (c *linuxConn) receiveStamps(i int, s *sender, replies bool) (more bool) {
 	n, err := s.queue.read(s.fd, unix.MSG_ERRQUEUE, 1)
 	more = c.note(i, &s.sock, err) || n == len(s.queue.msgs)
 	c.events = s.appendStamps(c.events, n)
-	// A look in vain counts for one, since stamps can be lost.
+	// Reading nothing counts as one, because timestamps can be lost.
 	s.pending = max(s.pending-max(n, 1), 0)
 	return more
 }
@@ -191,17 +193,17 @@ func (c *linuxConn) receiveErrors(i int, s *receiver) (more bool) {
 		return false
 	}
 	n, err := s.queue.read(s.fd, unix.MSG_ERRQUEUE, 1)
-	if err != nil { // else what reading the replies met stays counted
+	if err != nil { // otherwise keep the count of failures to read replies
 		more = c.note(i, &s.sock, err)
 	}
 	c.events = s.appendErrors(c.events, n)
 	return more || n == len(s.queue.msgs)
 }
 
-// note keeps a receive error of a socket of family i: one of the moment, such as
-// of an interface that went down, as an event; one that means that the socket is
-// gone, or too many in a row, as the end of the family. It reports whether there
-// was one of the moment, so that something may be left to read.
+// note handles an error of a socket of family i to receive. A passing one, such
+// as that of an interface that went down, becomes an event. One that means that
+// the socket is lost, or too many in a row, ends the family. It reports whether
+// it was a passing one, after which there may be more to read.
 func (c *linuxConn) note(i int, s *sock, err error) bool {
 	switch {
 	case err == nil:
@@ -217,24 +219,24 @@ func (c *linuxConn) note(i int, s *sock, err error) bool {
 	if !c.order[i].lost.CompareAndSwap(nil, &lost{err}) {
 		return false // another of its sockets was first
 	}
-	c.events = append(c.events, event{kind: eventGone, family: s.family, fault: err})
-	c.polled[1+i].Fd = ^c.polled[1+i].Fd // poll passes over a negative one
+	c.events = append(c.events, event{kind: eventLost, family: s.family, fault: err})
+	c.polled[1+i].Fd = ^c.polled[1+i].Fd // poll ignores a negative descriptor
 	if !slices.ContainsFunc(c.order, func(s *sockets) bool { return s.lost.Load() == nil }) {
-		c.gone = err
+		c.ended = err
 	}
 	return false
 }
 
-// longNap is from how long on a nap is the runtime's affair. While a goroutine
-// sleeps in a system call the runtime looks every 20 µs whether it has come
-// back, which costs more than the nap saves; for short ones its timers are too
-// coarse. The goroutine is bound to no thread: the runtime would have to hand it
-// over to its own after each nap, and at 5,000 echoes a second, 40 a nap, each
-// would cost a third more.
+// longNap is from how long on a nap uses the timers of the Go runtime. While a
+// goroutine sleeps in a system call the runtime checks every 20 µs whether it
+// has returned, which costs more than the nap saves. For short naps the
+// runtime's timers are too coarse. The goroutine is not locked to a thread: the
+// runtime would have to switch to that thread after each nap, and at 5,000
+// echoes a second, 40 a nap, an echo would cost a third more.
 const longNap = 500 * time.Microsecond
 
-// blindNap is how long the engine sleeps at most where the system refuses to
-// tell when something has come in.
+// blindNap is how long the engine sleeps, at most, if the system refuses to
+// report when something has come in.
 const blindNap = time.Millisecond
 
 func (c *linuxConn) wait(d time.Duration, nap bool) {
@@ -252,7 +254,7 @@ func (c *linuxConn) wait(d time.Duration, nap bool) {
 		polled = polled[:1]
 	}
 	n, err := unix.Ppoll(polled, timeout, nil)
-	if err != nil && !errors.Is(err, unix.EINTR) { // refused: the engine looks for itself what there is, and must not spin
+	if err != nil && !errors.Is(err, unix.EINTR) { // refused: the engine reads without being told, and must not spin
 		if d < 0 || d > blindNap {
 			d = blindNap
 		}
@@ -264,7 +266,7 @@ func (c *linuxConn) wait(d time.Duration, nap bool) {
 	}
 	if polled[0].Revents != 0 {
 		var buf [8]byte
-		_, _ = unix.Read(int(polled[0].Fd), buf[:]) // EAGAIN: emptied already
+		_, _ = unix.Read(int(polled[0].Fd), buf[:]) // EAGAIN: it is empty already
 	}
 	for i := range polled {
 		polled[i].Revents = 0
@@ -277,7 +279,7 @@ func (c *linuxConn) wake() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.closed {
-		_, _ = unix.Write(int(c.polled[0].Fd), one[:]) // fails only where it is full, and then it wakes
+		_, _ = unix.Write(int(c.polled[0].Fd), one[:]) // fails only if it is full, and then it wakes anyway
 	}
 }
 

@@ -18,21 +18,21 @@ import (
 	"golang.org/x/net/ipv6"
 )
 
-// portableConn is the conn over golang.org/x/net/icmp: one packet a call, one
-// reader a socket, times taken by this process.
+// portableConn is the conn over golang.org/x/net/icmp. It handles one packet a
+// call and has one reader for each socket. This process takes the times.
 type portableConn struct {
-	socks  [2]*portableSock // IPv4, IPv6; nil where there is none
-	errs   [2]error         // why
-	some   chan struct{}    // holds one where something has come in or wake was called
-	reader sync.WaitGroup   // ended by closing the sockets; close waits for it
+	socks  [2]*portableSock // IPv4, IPv6; nil if there is none
+	errs   [2]error         // why there is none
+	ready  chan struct{}    // holds one element if something has come in or wake was called
+	reader sync.WaitGroup   // ends when the sockets are closed; close waits for it
 	once   sync.Once
-	closed error // what closing said
+	closed error // the error of close
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	arrived []event
-	given   []event // what receive gave last, to be filled again
-	readers int     // sockets that receive
-	gone    error   // why none does
+	given   []event // what receive returned last, for reuse
+	readers int     // sockets that still receive
+	ended   error   // why none does
 }
 
 // portableSock is one socket of x/net/icmp.
@@ -43,13 +43,13 @@ type portableSock struct {
 	id       uint16
 	ttl, tos int  // as set on the socket now
 	system   int  // the system's TTL
-	noDSCP   bool // the system does not set the traffic class, or does not put it in the packet
-	header   bool // IPv4: replies are read with their header, as the system tells the TTL in no other way
+	noDSCP   bool // the system does not set the traffic class, or does not put it into the packet
+	header   bool // IPv4: replies are read with their header, because the system reports the TTL in no other way
 	buf      []byte
 	lost     atomic.Pointer[error] // why it receives nothing any more
 }
 
-// openPortable opens the sockets: of the kind asked for, or raw and else
+// openPortable opens the sockets: of the requested kind, or raw and otherwise
 // datagram.
 func openPortable(kind SocketKind) (conn, error) { return openPortableBy(kind, icmp.ListenPacket) }
 
@@ -57,7 +57,7 @@ func openPortable(kind SocketKind) (conn, error) { return openPortableBy(kind, i
 type listen func(network, address string) (*icmp.PacketConn, error)
 
 func openPortableBy(kind SocketKind, open listen) (conn, error) {
-	c := &portableConn{some: make(chan struct{}, 1)}
+	c := &portableConn{ready: make(chan struct{}, 1)}
 	opened := 0
 	for i := range c.socks {
 		s, err := openPortableSock(FamilyIPv4+Family(i), kind, open)
@@ -100,14 +100,14 @@ func openPortableSock(f Family, kind SocketKind, open listen) (*portableSock, er
 	}
 	s := &portableSock{PacketConn: pc, family: f, kind: kind, id: newID(pc.LocalAddr())}
 	if err := s.setUp(); err != nil {
-		pc.Close() // the set-up's error is the one that tells
+		pc.Close() // the error of setUp is the one to report
 		return nil, err
 	}
 	return s, nil
 }
 
-// newID returns the identifier of a socket's requests: the port where the
-// system puts it in their place, else a random one.
+// newID returns the identifier of a socket's requests: its port if the system
+// uses the port as the identifier, otherwise a random one.
 func newID(local net.Addr) uint16 {
 	if u, ok := local.(*net.UDPAddr); ok && u.Port != 0 {
 		return uint16(u.Port)
@@ -119,13 +119,13 @@ func newID(local net.Addr) uint16 {
 	return binary.BigEndian.Uint16(id[:])
 }
 
-// portableBuffer is the receive buffer asked for. Systems give less than they
-// are asked for, or refuse: then a burst costs replies.
+// portableBuffer is the requested size of the receive buffer. A system may give
+// less or refuse. Replies are then lost in a burst.
 const portableBuffer = 4 << 20
 
-// setUp asks for room for bursts and for the TTL of replies, and finds out what
-// the system does not have. Windows has no control messages here, and takes an
-// IPv4 type of service without putting it in the packet.
+// setUp requests room for bursts and the TTL of replies, and finds out what the
+// system does not support. Windows has no control messages here, and accepts an
+// IPv4 type of service without putting it into the packet.
 func (s *portableSock) setUp() (err error) {
 	enlarge := func(under net.PacketConn) {
 		if b, ok := under.(interface{ SetReadBuffer(int) error }); ok {
@@ -142,7 +142,7 @@ func (s *portableSock) setUp() (err error) {
 	} else {
 		p := s.IPv6PacketConn()
 		enlarge(p.PacketConn)
-		_ = p.SetControlMessage(ipv6.FlagHopLimit|ipv6.FlagTrafficClass, true) // else they are absent
+		_ = p.SetControlMessage(ipv6.FlagHopLimit|ipv6.FlagTrafficClass, true) // if this fails, results do not have them
 		_, unknown := p.TrafficClass()
 		s.noDSCP = unknown != nil
 		s.system, err = p.HopLimit()
@@ -172,13 +172,13 @@ func (c *portableConn) id(f Family) uint16 {
 
 func (c *portableConn) stamps() Timestamps { return TimestampsUser }
 
-// prepare refuses the options that need control messages which not every
-// system has.
+// prepare refuses the options that need control messages, because not every
+// system has them.
 func (c *portableConn) prepare(p *profile, f Family) error {
 	var errs []error
 	refuse := func(field, value string, set bool) {
 		if set {
-			errs = append(errs, &OptionError{Field: field, Value: value, Want: "none: the portable socket does not have it"})
+			errs = append(errs, &OptionError{Field: field, Value: value, Want: "none: the portable socket does not support it"})
 		}
 	}
 	o := p.opts
@@ -228,8 +228,8 @@ func (s *portableSock) send(r *request) error {
 	return err
 }
 
-// setHeader sets the socket's TTL and traffic class where they differ from
-// what the request wants.
+// setHeader sets the socket's TTL and traffic class if they differ from those
+// of the request.
 func (s *portableSock) setHeader(o Options) error {
 	ttl, tos := o.TTL, o.DSCP<<2
 	if ttl == 0 {
@@ -274,7 +274,7 @@ func (c *portableConn) readAll(s *portableSock) {
 			troubles++
 		}
 		if ev.kind == eventReply && len(ev.message) == 0 {
-			continue // a raw socket sees the requests to its own host too
+			continue // a raw socket also gets requests to its own host
 		}
 		c.mu.Lock()
 		c.arrived = append(c.arrived, ev)
@@ -283,19 +283,19 @@ func (c *portableConn) readAll(s *portableSock) {
 	}
 }
 
-// lose ends the receiving of a socket; with the last one, that of the conn.
+// lose records that a socket no longer receives. With the last one the conn ends.
 func (c *portableConn) lose(s *portableSock, err error) {
 	s.lost.Store(&err)
 	c.mu.Lock()
-	c.arrived = append(c.arrived, event{kind: eventGone, family: s.family, fault: err})
+	c.arrived = append(c.arrived, event{kind: eventLost, family: s.family, fault: err})
 	if c.readers--; c.readers == 0 {
-		c.gone = err
+		c.ended = err
 	}
 	c.mu.Unlock()
 	c.wake()
 }
 
-// largestMessage is the longest ICMP message there can be.
+// largestMessage is the size of the longest possible ICMP message.
 const largestMessage = 1 << 16
 
 func (s *portableSock) read(buf []byte) (event, error) {
@@ -340,8 +340,9 @@ func (s *portableSock) read(buf []byte) (event, error) {
 	return ev, nil
 }
 
-// readHeader reads an IPv4 packet into buf, takes what its header tells, and
-// leaves the message alone. A system that strips the header tells nothing.
+// readHeader reads an IPv4 packet into buf, takes the values of its header, and
+// leaves only the message in buf. If the system strips the header there are no
+// values.
 func (s *portableSock) readHeader(buf []byte, ev *event) (int, net.Addr, error) {
 	n, _, _, from, err := s.IPv4PacketConn().PacketConn.(*net.IPConn).ReadMsgIP(buf, nil)
 	if err != nil {
@@ -349,7 +350,7 @@ func (s *portableSock) readHeader(buf []byte, ev *event) (int, net.Addr, error) 
 	}
 	const least = 20
 	length := int(buf[0]&0xf) * 4
-	if n < least || buf[0]>>4 != 4 || length < least || n < length { // no ICMP message begins so: types from 64 to 79 are unassigned
+	if n < least || buf[0]>>4 != 4 || length < least || n < length { // not a message with a header: ICMP types 64 to 79 are unassigned
 		return n, from, nil
 	}
 	ev.tos, ev.ttl, ev.noTOS = buf[1], buf[8], false
@@ -379,26 +380,26 @@ func (c *portableConn) receive() (evs []event, more bool, err error) {
 	clear(c.given)
 	evs, c.arrived = c.arrived, c.given[:0]
 	c.given = evs
-	return evs, false, c.gone
+	return evs, false, c.ended
 }
 
 func (c *portableConn) wait(d time.Duration, _ bool) {
 	if d < 0 {
-		<-c.some
+		<-c.ready
 		return
 	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
-	case <-c.some:
+	case <-c.ready:
 	case <-timer.C:
 	}
 }
 
 func (c *portableConn) wake() {
 	select {
-	case c.some <- struct{}{}:
-	default: // it will wake already
+	case c.ready <- struct{}{}:
+	default: // a wake is pending already
 	}
 }
 

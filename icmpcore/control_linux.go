@@ -8,18 +8,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// control is what the control messages of a received packet say.
+// control holds the values in the control messages of a received packet.
 type control struct {
 	stamp    int64 // wall ns, 0: none
 	ttl, tos uint8
-	drops    uint32 // packets dropped so far, 0: not said
+	drops    uint32 // packets dropped so far, 0: not reported
 	err      extendedError
 }
 
-// extendedError is struct sock_extended_err of linux/errqueue.h, and the
-// address of who reported it behind it.
+// extendedError is struct sock_extended_err of linux/errqueue.h, with the
+// address of the reporter that follows it.
 type extendedError struct {
-	some      bool
+	present   bool
 	origin    uint8
 	typ, code uint8
 	info      uint32
@@ -28,8 +28,7 @@ type extendedError struct {
 	zone      uint32
 }
 
-// parseControl reads control messages. What is cut short or unknown is passed
-// over.
+// parseControl reads control messages. It ignores truncated and unknown ones.
 func parseControl(b []byte) control {
 	var c control
 	head := unix.CmsgLen(0)
@@ -45,11 +44,11 @@ func parseControl(b []byte) control {
 	return c
 }
 
-// add takes in one control message.
+// add stores the value of one control message.
 func (c *control) add(level, typ int32, data []byte) {
 	switch {
 	case level == unix.SOL_SOCKET && (typ == unix.SCM_TIMESTAMPING || typ == unix.SCM_TIMESTAMPNS):
-		// SCM_TIMESTAMPING holds three times, of which the first is the software stamp
+		// SCM_TIMESTAMPING holds three times; the first is the software timestamp
 		if len(data) >= int(unsafe.Sizeof(unix.Timespec{})) {
 			c.stamp = (*unix.Timespec)(unsafe.Pointer(&data[0])).Nano()
 		}
@@ -73,14 +72,15 @@ func parseExtendedError(b []byte) extendedError {
 		return extendedError{}
 	}
 	e := extendedError{
-		some: true, origin: b[4], typ: b[5], code: b[6],
+		present: true, origin: b[4], typ: b[5], code: b[6],
 		info: binary.NativeEndian.Uint32(b[8:]), data: binary.NativeEndian.Uint32(b[12:]),
 	}
 	e.from, e.zone = parseSockaddr(b[size:])
 	return e
 }
 
-// parseSockaddr reads a socket address of either family; none is the zero Addr.
+// parseSockaddr reads a socket address of either family. Without one it returns
+// the zero Addr.
 func parseSockaddr(b []byte) (netip.Addr, uint32) {
 	if len(b) < 2 {
 		return netip.Addr{}, 0
@@ -94,7 +94,7 @@ func parseSockaddr(b []byte) (netip.Addr, uint32) {
 	return netip.Addr{}, 0
 }
 
-// nameOf reads the address that came with a message.
+// nameOf returns the address that came with a message.
 func nameOf(n *unix.RawSockaddrInet6) (netip.Addr, uint32) {
 	if n.Family == unix.AF_INET {
 		return netip.AddrFrom4((*unix.RawSockaddrInet4)(unsafe.Pointer(n)).Addr), 0
@@ -118,8 +118,8 @@ func (s *receiver) appendReplies(evs []event, n int) []event {
 	return evs
 }
 
-// appendDrops tells of packets that the kernel has dropped since it last did.
-// drops is its count of all.
+// appendDrops appends an event with the number of packets that the kernel has
+// dropped since the last one. drops is the kernel's count of all.
 func (s *receiver) appendDrops(evs []event, drops uint32) []event {
 	if drops == s.drops {
 		return evs
@@ -129,8 +129,8 @@ func (s *receiver) appendDrops(evs []event, drops uint32) []event {
 	return evs
 }
 
-// memDrops returns the kernel's count of packets dropped for want of room. A
-// datagram socket does not send it along with packets (SO_RXQ_OVFL).
+// memDrops returns the kernel's count of packets dropped because there was no
+// room. A datagram socket does not report it with its packets (SO_RXQ_OVFL).
 func (s *receiver) memDrops() uint32 {
 	if info, ok := s.memInfo(); ok {
 		return info[skMeminfoDrops]
@@ -138,8 +138,8 @@ func (s *receiver) memDrops() uint32 {
 	return s.drops
 }
 
-// memInfo returns the kernel's account of the socket's memory. Linux has it
-// from 4.12 on.
+// memInfo returns the kernel's figures of the socket's memory. Linux has had
+// them since 4.12.
 func (s *sock) memInfo() (info [skMeminfoVars]uint32, ok bool) {
 	size := uint32(unsafe.Sizeof(info))
 	_, _, errno := unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(s.fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
@@ -147,7 +147,8 @@ func (s *sock) memInfo() (info [skMeminfoVars]uint32, ok bool) {
 	return info, errno == 0 && size >= uint32(unsafe.Sizeof(info))
 }
 
-// Of linux/sock_diag.h: how many counts there are, and the places of these.
+// From linux/sock_diag.h: the number of figures, and the index of those used
+// here.
 const (
 	skMeminfoVars      = 9
 	skMeminfoWmemAlloc = 2
@@ -155,8 +156,8 @@ const (
 	skMeminfoDrops     = 8
 )
 
-// packet makes an event of a packet: a reply, or an ICMP error, which only a
-// raw socket gets this way.
+// packet turns a packet into an event: a reply, or an ICMP error, which only a
+// raw socket receives as a packet.
 func (s *receiver) packet(data []byte, c control, name *unix.RawSockaddrInet6) event {
 	ev := event{kind: eventReply, family: s.family, stamp: c.stamp, ttl: c.ttl, tos: c.tos, message: data}
 	ev.from, ev.zone = nameOf(name)
@@ -188,7 +189,7 @@ func (s *sender) appendStamps(evs []event, n int) []event {
 		_, ctl, _ := s.queue.message(i)
 		c := parseControl(ctl)
 		back := s.key - c.err.data
-		if !c.err.some || c.err.origin != unix.SO_EE_ORIGIN_TIMESTAMPING || s.blind || back-1 >= stampKeys {
+		if !c.err.present || c.err.origin != unix.SO_EE_ORIGIN_TIMESTAMPING || s.blind || back-1 >= stampKeys {
 			continue
 		}
 		k := s.stamped[c.err.data%stampKeys]
@@ -197,21 +198,21 @@ func (s *sender) appendStamps(evs []event, n int) []event {
 	return evs
 }
 
-// appendErrors turns the first n messages of the error queue into events: the
-// ICMP errors that a datagram socket gets there.
+// appendErrors turns the first n messages of the error queue into events. A
+// datagram socket gets its ICMP errors there.
 func (s *receiver) appendErrors(evs []event, n int) []event {
 	for i := range n {
 		data, ctl, name := s.queue.message(i)
 		c := parseControl(ctl)
-		if c.err.some && (c.err.origin == unix.SO_EE_ORIGIN_ICMP || c.err.origin == unix.SO_EE_ORIGIN_ICMP6) {
+		if c.err.present && (c.err.origin == unix.SO_EE_ORIGIN_ICMP || c.err.origin == unix.SO_EE_ORIGIN_ICMP6) {
 			evs = append(evs, s.queuedError(data, c.err, name))
 		}
 	}
 	return evs
 }
 
-// queuedError makes an event of an ICMP error from the error queue: data is
-// our own message as it was quoted, name where it was sent.
+// queuedError turns an ICMP error of the error queue into an event. data is our
+// own message as the error quoted it, name is the address it was sent to.
 func (s *receiver) queuedError(data []byte, x extendedError, name *unix.RawSockaddrInet6) event {
 	request, ok := parseEcho(data, requestType(s.family))
 	if !ok {

@@ -45,7 +45,7 @@ func TestParseControl(t *testing.T) {
 		errorData(unix.SO_EE_ORIGIN_ICMP, 3, 4, 1400, 0, testAddr4))
 	c := parseControl(b)
 	want := control{stamp: 1700000000123456789, ttl: 57, tos: 184, drops: 12,
-		err: extendedError{some: true, origin: unix.SO_EE_ORIGIN_ICMP, typ: 3, code: 4, info: 1400, from: testAddr4}}
+		err: extendedError{present: true, origin: unix.SO_EE_ORIGIN_ICMP, typ: 3, code: 4, info: 1400, from: testAddr4}}
 	if c != want {
 		t.Errorf("parseControl = %+v, want %+v", c, want)
 	}
@@ -68,7 +68,7 @@ func FuzzParseControl(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in []byte) {
 		b := append(make([]byte, 0, len(in)+8), in...) // aligned, as the kernel's buffer is
 		c := parseControl(b)
-		if !c.err.some && c.err != (extendedError{}) {
+		if !c.err.present && c.err != (extendedError{}) {
 			t.Errorf("no error, and yet %+v", c.err)
 		}
 	})

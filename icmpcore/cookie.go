@@ -9,7 +9,7 @@ import (
 // cookieSize is the size of the cookie, and so of the smallest payload.
 const cookieSize = 8
 
-// echoID says which echo a packet belongs to. Enciphered it is the cookie.
+// echoID says which echo a packet belongs to. Encrypted, it is the cookie.
 type echoID struct {
 	slot uint32 // index of the series' slot
 	gen  uint16 // how often the slot has been taken
@@ -17,9 +17,9 @@ type echoID struct {
 }
 
 // cookieCipher turns an echoID into a cookie and back. It is the block cipher
-// Speck64/128 (Beaulieu et al., 2013): a keyed permutation of 64 bits, so that
-// all eight bytes both name the echo and prove who named it. A tag beside a
-// plain number would prove with four bytes only.
+// Speck64/128 (Beaulieu et al., 2013), a keyed permutation of 64 bits: all
+// eight bytes both say which echo it is and prove that we made the cookie. A
+// plain number with a tag would leave only four bytes for the proof.
 type cookieCipher struct {
 	round [27]uint32
 }
@@ -27,11 +27,11 @@ type cookieCipher struct {
 // newCookieCipher returns a cipher with a random key.
 func newCookieCipher() *cookieCipher {
 	var key [16]byte
-	rand.Read(key[:]) // never fails: it ends the program where there is no randomness
+	rand.Read(key[:]) // never fails: it ends the program if there is no randomness
 	return keyedCipher(key)
 }
 
-// keyedCipher expands key, its words in ascending order of significance.
+// keyedCipher expands a key whose words are in ascending order of significance.
 func keyedCipher(key [16]byte) *cookieCipher {
 	c := new(cookieCipher)
 	k := binary.LittleEndian.Uint32(key[:])
@@ -58,8 +58,8 @@ func (c *cookieCipher) encipher(id echoID) uint64 {
 	return uint64(x)<<32 | uint64(y)
 }
 
-// decipher returns the id that cookie names. Every cookie names one; that it
-// names an echo in flight is the proof.
+// decipher returns the ID in a cookie. Every cookie has one; the proof is that
+// it is the ID of an echo in flight.
 func (c *cookieCipher) decipher(cookie uint64) echoID {
 	x, y := uint32(cookie>>32), uint32(cookie)
 	for i := len(c.round) - 1; i >= 0; i-- {

@@ -177,7 +177,7 @@ func TestFamilyGone(t *testing.T) {
 		start("2001:db8::1")
 		start("198.18.0.1")
 		time.Sleep(150 * ms)
-		c.arrive(event{kind: eventGone, family: FamilyIPv6, fault: boom})
+		c.arrive(event{kind: eventLost, family: FamilyIPv6, fault: boom})
 		if r := <-results; !errors.Is(r.Err, boom) || r.Sent != 2 {
 			t.Errorf("the family's series: %v, %d sent", r.Err, r.Sent)
 		}

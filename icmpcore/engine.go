@@ -6,9 +6,10 @@ import (
 	"time"
 )
 
-// engine is the one goroutine that sends, receives and keeps time for all
-// series of a Pinger. What it holds is its own; callers reach it through the
-// inbox, results leave it through the outbox.
+// engine is the one goroutine that sends, receives and keeps the timers for all
+// series of a Pinger. No other goroutine uses its fields, except for those
+// behind mu. Callers reach it through the inbox, and it returns results through
+// the outbox.
 type engine struct {
 	conn    conn
 	clock   *clock
@@ -18,57 +19,60 @@ type engine struct {
 	outbox  *outbox
 
 	mu     sync.Mutex // guards public
-	public Stats      // what Stats reports, renewed in each turn
+	public Stats      // what Stats reports, updated in each turn
 
 	live    live
 	index   addrIndex
 	wheel   *wheel
 	pace    pacer
-	lanes   [4]lane                 // IPv4, IPv6: of each one for most targets and a slow one
-	sick    map[netip.Addr]struct{} // targets whose last packet has not left, at the end of their series
-	batch   int                     // requests for one send
-	nextSeq uint16                  // where the next series' sequence numbers begin
+	lanes   [4]lane                 // for IPv4 and for IPv6: one for most targets, and a slow one
+	sick    map[netip.Addr]struct{} // targets whose last packet had not left when their series ended
+	batch   int                     // most requests in one send
+	nextSeq uint16                  // first sequence number of the next series
 	flying  int                     // echoes in flight
-	hasty   int                     // series whose echoes are too close for beats
+	fast    int                     // running series whose interval is too short for beats
 	arrived int64                   // when something last came in, monotonic ns
-	now     int64                   // when what has come in was last looked at
+	now     int64                   // when the engine last looked for what has come in
 	flushed int64                   // when results were last handed over
-	drained int64                   // all that came in before this time has been seen
+	drained int64                   // everything that came in before this time has been read
 	counts  Stats
 
-	against int      // replies in a row that speak against the size of the batch: stamps are missing, or come again
-	gone    [2]error // why a family has no socket any more
+	against int      // replies in a row that suggest another batch size: they have no timestamps, or have them again
+	lost    [2]error // why a family no longer has a socket
 }
 
 const (
-	// stuckAfter is from when on a packet that the kernel has not stamped is
-	// taken to wait for its neighbour or device: a stamp comes within a
-	// millisecond of the send, or of the time slice that the sender lost.
+	// stuckAfter is how long after the send a packet without a kernel timestamp
+	// counts as waiting for its neighbour or device. The timestamp normally
+	// comes within a millisecond, or after the time slice in which the sender
+	// did not run.
 	stuckAfter = int64(10 * time.Millisecond)
 
-	// maxSick bounds the targets known to be sick. Beyond it all are forgotten
-	// and found again.
+	// maxSick bounds the list of sick targets. When it is full it is cleared, and
+	// the targets are found again.
 	maxSick = 1 << 16
 
-	// napTime is how long replies are left to gather while many arrive. The
-	// kernel has stamped them, so that waiting costs no truth, and waking up
-	// for each costs more than reading it.
+	// napTime is how long the engine lets replies collect while at least
+	// napFlying echoes are in flight. The kernel has taken their times already,
+	// so the wait does not change the results, and to wake up for each reply
+	// would cost more than to read it.
 	napTime   = 250 * time.Microsecond
 	napFlying = 64
 
-	// crowd is how many series at once are many: from there on the engine does
-	// what is due, reads what has come and takes new series once in a beat,
-	// since a wake-up costs several times what an echo does: of 5,000 echoes a
-	// second each took 48 µs of CPU without beats, 15 with beats of four
-	// milliseconds and 14 with eight, on two processors. The kernel's stamps
-	// keep the figures as they are; requests and timeouts come so much later at
-	// most, so that there are none while a series runs whose interval is shorter
-	// than two. The rate's pace has its own wake-ups.
-	crowd = 64
-	beat  = int64(1 << 23)
+	// With manySeries or more running series the engine works in beats: only
+	// once in a beat it sends what is due, reads what has come in and takes new
+	// series. A wake-up costs several times as much as an echo. On two
+	// processors, at 5,000 echoes a second, an echo took 48 µs of CPU without
+	// beats, 15 µs with beats of 4 ms and 14 µs with beats of 8 ms. The
+	// kernel's timestamps keep the round-trip times exact, but requests and
+	// timeouts can be late by one beat. So beats are off while any running
+	// series has an interval shorter than two beats. The pace of the rate limit
+	// has its own wake-ups.
+	manySeries = 64
+	beat       = int64(1 << 23)
 
-	// flushBatch and flushDelay say when results are handed over though the
-	// engine has no pause.
+	// flushBatch and flushDelay say when the engine hands over results although
+	// it has no pause.
 	flushBatch = 1024
 	flushDelay = int64(20 * time.Millisecond)
 )
@@ -79,7 +83,7 @@ func newEngine(c conn, read func() (mono, wall int64), rate int, in *inbox, out 
 		pace: newPacer(rate), batch: maxBatch, sick: make(map[netip.Addr]struct{}),
 	}
 	if c.stamps() < TimestampsKernel {
-		e.batch = 1 // the time before the send stands for the transmit stamp
+		e.batch = 1 // the time before the send replaces the transmit timestamp
 	}
 	e.wheel = newWheel(e.clock.mono, func(i int32) *timerNode { return &t.at(i).timer })
 	e.index.at = t.at
@@ -90,8 +94,8 @@ func newEngine(c conn, read func() (mono, wall int64), rate int, in *inbox, out 
 	return e
 }
 
-// run serves series until the inbox is closed or the sockets are gone, then
-// ends what still runs.
+// run serves series until the inbox is closed or the sockets are lost, then
+// ends the series that still run.
 func (e *engine) run() {
 	for {
 		if err := e.takeInbox(); err != nil {
@@ -121,7 +125,7 @@ func (e *engine) run() {
 // endAll ends every series with err.
 func (e *engine) endAll(err error) {
 	for i := range e.lanes {
-		e.lanes[i].held = nil // at once, instead of each series looking for its own
+		e.lanes[i].held = nil // all at once, so that no series has to search for its own
 	}
 	for i := range int32(e.live.size()) {
 		if e.live.at(i).running {
@@ -132,15 +136,15 @@ func (e *engine) endAll(err error) {
 	e.outbox.flush()
 }
 
-// flush hands over results: many at a time while there is no pause, since each
-// hand-over wakes another goroutine.
+// flush hands results to the outbox. While there is no pause it is called for
+// many at a time, because each call wakes another goroutine.
 func (e *engine) flush() {
 	e.outbox.flush()
 	e.flushed = e.now
 }
 
-// takeInbox takes over new series and cancels others. It returns why the
-// engine has to end, if it has to.
+// takeInbox takes over new series and cancels others. It returns an error if the
+// engine has to end.
 func (e *engine) takeInbox() error {
 	started, cancelled, closed := e.inbox.take()
 	for _, i := range started {
@@ -154,7 +158,8 @@ func (e *engine) takeInbox() error {
 	return closed
 }
 
-// running reports whether the series gen of a slot runs. Slot may be anything.
+// running reports whether the series gen of a slot is running. slot may be any
+// number.
 func (e *engine) running(slot uint32, gen uint16) bool {
 	return slot < uint32(e.live.size()) && *e.live.at(int32(slot)) == occupant{gen, true}
 }
@@ -163,22 +168,23 @@ func (e *engine) start(i int32) {
 	s := e.slots.at(i)
 	e.live.start(i, uint16(s.gen))
 	s.base = e.nextSeq
-	// Neighbours in time get different sequence numbers, as far as they go.
+	// Series that start one after the other get different sequence numbers, as
+	// far as there are enough of them.
 	e.nextSeq += uint16(min(len(s.echoes), 1024))
 	e.index.insert(i)
-	if s.prof.hasty {
-		e.hasty++
+	if s.prof.fast {
+		e.fast++
 	}
-	if err := e.gone[familyOf(s.addr)-FamilyIPv4]; err != nil { // lost while it was in the inbox
+	if err := e.lost[familyOf(s.addr)-FamilyIPv4]; err != nil { // the socket was lost while the series was in the inbox
 		e.finish(i, err)
 		return
 	}
 	e.queue(i, s)
 }
 
-// lose ends all series of a family, whose socket is gone.
+// lose ends all series of a family whose socket is lost.
 func (e *engine) lose(f Family, err error) {
-	e.gone[f-FamilyIPv4] = err
+	e.lost[f-FamilyIPv4] = err
 	for i := range int32(e.live.size()) {
 		if e.live.at(i).running && familyOf(e.slots.at(i).addr) == f {
 			e.finish(i, err)
@@ -200,8 +206,9 @@ func (e *engine) lane(f Family, slow bool) *lane {
 }
 
 // stuck reports whether the packets of s seem to stay in the machine: the
-// neighbour does not answer the question for its address, or the device stands
-// still. Where the kernel does not stamp what leaves, a lost echo may be one.
+// neighbour does not answer ARP or neighbour discovery, or the device is
+// stalled. If the kernel takes no transmit timestamps, a lost echo may also be
+// one that did not leave.
 func (e *engine) stuck(s *series) bool {
 	if s.number == 0 {
 		_, sick := e.sick[s.addr]
@@ -216,7 +223,8 @@ func (e *engine) stuck(s *series) bool {
 	return s.at(s.number - 1).unseen()
 }
 
-// remember notes at the end of a series whether its target is sick, for the next.
+// remember stores at the end of a series whether its target is sick, for the next
+// series.
 func (e *engine) remember(s *series) {
 	switch {
 	case s.number > 0 && s.at(s.number-1).unseen():
@@ -229,9 +237,9 @@ func (e *engine) remember(s *series) {
 	}
 }
 
-// timer does what is due for series i: gives up echoes whose time is over and
-// queues the next one. An echo is given up only when all that came in its time
-// has been read.
+// timer does what is due for series i: it gives up echoes whose timeout has
+// passed and queues the next echo. It gives up an echo only when everything
+// that came in before the timeout has been read.
 func (e *engine) timer(i int32) {
 	s := e.slots.at(i)
 	timeout := int64(s.prof.opts.Timeout)
@@ -255,22 +263,22 @@ func (e *engine) timer(i int32) {
 	e.schedule(i, s)
 }
 
-// schedule sets the timer of series i to what comes first: its next send or
-// the end of its oldest echo.
+// schedule sets the timer of series i to its next send or to the timeout of its
+// oldest echo, whichever comes first.
 func (e *engine) schedule(i int32, s *series) {
 	for s.tail < s.number && s.at(s.tail).state != echoInFlight {
 		s.tail++
 	}
-	when, some := int64(0), false
+	when, found := int64(0), false
 	if s.tail < s.number && !s.at(s.tail).held {
-		when, some = s.at(s.tail).sent+int64(s.prof.opts.Timeout)+1, true
+		when, found = s.at(s.tail).sent+int64(s.prof.opts.Timeout)+1, true
 	}
-	if s.more() && !s.queued && !s.blocked() && (!some || s.due < when) {
-		when, some = s.due, true
+	if s.more() && !s.queued && !s.blocked() && (!found || s.due < when) {
+		when, found = s.due, true
 	}
-	if some {
+	if found {
 		if when <= e.now {
-			when = e.now + 1<<tickBits // for want of reading: not within the same turn
+			when = e.now + 1<<tickBits // it waits until more has been read: not in the same turn
 		}
 		e.wheel.set(i, when)
 		return
@@ -278,8 +286,9 @@ func (e *engine) schedule(i int32, s *series) {
 	e.wheel.clear(i)
 }
 
-// giveUp ends an echo whose timeout has passed: with the error that was
-// reported without proof, now that no reply has disproved it, or as lost.
+// giveUp ends an echo whose timeout has passed. If there was an unproven error
+// about it, and no reply has shown it to be false, the echo ends with that
+// error, otherwise as lost.
 func (e *engine) giveUp(s *series, number uint64, c *echo) {
 	e.flying--
 	ended := c.sent + int64(s.prof.opts.Timeout)
@@ -290,8 +299,8 @@ func (e *engine) giveUp(s *series, number uint64, c *echo) {
 	}
 	s.decide(c, echoTimedOut, ended)
 	e.counts.Timeouts++
-	if c.stamp == 0 && e.batch > 1 { // the kernel stamps what leaves: see watchStamps
-		s.rarely().held++
+	if c.stamp == 0 && e.batch > 1 { // the kernel takes the time of what leaves: see watchStamps
+		s.rareFields().held++
 	}
 	if s.onEcho != nil {
 		e.emit(s, Echo{Seq: int(number) + 1, Outcome: OutcomeTimeout})
@@ -312,19 +321,20 @@ func (e *engine) recordError(s *series, err EchoError) {
 	}
 }
 
-// emit hands what happened to an echo to the series' watcher.
+// emit queues a call of the series' OnEcho.
 func (e *engine) emit(s *series, what Echo) {
 	what.Host, what.Addr, what.Time = s.host, s.addr, time.Unix(0, e.clock.mono+e.clock.offset)
 	e.outbox.add(delivery{echo: &watched{f: s.onEcho, echo: what}})
 }
 
-// finish takes series i off every table, whatever its state, and hands it on
-// for its result. An error cuts it short: what is in flight stays undecided.
+// finish removes series i from all tables, in any state, and hands it over for
+// its result. With an error it ends early, and the echoes in flight stay
+// undecided.
 func (e *engine) finish(i int32, err error) {
 	s := e.slots.at(i)
 	held := false
 	if err != nil {
-		r := s.rarely()
+		r := s.rareFields()
 		r.err = err
 		for n := s.tail; n < s.number; n++ {
 			if c := s.at(n); c.state == echoInFlight {
@@ -338,18 +348,18 @@ func (e *engine) finish(i int32, err error) {
 	e.live.at(i).running = false
 	e.wheel.clear(i)
 	e.index.remove(i)
-	if s.prof.hasty {
-		e.hasty--
+	if s.prof.fast {
+		e.fast--
 	}
 	if held {
-		// The queues may keep its index: fill passes over what does not run.
+		// Queues may still hold its index: fill skips series that do not run.
 		e.drop(s, func(r request) bool { return r.slot == i })
 	}
 	e.remember(s)
 	e.outbox.add(delivery{slot: i})
 }
 
-// publish renews what Stats reports.
+// publish updates what Stats reports.
 func (e *engine) publish() {
 	e.counts.Series = e.index.count
 	e.counts.ClockSteps = uint64(e.clock.epoch)
@@ -368,15 +378,15 @@ func (e *engine) stats() Stats {
 // sleep waits until there is something to do.
 func (e *engine) sleep() {
 	now := e.clock.now()
-	crowded := e.index.count >= crowd && e.hasty == 0 && e.conn.stamps() >= TimestampsKernelRX
-	until, some := e.wheel.next()
-	if crowded {
+	beats := e.index.count >= manySeries && e.fast == 0 && e.conn.stamps() >= TimestampsKernelRX
+	until, found := e.wheel.next()
+	if beats {
 		until = (until + beat - 1) &^ (beat - 1)
 	}
 	for i := range e.lanes {
 		l := &e.lanes[i]
-		if len(l.held) > 0 && (!some || l.resume < until) {
-			until, some = l.resume, true
+		if len(l.held) > 0 && (!found || l.resume < until) {
+			until, found = l.resume, true
 		}
 		if l.ready.size == 0 {
 			continue
@@ -384,18 +394,18 @@ func (e *engine) sleep() {
 		if e.pace.allowed(now) > 0 {
 			return
 		}
-		if at := e.pace.wait(now); !some || at < until {
-			until, some = at, true
+		if at := e.pace.wait(now); !found || at < until {
+			until, found = at, true
 		}
 	}
 	d := time.Duration(-1)
-	if some {
+	if found {
 		if d = time.Duration(until - now); d <= 0 {
 			return
 		}
 	}
-	if nap := e.napFor(now, d, crowded); nap > 0 {
-		e.conn.wait(nap, true) // run sees to what is to be handed over
+	if nap := e.napFor(now, d, beats); nap > 0 {
+		e.conn.wait(nap, true) // run hands over what is due
 		return
 	}
 	e.flush()
@@ -405,14 +415,14 @@ func (e *engine) sleep() {
 	}
 }
 
-// napFor returns how long to sleep whatever comes in, instead of d, which is
-// negative for no end; 0: not at all.
-func (e *engine) napFor(now int64, d time.Duration, crowded bool) time.Duration {
+// napFor returns how long to sleep without waking up for what comes in, instead
+// of the time d, which is negative for no end. 0 means not to nap.
+func (e *engine) napFor(now int64, d time.Duration, beats bool) time.Duration {
 	nap, least := napTime, napFlying
-	if crowded {
+	if beats {
 		nap, least = time.Duration(beat), 1
 		if e.flying > 0 {
-			nap /= 2 // what the socket's buffer holds of replies, whatever the rate
+			nap /= 2 // at any rate the socket's buffer has room for the replies of that time
 		}
 		if d >= 0 && d <= nap {
 			return d

@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// drainLimit is how long timeouts wait at most for everything to be read: a
-// flood faster than this thread must not hold series for ever.
+// drainLimit is how long timeouts wait, at most, until everything has been
+// read. A flood that is faster than this thread must not hold series forever.
 const drainLimit = int64(5 * time.Second)
 
-// receive takes in what has come. more is true where there may be more; where
-// it is false everything that had come by e.drained has been seen.
+// receive processes what has come in. more is true if there may be more. If it is
+// false, everything that came in before e.drained has been processed.
 func (e *engine) receive() (more bool, err error) {
 	before := e.clock.now()
-	for range 16 { // then give the senders a turn
+	for range 16 { // then it is time to send again
 		var events []event
 		events, more, err = e.conn.receive()
 		if err != nil {
@@ -54,13 +54,13 @@ func (e *engine) take(ev *event, now int64) {
 		e.counts.ReceiveErrors++
 	case eventForeign:
 		e.counts.Foreign++
-	case eventGone:
+	case eventLost:
 		e.lose(ev.family, ev.fault)
 	}
 }
 
-// takeStamp notes when the kernel sent an echo. A packet that waited for its
-// neighbour or device may leave, and be stamped, after its series has ended.
+// takeStamp stores when the kernel sent an echo. A packet that waited for its
+// neighbour or device may leave after its series has ended.
 func (e *engine) takeStamp(ev *event) {
 	if !e.running(uint32(ev.slot), ev.gen) {
 		return
@@ -85,7 +85,7 @@ func (e *engine) takeReply(ev *event, now int64) {
 	id := e.cookies.decipher(binary.BigEndian.Uint64(m.payload))
 	switch {
 	case e.running(id.slot, id.gen):
-	case e.once(id, m.seq):
+	case e.wasOurs(id, m.seq):
 		e.counts.Late++
 		return
 	default:
@@ -103,7 +103,7 @@ func (e *engine) takeReply(ev *event, now int64) {
 		(!ev.unverified || checksumRight(ev.message))
 	if !intact {
 		e.counts.Corrupt++
-		s.rarely().corrupt++
+		s.rareFields().corrupt++
 		if s.onEcho != nil {
 			e.emit(s, Echo{Seq: int(number) + 1, Outcome: OutcomeCorrupt, From: ev.from,
 				TTL: int(ev.ttl), DSCP: int(ev.dscp()), Size: len(m.payload)})
@@ -113,7 +113,7 @@ func (e *engine) takeReply(ev *event, now int64) {
 	e.match(int32(id.slot), s, number, ev, now)
 }
 
-// dscp returns the code point of a reply, -1 where the system does not say.
+// dscp returns the code point of a reply, -1 if the system does not report it.
 func (ev *event) dscp() int8 {
 	if ev.noTOS {
 		return -1
@@ -121,14 +121,15 @@ func (ev *event) dscp() int8 {
 	return int8(ev.tos >> 2)
 }
 
-// once reports whether a cookie was one of ours though its series runs no more,
-// whatever runs in the slot by now: one that somebody made up names a slot that
-// was ever taken, and its own sequence number, by a chance of one to billions.
-func (e *engine) once(id echoID, seq uint16) bool {
+// wasOurs reports whether a cookie was ours although its series no longer runs,
+// no matter which series uses the slot now. A forged cookie names a slot that
+// was ever taken, and the sequence number of its own packet, with a chance of
+// one to billions.
+func (e *engine) wasOurs(id echoID, seq uint16) bool {
 	return id.slot < uint32(e.live.size()) && id.seq == seq
 }
 
-// from reports whether ev came from where s's replies must come from.
+// from reports whether ev came from an address that replies to s may come from.
 func (s *series) from(ev *event) bool {
 	if s.group {
 		return true
@@ -136,14 +137,14 @@ func (s *series) from(ev *event) bool {
 	if s.zone == 0 {
 		return ev.from == s.addr
 	}
-	// The kernel tells the zone of link-local addresses alone.
+	// The kernel reports a zone only for link-local addresses.
 	return ev.from == s.addr.WithZone("") && (ev.zone == s.zone || !s.addr.IsLinkLocalUnicast())
 }
 
-// match gives a true reply to its echo.
+// match assigns a true reply to its echo.
 func (e *engine) match(i int32, s *series, number uint64, ev *event, now int64) {
 	if !s.kept(number) {
-		e.late(s, number, ev, 0) // long after its timeout, or it would be in the ring
+		e.late(s, number, ev, 0) // the ring no longer has it, so its timeout was long ago
 		return
 	}
 	c := s.at(number)
@@ -152,20 +153,20 @@ func (e *engine) match(i int32, s *series, number uint64, ev *event, now int64) 
 	switch {
 	case c.state == echoReplied:
 		e.counts.Duplicates++
-		s.rarely().duplicates++
+		s.rareFields().duplicates++
 		e.watchReply(s, OutcomeDuplicate, number, ev, rtt)
 		return
 	case c.state == echoTimedOut || rtt > int64(s.prof.opts.Timeout):
 		e.late(s, number, ev, rtt)
 		return
-	case c.state == echoErred: // a reply in time is stronger than any error
+	case c.state == echoErred: // a reply in time overrides an error
 		s.dropError(number)
 		c.state = echoReplied
 	case c.state == echoInFlight:
-		e.letGo(i, s, number)
+		e.unhold(i, s, number)
 		e.flying--
 		s.decide(c, echoReplied, now)
-	default: // refused by the system, and yet answered: an earlier try got out
+	default: // the system refused it but an earlier attempt was sent and answered
 		e.counts.Foreign++
 		return
 	}
@@ -179,7 +180,7 @@ func (e *engine) match(i int32, s *series, number uint64, ev *event, now int64) 
 	}
 }
 
-// noteReply keeps what a series' result tells of its replies.
+// noteReply stores what the result of a series says about its replies.
 func (e *engine) noteReply(s *series, number uint64, ev *event, source Timestamps) {
 	if s.received == 0 {
 		s.ttl, s.dscp, s.stamps = ev.ttl, ev.dscp(), source
@@ -187,7 +188,7 @@ func (e *engine) noteReply(s *series, number uint64, ev *event, source Timestamp
 	s.received++
 	s.stamps = min(s.stamps, source)
 	if next := uint32(number) + 1; int32(next-s.highest) < 0 {
-		s.rarely().reordered++
+		s.rareFields().reordered++
 	} else {
 		s.highest = next
 	}
@@ -196,11 +197,11 @@ func (e *engine) noteReply(s *series, number uint64, ev *event, source Timestamp
 	}
 }
 
-// watchStamps goes over to sending one request a call where the system accepts
-// to stamp what it sends and does not do it: the time before the call is then
-// all there is, and must not be that of a whole batch. When stamps come again,
-// it goes back to batches. What was under way while the wall clock was stepped
-// tells nothing.
+// watchStamps sets the batch to one request if the system accepted the request
+// for transmit timestamps but gives none. The time before the send call is then
+// the best there is, and it must not be that of a whole batch. When timestamps
+// come again, it goes back to full batches. Echoes that were in flight during a
+// step of the wall clock do not count.
 func (e *engine) watchStamps(c *echo, source Timestamps) {
 	if c.epoch != e.clock.epoch || e.conn.stamps() < TimestampsKernel {
 		return
@@ -220,13 +221,13 @@ func (e *engine) watchStamps(c *echo, source Timestamps) {
 
 func (e *engine) late(s *series, number uint64, ev *event, rtt int64) {
 	e.counts.Late++
-	s.rarely().late++
+	s.rareFields().late++
 	e.watchReply(s, OutcomeLate, number, ev, rtt)
 }
 
 // takeError decides whether an ICMP error is about an echo of ours in flight.
-// With the cookie in its quote it ends the echo. Without, anybody could have
-// made it up: it is kept until the timeout shows that no reply comes.
+// If its quote has the cookie, the echo ends. If not, anybody could have forged
+// the error: it is kept until the timeout shows that no reply comes.
 func (e *engine) takeError(ev *event, now int64) {
 	q := &ev.err
 	if q.request.id != e.conn.id(ev.family) {
@@ -240,8 +241,8 @@ func (e *engine) takeError(ev *event, now int64) {
 	id := e.cookies.decipher(binary.BigEndian.Uint64(q.request.payload))
 	switch {
 	case e.running(id.slot, id.gen):
-	case e.once(id, q.request.seq):
-		return // about an echo long decided
+	case e.wasOurs(id, q.request.seq):
+		return // about an echo that was decided long ago
 	default:
 		e.counts.Foreign++
 		return
@@ -254,9 +255,9 @@ func (e *engine) takeError(ev *event, now int64) {
 	}
 	c := s.at(number)
 	if c.state != echoInFlight {
-		return // decided already; errors are often sent more than once
+		return // decided already; routers often send an error more than once
 	}
-	e.letGo(int32(id.slot), s, number)
+	e.unhold(int32(id.slot), s, number)
 	e.flying--
 	s.unprovenError(number)
 	s.decide(c, echoErred, now)
@@ -266,8 +267,8 @@ func (e *engine) takeError(ev *event, now int64) {
 	}
 }
 
-// unprovenError keeps an error without a cookie for the one echo in flight it
-// may be about. Where several may be meant it is nobody's.
+// unprovenError keeps an error without a cookie for the one echo in flight that
+// it can be about. If it can be about several, it is foreign.
 func (e *engine) unprovenError(ev *event) {
 	var of *series
 	var number uint64
@@ -284,8 +285,8 @@ func (e *engine) unprovenError(ev *event) {
 		e.counts.Foreign++
 		return
 	}
-	of.unprovenError(number) // the newest stands for all
-	r := of.rarely()
+	of.unprovenError(number) // the newest replaces the one before
+	r := of.rareFields()
 	r.unproven = append(r.unproven, newEchoError(ev, number))
 }
 
@@ -303,7 +304,7 @@ func newEchoError(ev *event, number uint64) EchoError {
 	return err
 }
 
-// dropError takes the error of an echo off the list again.
+// dropError removes the error of an echo from the list.
 func (s *series) dropError(number uint64) {
 	for i, e := range s.rare.errors {
 		if e.Seq == int(number)+1 {
@@ -313,7 +314,7 @@ func (s *series) dropError(number uint64) {
 	}
 }
 
-// watchReply tells the series' watcher, if there is one, of a reply.
+// watchReply reports a reply to the series' OnEcho, if it has one.
 func (e *engine) watchReply(s *series, outcome Outcome, number uint64, ev *event, rtt int64) {
 	if s.onEcho == nil {
 		return

@@ -6,39 +6,41 @@ import (
 	"time"
 )
 
-// lane is what waits to be sent in one family, in one of two classes. Requests
-// to targets whose packets leave the machine never wait behind those to
-// targets whose packets stay in it.
+// lane holds what waits to be sent in one family and one of two classes. Two
+// classes are needed so that requests to targets whose packets leave the
+// machine never wait behind requests to targets whose packets stay in it.
 type lane struct {
 	family Family
 	slow   bool       // for targets whose packets have not left
 	ready  indexQueue // series whose next echo is due
-	reqs   []request  // a batch on its way to the system
-	held   []request  // begun, and not yet taken by the system, in turn
+	reqs   []request  // the batch to hand to the system now
+	held   []request  // begun but not yet accepted by the system, in order
 
-	resume int64 // when held requests are tried again
+	resume int64 // when to try held requests again
 	pause  int64 // how long the last wait for that was
-	paused bool  // the system had no room: what is begun until then is held
+	paused bool  // the system had no room: until resume, requests are held without trying
 }
 
 const (
-	// maxBatch is how many requests go into one system call: from 16 on the
-	// call's own cost no longer shows, and 64 are sent in a third of a
+	// maxBatch is how many requests go into one system call. From 16 on the cost
+	// of the call itself no longer matters, and 64 are sent in a third of a
 	// millisecond.
 	maxBatch = 64
 
-	// A full send queue is left alone for fullPause, and each time longer up to
-	// longPause while it stays full.
+	// After a send queue was full the lane waits for fullPause, and longer each
+	// time, up to longPause, while the queue stays full.
 	fullPause = int64(500 * time.Microsecond)
 	longPause = int64(4 * time.Millisecond)
 
 	// maxFull is how many requests in a row must find no room before a lane
-	// pauses: a large packet may find none where a short one does.
+	// pauses: there may be room for a short packet when there is none for a large
+	// one.
 	maxFull = 4
 )
 
 // sendReady sends what is due in a lane, as far as the rate and the system
-// allow, up to one batch's worth, so that replies are read in between.
+// allow. It sends maxBatch requests at most, so that replies are read in
+// between.
 func (e *engine) sendReady(l *lane, now int64) {
 	if len(l.held) > 0 && now >= l.resume {
 		e.retry(l, now)
@@ -59,8 +61,8 @@ func (e *engine) sendReady(l *lane, now int64) {
 	}
 }
 
-// fill begins the next echoes of a lane's ready series. An echo is on the
-// table before it is sent: on loopback its reply comes inside the call.
+// fill begins the next echoes of a lane's ready series. An echo is in the tables
+// before it is sent, because on loopback its reply comes during the send call.
 func (e *engine) fill(l *lane, now int64) {
 	most := min(e.batch, e.pace.allowed(now))
 	for len(l.reqs) < most && l.ready.size > 0 {
@@ -88,8 +90,8 @@ func (e *engine) fill(l *lane, now int64) {
 	e.pace.took(len(l.reqs))
 }
 
-// retry tries up to a batch of a lane's held requests again. Those that the
-// system still has no room for when their time is over are given up.
+// retry tries up to a batch of a lane's held requests again. A request for
+// which the system still has no room when its timeout has passed is refused.
 func (e *engine) retry(l *lane, now int64) {
 	again := slices.Clone(l.held[:min(maxBatch, len(l.held))])
 	l.held = slices.Delete(l.held, 0, len(again))
@@ -113,8 +115,8 @@ func (e *engine) retry(l *lane, now int64) {
 	l.resume = now + l.pause
 }
 
-// overdue gives up a request that the system has no room for if its time is
-// over, and reports whether it has.
+// overdue refuses a request that the system has no room for, if its timeout has
+// passed. It reports whether it did.
 func (e *engine) overdue(r request, why error, now int64) bool {
 	if now < r.until {
 		return false
@@ -123,7 +125,8 @@ func (e *engine) overdue(r request, why error, now int64) bool {
 	return true
 }
 
-// renew gives a request that had to wait the time of its new try.
+// renew sets the send time of a request that had to wait to that of the new
+// attempt.
 func (e *engine) renew(r *request, now int64) {
 	s := e.slots.at(r.slot)
 	c := s.at(r.number)
@@ -133,8 +136,8 @@ func (e *engine) renew(r *request, now int64) {
 	}
 }
 
-// transmit sends the lane's batch and returns how many the system took. What
-// it has no room for is held.
+// transmit sends the lane's batch and returns how many requests the system
+// accepted. It holds those for which the system has no room.
 func (e *engine) transmit(l *lane, now int64) (taken int) {
 	done, full := 0, 0
 	for done < len(l.reqs) {
@@ -170,8 +173,8 @@ func (e *engine) transmit(l *lane, now int64) (taken int) {
 	return taken
 }
 
-// hold keeps requests that the system has no room for, to be tried again
-// within their timeout.
+// hold keeps requests for which the system has no room, to try them again within
+// their timeout.
 func (e *engine) hold(l *lane, reqs []request, why error, now int64) {
 	if len(l.held) == 0 {
 		l.pause = fullPause
@@ -189,9 +192,10 @@ func (e *engine) hold(l *lane, reqs []request, why error, now int64) {
 	}
 }
 
-// letGo takes the request of an echo from its lane, if it is held there: there
-// is an answer, so that a try that was thought to have failed got out.
-func (e *engine) letGo(i int32, s *series, number uint64) {
+// unhold removes the request of an echo from its lane, if it is held there.
+// There is an answer to it, so an attempt that seemed to fail was sent after
+// all.
+func (e *engine) unhold(i int32, s *series, number uint64) {
 	if c := s.at(number); c.held {
 		c.held = false
 		e.counts.Sent++
@@ -200,7 +204,7 @@ func (e *engine) letGo(i int32, s *series, number uint64) {
 	}
 }
 
-// drop takes those requests of a series that are held off its lanes.
+// drop removes held requests of a series from its lanes.
 func (e *engine) drop(s *series, which func(request) bool) {
 	for _, slow := range [...]bool{false, true} {
 		l := e.lane(familyOf(s.addr), slow)
@@ -208,15 +212,15 @@ func (e *engine) drop(s *series, which func(request) bool) {
 	}
 }
 
-// refuse ends an echo that the system would not send. The series goes on: the
-// route or the firewall may be another at the next echo.
+// refuse ends an echo that the system refused to send. The series goes on,
+// because the route or the firewall may have changed by the next echo.
 func (e *engine) refuse(r request, err error) {
 	s := e.slots.at(r.slot)
 	e.flying--
 	c := s.at(r.number)
 	c.held = false
 	s.decide(c, echoUnsent, c.sent)
-	s.rarely().unsent++
+	s.rareFields().unsent++
 	e.recordError(s, EchoError{
 		Seq: int(r.number) + 1, Kind: SendFailed, Message: systemText(err), Err: &SendError{Addr: s.addr, Err: err},
 	})

@@ -217,9 +217,9 @@ func TestPacing(t *testing.T) {
 		late     time.Duration // at most
 	}{
 		{1, 20 * ms, 1 << tickBits},
-		{2 * crowd, 2 * ms, napTime + 2<<tickBits},
-		{2 * crowd, 15 * ms, napTime + 2<<tickBits},
-		{2 * crowd, 20 * ms, time.Duration(beat) + 2<<tickBits}, // in beats
+		{2 * manySeries, 2 * ms, napTime + 2<<tickBits},
+		{2 * manySeries, 15 * ms, napTime + 2<<tickBits},
+		{2 * manySeries, 20 * ms, time.Duration(beat) + 2<<tickBits}, // in beats
 	} {
 		t.Run(fmt.Sprintf("%d series, %v", tt.series, tt.interval), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -599,6 +599,7 @@ func TestOnEcho(t *testing.T) {
 		}
 		var got []line
 		var times []time.Time
+		var watched *EchoError
 		opts := Options{Count: 5, Interval: 100 * ms, Timeout: 300 * ms, OnEcho: func(e Echo) {
 			got = append(got, line{e.Seq, e.Outcome, e.RTT})
 			times = append(times, e.Time)
@@ -608,10 +609,16 @@ func TestOnEcho(t *testing.T) {
 			if (e.Outcome == OutcomeError) != (e.Err != nil) {
 				t.Errorf("outcome %s, error %v", e.Outcome, e.Err)
 			}
+			if e.Err != nil && !errors.As(e.Err, &watched) {
+				t.Errorf("the error is a %T", e.Err)
+			}
 		}}
 		r, err := p.Ping(t.Context(), "198.18.0.1", opts)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if len(r.Errors) != 1 || watched == nil || *watched != r.Errors[0] {
+			t.Errorf("OnEcho got the error %+v, the result has %+v", watched, r.Errors)
 		}
 		want := []line{
 			{1, OutcomeReply, 10 * ms}, {1, OutcomeDuplicate, 20 * ms}, {2, OutcomeError, 0}, {3, OutcomeCorrupt, 0},

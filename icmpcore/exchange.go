@@ -31,7 +31,8 @@ type cancellation struct {
 	err  error
 }
 
-// start hands a series to the engine. It returns an error if the engine has ended.
+// start hands a series to the engine. It returns an error if the engine has
+// ended.
 func (b *inbox) start(i int32) error {
 	b.mu.Lock()
 	if b.closed != nil {
@@ -87,8 +88,8 @@ func (b *inbox) take() (started []int32, cancelled []cancellation, closed error)
 	return started, cancelled, b.closed
 }
 
-// sleeping announces that the engine goes to sleep. It reports whether the inbox is
-// empty; if not, the engine must stay awake.
+// sleeping announces that the engine goes to sleep. It reports whether the
+// inbox is empty; if not, the engine must stay awake.
 func (b *inbox) sleeping() bool {
 	b.asleep.Store(true)
 	if b.pending.Load() {
@@ -209,10 +210,10 @@ func (o *outbox) onCallback() bool {
 	return runner != 0 && runner == goroutineNumber()
 }
 
-// goroutineNumber returns the runtime's number of this goroutine, or 0 if it cannot
-// be read. The runtime does not use a number twice. Go shows it only in the first
-// line of a stack trace, which takes one or two microseconds to get. Only calls that
-// wait for the network anyway need it.
+// goroutineNumber returns the runtime's number of this goroutine, or 0 if it
+// cannot be read. The runtime does not use a number twice. Go shows it only in
+// the first line of a stack trace, which takes one or two microseconds to get.
+// Only calls that wait for the network anyway need it.
 func goroutineNumber() uint64 {
 	var buf [64]byte
 	trace, ok := bytes.CutPrefix(buf[:runtime.Stack(buf[:], false)], []byte("goroutine "))

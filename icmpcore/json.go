@@ -8,24 +8,24 @@ import (
 	"time"
 )
 
-// MarshalJSON returns the JSON form of the result: seconds as numbers, null
-// where there is no value.
+// MarshalJSON returns the JSON form of the result. Times are numbers in
+// seconds. A value that does not exist is null.
 func (r PingResult) MarshalJSON() ([]byte, error) { return r.AppendJSON(nil), nil }
 
 // AppendJSON appends the JSON form of the result, one object on one line, to b
-// and returns it. It is written by hand because encoding/json takes longer for
-// a result than its echo takes to send and receive.
+// and returns it. It does not use encoding/json, which takes longer for a
+// result than the engine takes to send and receive an echo.
 func (r *PingResult) AppendJSON(b []byte) []byte {
-	some := r.Received > 0
+	answered := r.Received > 0
 	w := jsonWriter{b: b}
 	w.int(`{"sent":`, r.Sent, true)
 	w.int(`,"received":`, r.Received, true)
 	w.loss(r)
-	w.duration(`,"min":`, r.Min, some)
-	w.duration(`,"max":`, r.Max, some)
-	w.duration(`,"mean":`, r.Mean, some)
-	w.duration(`,"median":`, r.Median, some)
-	w.duration(`,"jitter":`, r.Jitter, some)
+	w.duration(`,"min":`, r.Min, answered)
+	w.duration(`,"max":`, r.Max, answered)
+	w.duration(`,"mean":`, r.Mean, answered)
+	w.duration(`,"median":`, r.Median, answered)
+	w.duration(`,"jitter":`, r.Jitter, answered)
 	w.text(`,"rtt_list":[`)
 	for i, rtt := range r.RTTs {
 		if i > 0 {
@@ -37,21 +37,21 @@ func (r *PingResult) AppendJSON(b []byte) []byte {
 	w.int(`,"ttl":`, r.TTL, r.TTL > 0)
 	w.int(`,"hops":`, r.Hops, r.TTL > 0)
 	w.string(`,"os_guess":`, r.OSGuess, r.TTL > 0)
-	w.duration(`,"p95":`, r.P95, some)
+	w.duration(`,"p95":`, r.P95, answered)
 	w.string(`,"host":`, r.Host, true)
 	w.address(r.Addr)
 	w.word(`,"family":`, r.Family().String(), r.Addr.IsValid())
 	w.text(`,"start":"`)
 	w.b = append(r.Start.AppendFormat(w.b, time.RFC3339Nano), '"')
 	w.duration(`,"duration":`, r.Duration, true)
-	w.duration(`,"p50":`, r.P50, some)
-	w.duration(`,"p90":`, r.P90, some)
-	w.duration(`,"p99":`, r.P99, some)
+	w.duration(`,"p50":`, r.P50, answered)
+	w.duration(`,"p90":`, r.P90, answered)
+	w.duration(`,"p99":`, r.P99, answered)
 	w.duration(`,"ipdv":`, r.IPDV, r.IPDVPairs > 0)
 	w.int(`,"duplicates":`, r.Duplicates, true)
 	w.int(`,"late":`, r.Late, true)
 	w.int(`,"reordered":`, r.Reordered, true)
-	w.int(`,"reply_dscp":`, r.ReplyDSCP, some && r.ReplyDSCP >= 0)
+	w.int(`,"reply_dscp":`, r.ReplyDSCP, answered && r.ReplyDSCP >= 0)
 	w.word(`,"timestamps":`, r.Timestamps.String(), r.Timestamps != TimestampsNone)
 	w.word(`,"socket":`, r.Socket.String(), r.Socket != SocketAuto)
 	w.errors(r.Errors)
@@ -64,12 +64,12 @@ func (r *PingResult) AppendJSON(b []byte) []byte {
 	return w.b
 }
 
-// jsonWriter appends to b. Keys are given as they are written, with what
-// stands before and behind them.
+// jsonWriter appends to b. Its methods take a key together with the punctuation
+// around it.
 type jsonWriter struct {
 	b []byte
 
-	first    time.Duration // the first duration, written in b[from:to]
+	first    time.Duration // the first duration written; its text is b[from:to]
 	from, to int
 }
 
@@ -85,7 +85,7 @@ func (w *jsonWriter) loss(r *PingResult) {
 }
 
 func (w *jsonWriter) address(a netip.Addr) {
-	if !a.IsValid() || a.Zone() != "" { // a zone may hold anything
+	if !a.IsValid() || a.Zone() != "" { // a zone may contain any characters
 		w.string(`,"address":`, a.String(), a.IsValid())
 		return
 	}
@@ -128,7 +128,7 @@ func (w *jsonWriter) int(key string, v int, present bool) {
 		return
 	}
 	if 0 <= v && v < 10 {
-		w.b = append(w.b, byte('0'+v)) // most are
+		w.b = append(w.b, byte('0'+v)) // the usual case
 		return
 	}
 	w.b = strconv.AppendInt(w.b, int64(v), 10)
@@ -149,14 +149,14 @@ func (w *jsonWriter) string(key, s string, present bool) {
 		return
 	}
 	quoted, err := json.Marshal(s)
-	if err != nil { // cannot be: every string has a JSON form
+	if err != nil { // impossible: every string has a JSON form
 		panic("icmpcore: internal error: " + err.Error())
 	}
 	w.text(key)
 	w.b = append(w.b, quoted...)
 }
 
-// plain reports whether nothing in s has to be quoted.
+// plain reports whether s needs no escapes in JSON.
 func plain(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
@@ -166,7 +166,7 @@ func plain(s string) bool {
 	return true
 }
 
-// word is string for one of our own words, in which nothing has to be quoted.
+// word is like string, for a string that needs no escapes.
 func (w *jsonWriter) word(key, s string, present bool) {
 	w.text(key)
 	if !present {
@@ -178,9 +178,9 @@ func (w *jsonWriter) word(key, s string, present bool) {
 	w.b = append(w.b, '"')
 }
 
-// seconds writes d in seconds, exact to the nanosecond and without zeros at
-// the end. Nearly all figures of one echo are its RTT: the first duration is
-// kept as it was written.
+// seconds writes d in seconds, exact to the nanosecond and without trailing
+// zeros. In a result of one echo nearly all times are its RTT, so the text of
+// the first duration is used again.
 func (w *jsonWriter) seconds(d time.Duration) {
 	switch {
 	case w.to == 0:

@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// errNoLink means that no link has a name.
+// errNoLink means that no link has the name.
 var errNoLink = errors.New("no such network interface")
 
-// linkError is why the link that an option or a zone names cannot be used.
+// linkError says why the link in an option or a zone cannot be used.
 func linkError(field, name string, err error) error {
 	if errors.Is(err, errNoLink) {
 		return &OptionError{Field: field, Value: name, Want: "the name of a network interface"}
@@ -21,16 +21,16 @@ func linkError(field, name string, err error) error {
 	return fmt.Errorf("%s %s: %w", field, quoteEmpty(name), err)
 }
 
-// linkBound reports whether an address means something on its link only, so that
-// the link has to be known (RFC 4007): link-local unicast, and multicast with the
+// linkBound reports whether an address is valid only on its link, so that the
+// link must be known (RFC 4007): link-local unicast, and multicast with the
 // scope of an interface or a link.
 func linkBound(addr netip.Addr) bool {
 	return addr.Is6() && (addr.IsLinkLocalUnicast() || addr.IsLinkLocalMulticast() || addr.IsInterfaceLocalMulticast())
 }
 
-// links is what a Pinger has to know of the system's addresses, from time to
-// time read anew: that takes long where there are many. Any goroutine may use
-// it.
+// links holds what a Pinger needs to know about the system's addresses. It
+// reads them again only from time to time, because that takes long if there are
+// many. Any goroutine may use it.
 type links struct {
 	opened     time.Time
 	broadcasts atomic.Pointer[map[netip.Addr]struct{}]
@@ -41,11 +41,11 @@ type links struct {
 	own ownAddrs
 }
 
-// linksAge is how old what is known may be. What takes longer than a hundredth of
-// that to read may be older.
+// linksAge is how old the addresses may be. If it takes longer than a hundredth
+// of that to read them, they may be older.
 const linksAge = time.Second
 
-// start reads the broadcast addresses first.
+// start reads the broadcast addresses for the first time.
 func (l *links) start() {
 	l.opened = time.Now()
 	l.read()
@@ -62,7 +62,7 @@ func (l *links) read() {
 
 // broadcast reports whether addr is the broadcast address of a link.
 func (l *links) broadcast(addr netip.Addr) bool {
-	if !addr.Is4() || addr.As4()[3]&3 != 3 { // the last two bits of one are set: longer prefixes than 30 have none
+	if !addr.Is4() || addr.As4()[3]&3 != 3 { // its last two bits are always set: prefixes longer than 30 have no broadcast address
 		return false
 	}
 	if int64(time.Since(l.opened)) > l.next.Load() && l.reading.CompareAndSwap(false, true) {
@@ -101,11 +101,11 @@ type ownAddr struct {
 	addr      netip.Addr // without a zone
 	index     uint32     // of its link
 	link      string
-	tentative bool // not used before duplicate address detection has ended
+	tentative bool // not usable before duplicate address detection has ended
 	failed    bool // another system has it
 }
 
-// ownAddrs is the list of them, read anew when it is old.
+// ownAddrs is the list of them. It is read again when it is old.
 type ownAddrs struct {
 	read time.Time
 	list []ownAddr
@@ -120,16 +120,16 @@ func (o *ownAddrs) get() ([]ownAddr, error) {
 	return o.list, o.err
 }
 
-// only returns the link of an address that needs one and names none, with the
-// address naming it: the link that has the address itself, or the only one with a
-// link-local address.
+// only returns the link of an address that needs a link but has no zone, and
+// the address with that zone: the link that has this address itself, or the
+// only link with a link-local address.
 func (l *links) only(addr netip.Addr) (netip.Addr, uint32, error) {
 	l.mu.Lock()
 	list, err := l.own.get()
 	l.mu.Unlock()
 	refuse := func(link string) (netip.Addr, uint32, error) {
 		return addr, 0, &OptionError{Field: "address", Value: addr.String(),
-			Want: fmt.Sprintf("the link too, as in %s%%%s, or an interface: it is valid on one link only", addr, link)}
+			Want: fmt.Sprintf("a zone, such as %s%%%s, or an interface: the address is valid on one link only", addr, link)}
 	}
 	if err != nil || len(list) == 0 {
 		return refuse("eth0")

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// withSocket calls f with a socket of any family that the system allows: the
-// calls about links take all of them.
+// withSocket calls f with a socket of any family that the system allows. The
+// calls about links work on all of them.
 func withSocket(f func(fd int) error) error {
 	var refused error
 	for _, domain := range []int{unix.AF_INET, unix.AF_INET6, unix.AF_UNIX} {
@@ -27,12 +27,12 @@ func withSocket(f func(fd int) error) error {
 	return refused
 }
 
-// linkIndex returns the index of the link with a name. Package net asks netlink
-// for a list of all links, which may be long, or not be allowed.
+// linkIndex returns the index of the link with a name. Package net would
+// request a list of all links from netlink, which may be long or forbidden.
 func linkIndex(name string) (index uint32, err error) {
 	req, err := unix.NewIfreq(name)
 	if err != nil || name == "" {
-		return 0, errNoLink // no name of a link
+		return 0, errNoLink // not a possible name of a link
 	}
 	err = withSocket(func(fd int) error {
 		err := unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, req)
@@ -44,9 +44,9 @@ func linkIndex(name string) (index uint32, err error) {
 	return req.Uint32(), err
 }
 
-// addBroadcastsAnyway adds the broadcast addresses where netlink is not allowed.
-// What cannot be read is not there: only pings of a subnet's broadcast address
-// miss it.
+// addBroadcastsAnyway adds the broadcast addresses if netlink is not allowed.
+// Addresses that cannot be read are left out: only pings of a subnet's
+// broadcast address need them.
 func addBroadcastsAnyway(set map[netip.Addr]struct{}) {
 	_ = withSocket(func(fd int) error {
 		list := make([]unix.Ifreq, 64)
@@ -65,7 +65,7 @@ func addBroadcastsAnyway(set map[netip.Addr]struct{}) {
 			}
 			list = make([]unix.Ifreq, 2*len(list)) // there may be more
 		}
-		for i := range list { // each with the name of its link and an address, which is what is asked about
+		for i := range list { // each has the name of its link and an address, and the call is about that address
 			if unix.IoctlIfreq(fd, unix.SIOCGIFBRDADDR, &list[i]) != nil {
 				continue
 			}
@@ -77,8 +77,8 @@ func addBroadcastsAnyway(set map[netip.Addr]struct{}) {
 	})
 }
 
-// readOwnAddrs returns the IPv6 addresses of this system. The file is that of
-// the thread's network namespace.
+// readOwnAddrs returns the IPv6 addresses of this system, in the network
+// namespace of this thread.
 func readOwnAddrs() ([]ownAddr, error) {
 	b, err := os.ReadFile("/proc/thread-self/net/if_inet6")
 	if err != nil {
@@ -87,9 +87,9 @@ func readOwnAddrs() ([]ownAddr, error) {
 	return parseOwnAddrs(string(b)), nil
 }
 
-// parseOwnAddrs reads lines of an address, the index of its link, the prefix's
-// length, scope and flags, in hexadecimal digits, and the link's name. What is
-// something else is passed over.
+// parseOwnAddrs reads lines that have an address, the index of its link, the
+// prefix length, the scope and the flags, all in hexadecimal digits, and the
+// name of the link. It ignores other lines.
 func parseOwnAddrs(text string) []ownAddr {
 	var list []ownAddr
 	for line := range strings.Lines(text) {

@@ -11,12 +11,13 @@ import (
 func linkIndex(name string) (uint32, error) {
 	ifi, err := net.InterfaceByName(name)
 	if err != nil {
-		return 0, errNoLink // net does not say whether it could not look
+		return 0, errNoLink // net does not report whether the lookup itself failed
 	}
 	return uint32(ifi.Index), nil
 }
 
-// addBroadcastsAnyway has no other way to the addresses than net's.
+// addBroadcastsAnyway does nothing: package net is the only way to the
+// addresses here.
 func addBroadcastsAnyway(map[netip.Addr]struct{}) {}
 
 // readOwnAddrs returns the IPv6 addresses of this system.

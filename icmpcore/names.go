@@ -13,8 +13,9 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// asciiName returns the form of a name that the DNS uses. A name in ASCII stays as it
-// is, because IDNA refuses underscores and there are names with underscores.
+// asciiName returns the form of a name that the DNS uses. A name in ASCII stays
+// as it is, because IDNA refuses underscores and there are names with
+// underscores.
 func asciiName(host string) (string, error) {
 	if strings.IndexFunc(host, func(r rune) bool { return r >= utf8.RuneSelf }) < 0 {
 		return host, nil
@@ -29,8 +30,9 @@ func asciiName(host string) (string, error) {
 	return name, nil
 }
 
-// explained adds the true cause to an error of the resolver, if package net has put
-// it only into the text: without a file descriptor it cannot query a server.
+// explained adds the true cause to an error of the resolver, if package net has
+// put it only into the text: without a file descriptor it cannot query a
+// server.
 func explained(dns *net.DNSError) *net.DNSError {
 	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE} {
 		if dns.UnwrapErr == nil && strings.HasSuffix(dns.Err, errno.Error()) {
@@ -42,13 +44,14 @@ func explained(dns *net.DNSError) *net.DNSError {
 	return dns
 }
 
-// descriptorsOfLookup is how many file descriptors a lookup may need at once: a file
-// or a socket for each query, and the same for another lookup at the same time.
+// descriptorsOfLookup is how many file descriptors a lookup may need at once: a
+// file or a socket for each query, and the same for another lookup at the same
+// time.
 const descriptorsOfLookup = 4
 
-// noDescriptor returns the system's error if there are not enough file descriptors
-// for a lookup. Without them package net cannot read its configuration. It then
-// reports "no such host", although it has sent no query.
+// noDescriptor returns the system's error if there are not enough file
+// descriptors for a lookup. Without them package net cannot read its
+// configuration. It then reports "no such host", although it has sent no query.
 func noDescriptor() error {
 	for range descriptorsOfLookup {
 		f, err := os.Open(os.DevNull)
@@ -65,8 +68,8 @@ func noDescriptor() error {
 	return nil
 }
 
-// lookupText says how a lookup failed, in words that stay the same every time. The
-// text of the resolver contains the source port of the query.
+// lookupText says how a lookup failed, in words that stay the same every time.
+// The text of the resolver contains the source port of the query.
 func lookupText(err error, f Family) string {
 	var dns *net.DNSError
 	var errno syscall.Errno

@@ -210,8 +210,8 @@ const (
 	TimestampsNone Timestamps = iota
 	// TimestampsUser: this process took both times.
 	TimestampsUser
-	// TimestampsKernelRX: the kernel took the time of the reply, this process that
-	// of the request.
+	// TimestampsKernelRX: the kernel took the time of the reply, this process
+	// that of the request.
 	TimestampsKernelRX
 	// TimestampsKernel: the kernel took both times.
 	TimestampsKernel

@@ -17,12 +17,14 @@ const (
 	protocolICMPv6 = 58
 )
 
-// headSize is what differs from echo to echo: the ICMP header and the cookie.
+// headSize is the size of what differs from echo to echo: the ICMP header and the
+// cookie.
 const headSize = icmpHeaderSize + cookieSize
 
-// putHead writes the ICMP header and the cookie of an echo request into b.
-// sum is the unfolded checksum of the payload behind the cookie. For ICMPv6
-// the checksum is left zero: the kernel fills it in, as it knows the source.
+// putHead writes the ICMP header and the cookie of an echo request into b. sum
+// is the unfolded checksum of the payload after the cookie. For ICMPv6 it
+// leaves the checksum zero: the kernel computes it, because only the kernel
+// knows the source address.
 func putHead(b *[headSize]byte, f Family, id, seq uint16, cookie uint64, sum uint32) {
 	b[0] = byte(ipv4.ICMPTypeEcho)
 	if f == FamilyIPv6 {
@@ -40,7 +42,7 @@ func putHead(b *[headSize]byte, f Family, id, seq uint16, cookie uint64, sum uin
 }
 
 // sum16 adds up b in 16-bit words (RFC 1071), unfolded. b is at most 64 KiB
-// long, so that the sum does not overflow.
+// long, so the sum does not overflow.
 func sum16(b []byte) uint32 {
 	var sum uint32
 	for len(b) >= 2 {
@@ -59,12 +61,11 @@ func fold(sum uint32) uint16 {
 	return uint16(sum>>16 + sum)
 }
 
-// checksumRight reports whether an ICMP message with its checksum in place
-// adds up.
+// checksumRight reports whether the checksum in an ICMP message is right.
 func checksumRight(message []byte) bool { return fold(sum16(message)) == 0xffff }
 
-// pattern returns the payload behind the cookie: bytes that differ, so that a
-// path which garbles or shifts them is seen.
+// pattern returns the payload after the cookie: bytes that differ, so that a
+// path that changes or shifts them is noticed.
 func pattern(size int) []byte {
 	b := make([]byte, size-cookieSize)
 	for i := range b {
@@ -79,7 +80,7 @@ type echoMessage struct {
 	payload []byte
 }
 
-// parseEcho reads an echo message of the given type. ok is false where b is
+// parseEcho reads an echo message of the given type. ok is false if b is
 // something else or too short for an ICMP header.
 func parseEcho(b []byte, typ byte) (m echoMessage, ok bool) {
 	if len(b) < icmpHeaderSize || b[0] != typ || b[1] != 0 {
@@ -111,12 +112,13 @@ func replyType(f Family) byte {
 type icmpError struct {
 	typ, code int
 	info      int         // MTU of the next link, or pointer of a parameter problem
-	to        netip.Addr  // where the quoted request was sent
-	request   echoMessage // the quoted request; its payload may be cut short
+	to        netip.Addr  // the address that the quoted request was sent to
+	request   echoMessage // the quoted request; its payload may be truncated
 }
 
 // parseICMPError reads an ICMP error that quotes an echo request. ok is false
-// for any other message and for a quote too short to show id and sequence.
+// for any other message, and if the quote is too short for the identifier and
+// sequence number.
 func parseICMPError(b []byte, f Family) (e icmpError, ok bool) {
 	if len(b) < icmpHeaderSize {
 		return icmpError{}, false
@@ -149,8 +151,8 @@ func parseICMPError(b []byte, f Family) (e icmpError, ok bool) {
 	return e, true
 }
 
-// quote4 takes a quoted IPv4 packet apart: where it was sent and the ICMP
-// message in it. ok is false where it holds no first fragment of ICMP.
+// quote4 returns the destination of a quoted IPv4 packet and the ICMP message
+// in it. ok is false if it is not a first fragment of ICMP.
 func quote4(b []byte) (to netip.Addr, message []byte, ok bool) {
 	size, ok := ipv4PayloadOffset(b)
 	if !ok || b[9] != protocolICMP || binary.BigEndian.Uint16(b[6:])&0x1fff != 0 {
@@ -159,8 +161,8 @@ func quote4(b []byte) (to netip.Addr, message []byte, ok bool) {
 	return netip.AddrFrom4([4]byte(b[16:20])), b[size:], true
 }
 
-// quote6 is quote4 for IPv6. Our requests bear no extension headers, so a
-// quote with some is not ours.
+// quote6 is quote4 for IPv6. Our requests have no extension headers, so a quote
+// with extension headers is not ours.
 func quote6(b []byte) (to netip.Addr, message []byte, ok bool) {
 	if len(b) < ipv6HeaderSize || b[0]>>4 != 6 || b[6] != protocolICMPv6 {
 		return netip.Addr{}, nil, false
@@ -168,8 +170,8 @@ func quote6(b []byte) (to netip.Addr, message []byte, ok bool) {
 	return netip.AddrFrom16([16]byte(b[24:40])), b[ipv6HeaderSize:], true
 }
 
-// ipv4PayloadOffset returns the length of the IPv4 header b begins with,
-// options included, and whether b holds a whole one.
+// ipv4PayloadOffset returns the length of the IPv4 header at the start of b,
+// including options, and whether b holds all of it.
 func ipv4PayloadOffset(b []byte) (int, bool) {
 	if len(b) < ipv4HeaderSize || b[0]>>4 != 4 {
 		return 0, false

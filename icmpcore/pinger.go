@@ -33,9 +33,9 @@ type Config struct {
 
 	// Opened, if not nil, is called once by Open, on the goroutine that called
 	// Open. The sockets are open then, and nothing has been read from them yet
-	// (except that the portable socket may have begun to read): this is the moment
-	// to give up privileges. If it fails, Open closes the sockets and returns its
-	// error.
+	// (except that the portable socket may have begun to read): this is the
+	// moment to give up privileges. If it fails, Open closes the sockets and
+	// returns its error.
 	Opened func() error
 }
 
@@ -151,9 +151,9 @@ func (p *Pinger) serve() {
 }
 
 // Close ends all series with [net.ErrClosed], calls all callbacks that are due,
-// closes the sockets and returns. After that no callback is called. A second call
-// waits for the first and returns nil. In a callback of this Pinger Close would wait
-// for itself: there it does nothing and returns an error.
+// closes the sockets and returns. After that no callback is called. A second
+// call waits for the first and returns nil. In a callback of this Pinger Close
+// would wait for itself: there it does nothing and returns an error.
 func (p *Pinger) Close() error {
 	if err := p.mayWait(); err != nil {
 		return err
@@ -179,11 +179,12 @@ func (p *Pinger) mayWait() error {
 	return nil
 }
 
-// Ping resolves host, sends one series to it and waits for its result. The error
-// is that of [PingResult.Err]. When ctx is done the series ends early, and the
-// result holds what was decided by then. Results come in the order in which series
-// end, so Ping also waits for the callbacks of the series that ended before. In a
-// callback of this Pinger it returns an error at once: use [Pinger.Go] there.
+// Ping resolves host, sends one series to it and waits for its result. The
+// error is that of [PingResult.Err]. When ctx is done the series ends early,
+// and the result holds what was decided by then. Results come in the order in
+// which series end, so Ping also waits for the callbacks of the series that
+// ended before. In a callback of this Pinger it returns an error at once: use
+// [Pinger.Go] there.
 func (p *Pinger) Ping(ctx context.Context, host string, opts Options) (PingResult, error) {
 	failed := func(err error) (PingResult, error) {
 		return PingResult{Host: host, Start: time.Now(), Err: err}, err
@@ -223,10 +224,10 @@ type Run struct {
 	gen  uint32
 }
 
-// Cancel makes the series end with [context.Canceled] and does not wait for that:
-// soon after, the callback gets the result of what was decided by then. Cancel does
-// nothing if the series has ended or the Pinger is closed. Any goroutine may call
-// it, and so may a callback.
+// Cancel makes the series end with [context.Canceled] and does not wait for
+// that: soon after, the callback gets the result of what was decided by then.
+// Cancel does nothing if the series has ended or the Pinger is closed. Any
+// goroutine may call it, and so may a callback.
 func (r Run) Cancel() { r.end(context.Canceled) }
 
 func (r Run) end(err error) {
@@ -237,14 +238,14 @@ func (r Run) end(err error) {
 
 // Go starts one series and returns at once. If it returns an error (an
 // [*OptionError], no socket for the family of the address, [net.ErrClosed]), it
-// does not call done. Otherwise it calls done once, with the result of the series,
-// unless done is nil. The call may come before Go returns.
+// does not call done. Otherwise it calls done once, with the result of the
+// series, unless done is nil. The call may come before Go returns.
 //
-// done runs on a goroutine of the Pinger that makes one call at a time. If it is
-// slow it delays the other callbacks but never the measuring. It may call Go and
-// [Run.Cancel]. It must not call [Pinger.Ping] or [Pinger.Close] of the same Pinger,
-// which return an error there, and must not wait for a goroutine that is in one of
-// them. See "Callbacks" in the package documentation.
+// done runs on a goroutine of the Pinger that makes one call at a time. If it
+// is slow it delays the other callbacks but never the measuring. It may call Go
+// and [Run.Cancel]. It must not call [Pinger.Ping] or [Pinger.Close] of the
+// same Pinger, which return an error there, and must not wait for a goroutine
+// that is in one of them. See "Callbacks" in the package documentation.
 func (p *Pinger) Go(t Target, opts Options, done func(PingResult)) (Run, error) {
 	if p.engine == nil {
 		return Run{}, errNotOpen
@@ -365,8 +366,8 @@ func (p *Pinger) Timestamps() Timestamps {
 	return p.conn.stamps()
 }
 
-// Socket returns the kind of the sockets of a family, SocketAuto if it has none and
-// for FamilyAuto.
+// Socket returns the kind of the sockets of a family, SocketAuto if it has none
+// and for FamilyAuto.
 func (p *Pinger) Socket(f Family) SocketKind {
 	if p.engine == nil || f != FamilyIPv4 && f != FamilyIPv6 {
 		return SocketAuto

@@ -2,5 +2,5 @@
 
 package icmpcore
 
-// prefault does something on Linux alone.
+// prefault does nothing: only Linux has the call.
 func prefault([]byte) {}

@@ -8,9 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// explain names the source or the route where one of them is the reason why the
-// system refuses r with err. Its own word is often "invalid argument",
-// or "network is unreachable" for a source that this system does not have.
+// explain adds the cause to the error by which the system refused r, if the
+// cause is the source or the route. The system's own error is often just
+// "invalid argument", or "network is unreachable" for a source that this system
+// does not have.
 func (c *linuxConn) explain(err error, r *request) error {
 	var errno unix.Errno
 	if !errors.As(err, &errno) {
@@ -32,8 +33,8 @@ func (c *linuxConn) explain(err error, r *request) error {
 	return &refusal{cause, err}
 }
 
-// sourceFault returns what is wrong with a source address, "" where nothing is
-// known to be.
+// sourceFault returns what is wrong with a source address, "" if nothing is
+// known to be wrong.
 func (c *linuxConn) sourceFault(source netip.Addr) string {
 	if source.Is4() {
 		if errors.Is(bindTo(source), unix.EADDRNOTAVAIL) {
@@ -52,7 +53,7 @@ func (c *linuxConn) sourceFault(source netip.Addr) string {
 		case o.failed:
 			fault = fmt.Sprintf("the source %s cannot be used: another host has it (duplicate address detection failed)", source)
 		case o.tentative:
-			fault = fmt.Sprintf("the source %s cannot be used yet: duplicate address detection goes on", source)
+			fault = fmt.Sprintf("the source %s cannot be used yet: duplicate address detection is still running", source)
 		default:
 			return ""
 		}
@@ -70,13 +71,13 @@ func bindTo(addr netip.Addr) error {
 	return unix.Bind(fd, &unix.SockaddrInet4{Addr: addr.As4()})
 }
 
-// routeFault returns what is wrong with the route to where r goes, "" where that
-// is not known to be why the system refused it with errno. Connecting a UDP
-// socket looks the route up and sends nothing; a firewall has no part in it.
+// routeFault returns what is wrong with the route of r, "" if that is not known
+// to be the reason why the system refused r with errno. Connecting a UDP socket
+// looks up the route and sends nothing, so no firewall is involved.
 func routeFault(r *request, errno unix.Errno) string {
 	domain := unix.AF_INET
 	var to unix.Sockaddr
-	const discard = 9 // any port serves
+	const discard = 9 // any port will do
 	if r.addr.Is4() {
 		to = &unix.SockaddrInet4{Port: discard, Addr: r.addr.As4()}
 	} else {
@@ -88,9 +89,10 @@ func routeFault(r *request, errno unix.Errno) string {
 	}
 	defer unix.Close(fd)
 	if mark := r.prof.opts.Mark; mark != 0 && unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_MARK, int(mark)) != nil {
-		return "" // the route without the mark may be another
+		return "" // without the mark the route may be a different one
 	}
-	// so that a broadcast address is not refused for itself
+	// without SO_BROADCAST a broadcast address would be refused for another
+	// reason
 	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BROADCAST, 1) != nil || !errors.Is(unix.Connect(fd, to), errno) {
 		return ""
 	}

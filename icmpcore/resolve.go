@@ -11,14 +11,15 @@ import (
 
 var errNoAddress = errors.New("no address of that family")
 
-// Resolve returns the target for host, a name or a literal address (with a zone if
-// it is link-local), in the family f. An international name is looked up by its
-// ASCII form (RFC 5891). The target keeps the name as given.
+// Resolve returns the target for host, a name or a literal address (with a zone
+// if it is link-local), in the family f. An international name is looked up by
+// its ASCII form (RFC 5891). The target keeps the name as given.
 //
 // With FamilyAuto it queries both families at the same time and takes the first
-// usable answer, except that a usable IPv6 address waits 50 ms for a usable IPv4
-// address, which then wins. An address is usable if there is a socket and a route
-// for it. A query that is slow or never answered does not delay the other.
+// usable answer, except that a usable IPv6 address waits 50 ms for a usable
+// IPv4 address, which then wins. An address is usable if there is a socket and
+// a route for it. A query that is slow or never answered does not delay the
+// other.
 //
 // Resolve returns early when ctx is done. The error is a [*ResolveError].
 func (p *Pinger) Resolve(ctx context.Context, host string, f Family) (Target, error) {
@@ -92,7 +93,8 @@ func (p *Pinger) lookup(ctx context.Context, name string, f Family) (netip.Addr,
 	}
 }
 
-// lookupFamily queries the addresses of a name in one family and returns the first.
+// lookupFamily queries the addresses of a name in one family and returns the
+// first.
 func (p *Pinger) lookupFamily(ctx context.Context, name string, f Family) (netip.Addr, error) {
 	addrs, err := p.resolver.LookupNetIP(ctx, [...]string{"ip", "ip4", "ip6"}[f], name)
 	if err == nil {

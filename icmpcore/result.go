@@ -7,16 +7,17 @@ import (
 	"time"
 )
 
-// PingResult is the result of one series of echoes. The Pinger does not change it
-// or its lists after it has returned them.
+// PingResult is the result of one series of echoes. The Pinger does not change
+// it or its lists after it has returned them.
 //
 // Min to P99, RTTs, TTL, Hops, OSGuess and ReplyDSCP have a meaning only if
-// Received is above zero, and IPDV only if IPDVPairs is. Otherwise they are zero,
-// and null in the JSON form.
+// Received is above zero, and IPDV only if IPDVPairs is. Otherwise they are
+// zero, and null in the JSON form.
 //
 // The result of an endless series ([Forever]) takes bounded memory. All counts,
-// Loss, Min, Max, Mean, Jitter and IPDV cover all its echoes. RTTs, Lost and Errors
-// hold the last 4096 of each, and Median and P50 to P99 cover only these RTTs.
+// Loss, Min, Max, Mean, Jitter and IPDV cover all its echoes. RTTs, Lost and
+// Errors hold the last 4096 of each, and Median and P50 to P99 cover only these
+// RTTs.
 type PingResult struct {
 	Host string     // as given
 	Addr netip.Addr // the address probed; invalid if the name did not resolve

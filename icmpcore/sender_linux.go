@@ -7,40 +7,40 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sender is a socket that sends for a family. All of it but the descriptor is
-// made when it is used first: most senders never are.
+// sender is a socket that sends for a family. Everything except the descriptor
+// is made at its first use, because most senders are never used.
 type sender struct {
 	sock
 	receiver *receiver
 	out      outgoing
-	queue    *incoming // the error queue, where the stamps come; all senders read into this one
+	queue    *incoming // the error queue, which delivers the transmit timestamps; all senders share this buffer
 
-	optID   bool // each transmit stamp's number goes along with its request (Linux 6.13)
+	optID   bool // each request carries the number of its transmit timestamp (Linux 6.13)
 	trust   trust
-	blind   bool   // stamps may be of packets numbered by an earlier count
+	blind   bool   // timestamps may belong to packets of an earlier numbering
 	df      bool   // fragmentation is forbidden now
-	key     uint32 // number of the next request's transmit stamp
+	key     uint32 // number of the next request's transmit timestamp
 	stamped []stampKey
-	pending int     // transmit stamps still to come
-	saved   []event // stamps read ahead of time
+	pending int     // transmit timestamps still to come
+	saved   []event // timestamps that were read early
 	jam     jam
 }
 
-// stampKey says whose transmit stamp a number is.
+// stampKey says which echo the transmit timestamp with a number belongs to.
 type stampKey struct {
 	slot   int32
 	number uint32 // the lower half of the echo's number
 	gen    uint16
 }
 
-// stampKeys is how many transmit stamps may be under way: more than a device's
-// queue holds packets that are to leave within a timeout. A stamp that comes
-// after that many further packets is passed over.
+// stampKeys is how many transmit timestamps may be outstanding: more than the
+// packets that a device's queue holds and can send within a timeout. A
+// timestamp that comes after so many more packets is ignored.
 const stampKeys = 1 << 14
 
-// begin makes what a sender needs. With the errors of its packets on, the system
-// says so where a device's queue or the neighbour table has no room for one,
-// instead of dropping it.
+// begin makes what a sender needs. It enables the errors of packets: then the
+// system reports a packet for which the device's queue or the neighbour table
+// has no room, instead of dropping it.
 func (s *sender) begin() error {
 	if s.stamped != nil {
 		return nil
@@ -64,11 +64,12 @@ type outgoing struct {
 	names4   []unix.RawSockaddrInet4
 	names6   []unix.RawSockaddrInet6
 	controls [][controlSize]byte
-	profs    []*profile // for which iovs and controls are made
+	profs    []*profile // the profiles that iovs and controls were made for
 }
 
-// controlSize holds all control messages of a request: TTL, traffic class,
-// packet info, mark and the stamp's number, each with its header.
+// controlSize is enough for all control messages of a request: TTL, traffic
+// class, packet info, mark and the number of the timestamp, each with its
+// header.
 const controlSize = 160
 
 // mmsghdr is struct mmsghdr of sendmmsg(2).
@@ -92,8 +93,8 @@ func newOutgoing() outgoing {
 	return o
 }
 
-// send hands requests to the kernel; see conn.send. One call serves requests
-// that agree on fragmentation, which is the socket's setting.
+// send hands requests to the kernel; see conn.send. Fragmentation is a setting
+// of the socket, so one call sends only requests that agree on it.
 func (s *sender) send(reqs []request) (int, error) {
 	if err := s.begin(); err != nil {
 		return 0, err
@@ -117,7 +118,7 @@ func (s *sender) send(reqs []request) (int, error) {
 	}
 	sent, errno := s.sendmmsg(n)
 	if s.doubt(errno) {
-		return 0, nil // to be tried again
+		return 0, nil // the caller tries again
 	}
 	if errno != 0 {
 		return 0, s.sendError(errno)
@@ -129,18 +130,20 @@ func (s *sender) send(reqs []request) (int, error) {
 	return sent, nil
 }
 
-// trust is what is known of whether the system takes the numbers of stamps that
-// go along with requests. One that does not calls every request invalid.
+// trust says what is known about whether the system accepts requests that carry
+// the numbers of their timestamps. A system that does not rejects every request
+// as invalid.
 type trust uint8
 
 const (
 	untried trust = iota
-	doubted       // it called a request invalid: the next try goes without numbers
-	proven        // it has taken requests with numbers, or without where it refused them with
+	doubted       // it rejected a request as invalid: the next attempt has no numbers
+	proven        // it has accepted requests with numbers, or without them after it had rejected them with numbers
 )
 
-// doubt looks at what a send came to, and reports whether to try it again in the
-// other way: without the stamps' numbers, or with them if it was not for these.
+// doubt looks at the outcome of a send, and reports whether to try again in the
+// other way: without the numbers of the timestamps, or with them if they were
+// not the reason.
 func (s *sender) doubt(errno unix.Errno) bool {
 	switch {
 	case s.trust == proven, s.trust == untried && !s.optID:
@@ -160,9 +163,9 @@ func (s *sender) doubt(errno unix.Errno) bool {
 	return false
 }
 
-// sendmmsg sends the first n messages. The call never blocks, so that the
-// scheduler need not know of it: RawSyscall saves a fifth of a microsecond a
-// packet on a busy machine.
+// sendmmsg sends the first n messages. The call never blocks, so it bypasses
+// the scheduler: RawSyscall saves a fifth of a microsecond a packet on a busy
+// machine.
 func (s *sender) sendmmsg(n int) (int, unix.Errno) {
 	for {
 		sent, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(s.fd),
@@ -173,12 +176,12 @@ func (s *sender) sendmmsg(n int) (int, unix.Errno) {
 	}
 }
 
-// full reports whether an errno means that the packet should be sent later.
+// full reports whether an errno means to send the packet later.
 func full(errno unix.Errno) bool {
 	return errno == unix.EAGAIN || errno == unix.ENOBUFS || errno == unix.ENOMEM
 }
 
-// sendError turns the errno of a refused message into an error.
+// sendError turns the errno of a message that was not accepted into an error.
 func (s *sender) sendError(errno unix.Errno) error {
 	if s.source == TimestampsKernel && !s.optID {
 		s.recount()
@@ -192,10 +195,10 @@ func (s *sender) sendError(errno unix.Errno) error {
 	return os.NewSyscallError("sendmmsg", errno)
 }
 
-// recount sets the number of the next stamp back to zero. A kernel that numbers
-// the stamps itself may or may not have counted a message that it refused. As
-// long as it holds packets, stamps by the old count may come: they would be
-// taken for those of other packets, and none is used.
+// recount restarts the numbers of timestamps at zero. A kernel that numbers
+// timestamps itself may or may not have counted a message that it refused. As
+// long as it holds packets, timestamps of the old numbering may come. They
+// would be assigned to other packets, so none is used.
 func (s *sender) recount() {
 	s.saveStamps()
 	if info, ok := s.memInfo(); ok && info[skMeminfoWmemAlloc] > 0 {
@@ -208,26 +211,26 @@ func (s *sender) recount() {
 	}
 }
 
-// room reports whether the send buffer has room, so that a lack of it was the
-// device's or the neighbour table's.
+// room reports whether the send buffer has room. If it has, it was the device
+// or the neighbour table that had none.
 func (s *sender) room() bool {
 	info, ok := s.memInfo()
 	return ok && info[skMeminfoWmemAlloc] < info[skMeminfoSndbuf]/2
 }
 
-// saveStamps reads the stamps that are there, for the next receive.
+// saveStamps reads the timestamps that are there, for the next receive.
 func (s *sender) saveStamps() {
 	for {
 		n, err := s.queue.read(s.fd, unix.MSG_ERRQUEUE, 1)
 		if err != nil || n == 0 {
-			return // an error of reading comes again when it is read next
+			return // an error comes again at the next read
 		}
 		s.saved = s.appendStamps(s.saved, n)
 	}
 }
 
-// fill makes message i from a request. What belongs to the profile stays from
-// the message's last use where that had the same one.
+// fill makes message i of a request. It keeps the part that belongs to the
+// profile if the message had the same profile the last time.
 func (s *sender) fill(i int, r *request) {
 	o := &s.out
 	h := &o.msgs[i].hdr
@@ -252,7 +255,8 @@ func (s *sender) fill(i int, r *request) {
 	h.Name, h.Namelen = (*byte)(unsafe.Pointer(n)), unix.SizeofSockaddrInet6
 }
 
-// fillProfile makes the part of message i that all of a profile share.
+// fillProfile makes the part of message i that is the same for all requests of
+// a profile.
 func (s *sender) fillProfile(i int, p *profile) {
 	o := &s.out
 	h := &o.msgs[i].hdr

@@ -7,44 +7,45 @@ import (
 	"time"
 )
 
-// A profile is what the series with equal options share, worked out once: the
+// A profile holds what series with the same options share, computed once: the
 // payload, the control messages, the times.
 type profile struct {
-	opts    Options // with defaults; OnEcho and Family left out
-	payload []byte  // behind the cookie
+	opts    Options // with defaults; without OnEcho and Family
+	payload []byte  // after the cookie
 	sum     uint32  // of payload, unfolded
 	control []byte  // control messages for the family, made by the conn; may be nil
-	split   split   // what the conn makes of fragmentation
-	link    uint32  // index of the interface asked for, 0: none
+	split   split   // set by the conn
+	link    uint32  // index of the requested interface, 0: none
 	ring    int     // echoes kept for each series
-	hasty   bool    // echoes come closer than beats allow
+	fast    bool    // the interval is too short for beats
 	made    time.Time
 }
 
-// split is whether a request may be fragmented.
+// split says whether a request may be fragmented.
 type split uint8
 
 const (
-	splitAllowed split = iota // unless asked for
-	splitNever                // as was asked for
-	splitEither               // too short for it to matter
+	splitAllowed split = iota // the default
+	splitNever                // Options.DontFragment
+	splitEither               // the packet is so short that it makes no difference
 )
 
-// newProfile works out a profile from valid options.
+// newProfile makes a profile of valid options.
 func newProfile(o Options) *profile {
 	p := &profile{opts: o, payload: pattern(o.Size), made: time.Now()}
 	p.sum = sum16(p.payload)
 	p.ring = ringSize(o)
-	p.hasty = o.Count != 1 && int64(o.Interval) < 2*beat
+	p.fast = o.Count != 1 && int64(o.Interval) < 2*beat
 	return p
 }
 
-// maxRing bounds the echoes of a series that can be told apart: half the
-// sequence numbers, so that an old reply is never taken for a new one.
+// maxRing is how many echoes of a series can be told apart: half as many as
+// there are sequence numbers, so an old reply is never mistaken for a new one.
 const maxRing = 1 << 15
 
-// ringSize returns how many echoes a series keeps: all of a short one, else
-// twice what may be in flight at once, so that late replies are known too.
+// ringSize returns how many echoes a series keeps: all of a short series,
+// otherwise twice as many as can be in flight at once, so that late replies are
+// recognized too.
 func ringSize(o Options) int {
 	inFlight := int(o.Timeout/o.Interval) + 1
 	size := min(max(2*inFlight, 256), maxRing)
@@ -54,37 +55,37 @@ func ringSize(o Options) int {
 	return size
 }
 
-// echoState is what is known of an echo.
+// echoState is the state of an echo.
 type echoState uint8
 
 const (
 	echoInFlight echoState = iota
 	echoReplied
 	echoTimedOut
-	echoErred    // an error that proved itself by the cookie, or was believed at the timeout
+	echoErred    // ended by an error with the cookie, or by one without it at the timeout
 	echoUnsent   // the system refused to send it
-	echoCutShort // was in flight when the series ended early: in no figure
+	echoCutShort // was in flight when the series ended early: counted nowhere
 )
 
 // echo is one echo request of a series.
 type echo struct {
 	sent  int64 // monotonic ns, taken before the send
-	stamp int64 // kernel's transmit stamp in wall ns, 0 where there is none yet
-	rtt   int64 // ns, where state is echoReplied
+	stamp int64 // kernel's transmit timestamp in wall ns, 0 if there is none yet
+	rtt   int64 // ns, if state is echoReplied
 	epoch uint32
 	state echoState
-	held  bool // in flight in name: the system's queue was full, and the lane holds the request
+	held  bool // not really in flight: the system's queue was full, and the lane holds the request
 }
 
-// unseen reports whether an echo ended with no sign that it ever left: the
-// kernel has not stamped it and nobody has answered it.
+// unseen reports whether an echo ended without a sign that it ever left: there
+// is no transmit timestamp and no reply.
 func (c *echo) unseen() bool {
 	return c.stamp == 0 && (c.state == echoTimedOut || c.state == echoErred || c.state == echoUnsent)
 }
 
-// series is one series of echoes. It belongs to the caller of Go until it is
-// handed to the engine, then to the engine, and from its end to the delivery
-// of its result; nobody else may look at it.
+// series is one series of echoes. It belongs to the caller of Go until the
+// engine has it, then to the engine, and after its end to the goroutine that
+// delivers its result. No other goroutine may read it.
 type series struct {
 	host   string
 	addr   netip.Addr
@@ -92,23 +93,23 @@ type series struct {
 	done   func(PingResult)
 	onEcho func(Echo)
 	echoes []echo  // ring, by number modulo its length
-	one    [1]echo // the ring of a series of one, so that it needs no second piece of memory
-	rare   *rarities
+	one    [1]echo // the ring of a series of one echo, which then needs no second allocation
+	rare   *rareFields
 
 	wall  int64 // wall ns of the first send
-	start int64 // monotonic ns of the same
+	start int64 // the same in monotonic ns
 	due   int64 // monotonic ns of the next send
 	end   int64 // monotonic ns of the last outcome
 
 	timer              timerNode
-	addrNext, addrPrev int32 // neighbours in the index by address; addrNext of a free slot is the next free one
+	addrNext, addrPrev int32 // neighbours in the index by address; in a free slot addrNext is the next free slot
 
-	number   uint64 // echoes begun; the next one's number
+	number   uint64 // echoes begun, which is also the number of the next one
 	tail     uint64 // all echoes before this number are decided
 	received uint64
-	highest  uint32 // number of the highest echo replied to, plus one, modulo 2^32
+	highest  uint32 // highest number of an echo with a reply, plus one, modulo 2^32
 	zone     uint32 // index of the link of an address that needs one
-	gen      uint32 // how often the slot has been taken; cookies hold the lower half
+	gen      uint32 // how often the slot has been taken; a cookie holds the lower half
 	base     uint16 // sequence number of echo 0
 	inFlight uint16 // at most maxRing
 
@@ -116,26 +117,26 @@ type series struct {
 	dscp   int8
 	stamps Timestamps
 	socket SocketKind
-	queued bool // stands in the engine's queue of what to send
-	group  bool // addr is multicast or broadcast: anybody may reply
+	queued bool // is in a lane's queue of series that are ready
+	group  bool // addr is multicast or broadcast: any host may reply
 }
 
-// rarities holds what most series never need.
-type rarities struct {
+// rareFields holds what most series never need.
+type rareFields struct {
 	duplicates, late, reordered, corrupt, held int
 
-	past       *tally      // echoes that have left the ring
-	unresolved int         // echoes cut short
-	unsent     int         // echoes that the system refused
-	errors     []EchoError // of an endless series, the last ones
-	unproven   []EchoError // errors without a cookie, believed only at the timeout
+	past       *tally      // echoes that are no longer in the ring
+	unresolved int         // echoes in flight when the series ended early
+	unsent     int         // echoes that the system refused to send
+	errors     []EchoError // of an endless series only the last ones
+	unproven   []EchoError // errors without a cookie, which count only at the timeout
 	err        error
 }
 
-// rarely returns the rarities of s.
-func (s *series) rarely() *rarities {
+// rareFields returns the rare fields of s.
+func (s *series) rareFields() *rareFields {
 	if s.rare == nil {
-		s.rare = new(rarities)
+		s.rare = new(rareFields)
 	}
 	return s.rare
 }
@@ -146,8 +147,8 @@ func (s *series) at(number uint64) *echo { return &s.echoes[number%uint64(len(s.
 // kept reports whether the echo of number is still in the ring.
 func (s *series) kept(number uint64) bool { return s.number-number <= uint64(len(s.echoes)) }
 
-// numbered returns the number whose lower half is low, of an echo that is still
-// in the ring. ok is false where there is none.
+// numbered returns the number of the echo in the ring whose lower half is low.
+// ok is false if there is none.
 func (s *series) numbered(low uint32) (number uint64, ok bool) {
 	back := uint64(uint32(s.number) - low)
 	return s.number - back, back >= 1 && back <= min(s.number, uint64(len(s.echoes)))
@@ -188,14 +189,14 @@ func (s *series) begin(now int64, epoch uint32) uint64 {
 	}
 	s.due += interval
 	if s.due <= now {
-		s.due = now + interval // more than an interval late: no burst to make up for it
+		s.due = now + interval // more than an interval late: do not catch up in a burst
 	}
 	return n
 }
 
-// retire keeps what is needed of the echo of number, which leaves the ring.
+// retire adds the echo of number, which leaves the ring, to the tally.
 func (s *series) retire(number uint64, e *echo) {
-	r := s.rarely()
+	r := s.rareFields()
 	if r.past == nil {
 		r.past = newTally()
 	}
@@ -203,7 +204,7 @@ func (s *series) retire(number uint64, e *echo) {
 }
 
 // numberOf returns the number of the echo with the sequence number seq. ok is
-// false where there has been none.
+// false if there was none.
 func (s *series) numberOf(seq uint16) (number uint64, ok bool) {
 	last := s.base + uint16(s.number) - 1
 	back := uint64(last - seq)
@@ -222,15 +223,15 @@ func (s *series) decide(e *echo, state echoState, now int64) {
 
 // keepError adds an error to the list.
 func (s *series) keepError(err EchoError) {
-	r := s.rarely()
+	r := s.rareFields()
 	r.errors = append(r.errors, err)
 	if s.endless() {
 		r.errors = trim(r.errors, 2*foreverKept)
 	}
 }
 
-// unprovenError takes out and returns the error without a cookie that is kept
-// for the echo of number, if there is one.
+// unprovenError removes and returns the error without a cookie that is kept for
+// the echo of number, if there is one.
 func (s *series) unprovenError(number uint64) (EchoError, bool) {
 	if s.rare == nil {
 		return EchoError{}, false
@@ -244,8 +245,8 @@ func (s *series) unprovenError(number uint64) (EchoError, bool) {
 	return EchoError{}, false
 }
 
-// result computes what came of s. now is the start of a series of which nothing
-// was sent.
+// result computes the result of s. now is the start of a series that has sent
+// nothing.
 func (s *series) result(now time.Time) PingResult {
 	r := PingResult{
 		Host: s.host, Addr: s.addr, Sent: int(s.number), Received: int(s.received),
@@ -273,7 +274,7 @@ func (s *series) result(now time.Time) PingResult {
 		}
 		r.ReplyDSCP, r.Timestamps = int(s.dscp), s.stamps
 	}
-	if r.Err == nil && r.Sent == 0 && len(r.Errors) > 0 { // not one went out
+	if r.Err == nil && r.Sent == 0 && len(r.Errors) > 0 { // no request was sent
 		r.Err = r.Errors[0].Err
 	}
 	t := tally{last: -1}

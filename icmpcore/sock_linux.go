@@ -18,9 +18,9 @@ type sock struct {
 	troubles int // failures to receive in a row
 }
 
-// receiver is the socket that receives what comes in for a family. It sends
-// nothing: an ICMP error that came for one target would be returned by the next
-// send to another.
+// receiver is the socket that receives for a family. It sends nothing, because
+// the system would return an ICMP error about one target from the next send to
+// another.
 type receiver struct {
 	sock
 	in    incoming
@@ -35,20 +35,20 @@ func (s *receiver) fit(payload int) {
 }
 
 const (
-	// receiveBatch is twice the send batch, so that one call takes in what
-	// came back while one batch was sent.
+	// receiveBatch is twice the send batch, so that one call reads everything
+	// that came back while one batch was sent.
 	receiveBatch = 2 * maxBatch
 
-	// receiveBuffer is asked of the kernel where that is allowed: half a
-	// second's worth of 50,000 replies a second.
+	// receiveBuffer is the requested receive buffer: room for half a second of
+	// 50,000 replies a second.
 	receiveBuffer = 32 << 20
 
 	firstBufferSize = 2048
 	largestPacket   = 65536
 
-	// pendingErrors is how often a call that reads is tried again that fails
-	// with what may be the pending error of a packet: under a flood of errors
-	// the next one may be pending already.
+	// pendingErrors is how often a read is tried again that fails with an error
+	// that may be the pending error of a packet. In a flood of errors the next
+	// one may be pending already.
 	pendingErrors = 32
 )
 
@@ -56,11 +56,11 @@ const (
 type incoming struct {
 	msgs     []mmsghdr
 	iovs     []unix.Iovec
-	names    []unix.RawSockaddrInet6 // as large as an IPv4 one
+	names    []unix.RawSockaddrInet6 // an IPv4 address fits in too
 	controls [][256]byte
 	data     []byte
-	size     int // of each message's part of data
-	last     int // messages that the last call wrote to
+	size     int // of the part of data that each message has
+	last     int // how many messages the last call wrote
 }
 
 func newIncoming(n, size int) incoming {
@@ -72,9 +72,9 @@ func newIncoming(n, size int) incoming {
 	return b
 }
 
-// fit makes room for replies with a payload of that size behind the cookie.
+// fit makes room for replies with a payload of that size after the cookie.
 func (b *incoming) fit(payload int) {
-	const headers = 60 + headSize + 64 // the longest IPv4 header, and room to see that a reply is too long
+	const headers = 60 + headSize + 64 // the longest IPv4 header, and room to notice that a reply is too long
 	if payload+headers > b.size {
 		b.resize(largestPacket)
 	}
@@ -93,8 +93,9 @@ func (b *incoming) resize(size int) {
 	b.last = len(b.msgs)
 }
 
-// read takes in what there is, up to a batch, without waiting, and tries again
-// where the socket has a pending error instead. This is the one place where what the kernel wrote into the headers is set back.
+// read reads what there is, up to a batch, without waiting. If the socket
+// returns a pending error it tries again. Only this function resets what the
+// kernel wrote into the headers.
 func (b *incoming) read(fd int, flags uintptr, tries int) (int, error) {
 	for i := range b.msgs[:b.last] {
 		h := &b.msgs[i].hdr
@@ -120,7 +121,7 @@ func (b *incoming) read(fd int, flags uintptr, tries int) (int, error) {
 	}
 }
 
-// message returns what came in message i.
+// message returns the contents of message i.
 func (b *incoming) message(i int) (data, control []byte, name *unix.RawSockaddrInet6) {
 	m := &b.msgs[i]
 	data = b.data[i*b.size:][:min(int(m.len), b.size)]

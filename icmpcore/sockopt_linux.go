@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// open opens the socket and sets its options by setUp.
+// open opens the socket and calls setUp to set its options.
 func (s *sock) open(setUp func() error) (err error) {
 	domain, protocol, typ := unix.AF_INET, unix.IPPROTO_ICMP, unix.SOCK_RAW
 	if s.family == FamilyIPv6 {
@@ -30,7 +30,7 @@ func (s *sock) open(setUp func() error) (err error) {
 		return os.NewSyscallError("socket", err)
 	}
 	if err := setUp(); err != nil {
-		unix.Close(s.fd) // the set-up's error is the one that tells
+		unix.Close(s.fd) // the error of setUp is the one to report
 		return fmt.Errorf("set up %s %s socket: %w", s.kind, s.family, err)
 	}
 	return nil
@@ -44,8 +44,8 @@ func (s *sock) set(name string, level, opt, value int) error {
 	return nil
 }
 
-// setBuffer asks for a buffer of that size: by force, which takes a right, or as
-// far as the system's limit lets everybody.
+// setBuffer requests a buffer of that size: with force, which needs a
+// capability, or up to the system's limit for everybody.
 func (s *sock) setBuffer(name string, force, opt, size int) error {
 	if s.set(name, unix.SOL_SOCKET, force, size) == nil {
 		return nil
@@ -53,8 +53,8 @@ func (s *sock) setBuffer(name string, force, opt, size int) error {
 	return s.set(name, unix.SOL_SOCKET, opt, size)
 }
 
-// checkCalls reports whether the system has the calls that the engine makes, and
-// lets this process make them: a filter of system calls may not.
+// checkCalls returns an error if the system does not have the calls that the
+// engine makes, or does not allow them, as a filter of system calls may do.
 func (s *sock) checkCalls() error {
 	for name, call := range map[string]uintptr{"sendmmsg": unix.SYS_SENDMMSG, "recvmmsg": unix.SYS_RECVMMSG} {
 		if _, _, errno := unix.Syscall6(call, uintptr(s.fd), 0, 0, unix.MSG_DONTWAIT, 0, 0); errno == unix.ENOSYS || errno == unix.EPERM || errno == unix.EACCES {
@@ -64,8 +64,8 @@ func (s *sock) checkCalls() error {
 	return nil
 }
 
-// first returns the first of errors: where the system refuses one option, it
-// often refuses the others too.
+// first returns the first error. If the system refuses one option, it often
+// refuses the others too.
 func first(errs ...error) error {
 	for _, err := range errs {
 		if err != nil {
@@ -75,8 +75,8 @@ func first(errs ...error) error {
 	return nil
 }
 
-// setUp sets the options of a socket that receives. What a kernel may refuse
-// without harm to the figures is asked for and not insisted on.
+// setUp sets the options of a socket that receives. An option is optional if
+// the results are right without it.
 func (s *receiver) setUp() error {
 	errs := []error{s.identify()}
 	switch {
@@ -93,7 +93,7 @@ func (s *receiver) setUp() error {
 			s.set("IPV6_RECVTCLASS", unix.IPPROTO_IPV6, unix.IPV6_RECVTCLASS, 1))
 	}
 	errs = append(errs, s.setBuffer("SO_RCVBUF", unix.SO_RCVBUFFORCE, unix.SO_RCVBUF, receiveBuffer))
-	_ = s.set("SO_RXQ_OVFL", unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1) // without it drops are not counted
+	_ = s.set("SO_RXQ_OVFL", unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1) // optional: without it drops are not counted
 	s.setUpStamps()
 	return first(append(errs, s.checkCalls())...)
 }
@@ -101,7 +101,7 @@ func (s *receiver) setUp() error {
 // setUp sets the options of a socket that sends.
 func (s *sender) setUp() error {
 	original := s.id == 0
-	s.df = true // so that it is set: what the system has is not known
+	s.df = true // makes setDontFragment set it: the system's default is not known
 	errs := []error{s.identify(), s.setDontFragment(false)}
 	if s.kind == SocketRaw {
 		errs = append(errs, s.passNothing())
@@ -118,8 +118,8 @@ func (s *sender) setUp() error {
 	return first(append(errs, s.checkCalls())...)
 }
 
-// identify gives the socket the identifier s.id, or a new one where that is 0.
-// The kernel picks that of a datagram socket, as its port.
+// identify gives the socket the identifier s.id, or a new one if that is 0. For
+// a datagram socket the kernel chooses it, as the port.
 func (s *sock) identify() error {
 	if s.kind == SocketRaw {
 		var id [2]byte
@@ -149,7 +149,7 @@ func (s *sock) identify() error {
 	return os.NewSyscallError("getsockname", err)
 }
 
-// filter lets the kernel keep from the socket what the program does not pass.
+// filter makes the kernel drop what the program does not pass.
 func (s *receiver) filter(program []bpf.Instruction) error {
 	raw, err := bpf.Assemble(program)
 	if err != nil {
@@ -164,10 +164,9 @@ func (s *receiver) filter(program []bpf.Instruction) error {
 		unix.SetsockoptSockFprog(s.fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &fprog))
 }
 
-// passNothing takes a raw socket off the kernel's list of those that get what
-// comes in, which is what connect(2) to AF_UNSPEC does to it (__udp_disconnect):
-// it can still send, costs arriving packets nothing, and nobody can fill its
-// error queue.
+// passNothing removes a raw socket from the kernel's list of sockets that
+// receive, by connect(2) to AF_UNSPEC (__udp_disconnect). It can still send,
+// arriving packets cost nothing, and nobody can fill its error queue.
 func (s *sender) passNothing() error {
 	unspecified := unix.RawSockaddr{Family: unix.AF_UNSPEC}
 	_, _, errno := unix.RawSyscall(unix.SYS_CONNECT, uintptr(s.fd),
@@ -178,9 +177,9 @@ func (s *sender) passNothing() error {
 	return nil
 }
 
-// passTypes lets a raw socket have replies and errors. This filter comes first
-// in the kernel, before it copies the packet: on loopback that spares a copy of
-// every request.
+// passTypes makes a raw socket receive only replies and errors. The kernel
+// applies this filter first, before it copies the packet. On loopback that
+// saves a copy of every request.
 func (s *receiver) passTypes() error {
 	if s.family == FamilyIPv4 {
 		const icmpFilter = 1 // ICMP_FILTER of linux/icmp.h: a set bit blocks its type
@@ -202,8 +201,8 @@ func (s *receiver) passTypes() error {
 }
 
 // filterProgram passes echo replies with the identifier id, and ICMP errors
-// that quote an echo request with it. A raw IPv4 socket sees the IP header, an
-// IPv6 one does not, and our requests have no extension headers.
+// that quote an echo request with it. A raw IPv4 socket gets the IP header, an
+// IPv6 one does not. Our requests have no extension headers.
 func filterProgram(f Family, id uint16) []bpf.Instruction {
 	if f == FamilyIPv6 {
 		return []bpf.Instruction{
@@ -238,7 +237,8 @@ func filterProgram(f Family, id uint16) []bpf.Instruction {
 const stampFlags = unix.SOF_TIMESTAMPING_SOFTWARE | unix.SOF_TIMESTAMPING_RX_SOFTWARE |
 	unix.SOF_TIMESTAMPING_TX_SOFTWARE | unix.SOF_TIMESTAMPING_OPT_TSONLY
 
-// setUpStamps asks for kernel stamps: of both ends, else of replies, else none.
+// setUpStamps requests kernel timestamps: of requests and replies, otherwise of
+// replies, otherwise none.
 func (s *sock) setUpStamps() {
 	if s.restartStamps() == nil {
 		s.source = TimestampsKernel
@@ -249,7 +249,7 @@ func (s *sock) setUpStamps() {
 	}
 }
 
-// restartStamps switches stamps on and makes the kernel count them from zero.
+// restartStamps enables timestamps and makes the kernel number them from zero.
 func (s *sock) restartStamps() error {
 	const flags = stampFlags | unix.SOF_TIMESTAMPING_OPT_ID
 	if err := first(s.set("SO_TIMESTAMPING", unix.SOL_SOCKET, unix.SO_TIMESTAMPING, stampFlags),
@@ -263,8 +263,8 @@ func (s *sock) restartStamps() error {
 	return os.NewSyscallError("getsockopt SO_TIMESTAMPING", err)
 }
 
-// errIgnored means that the system takes SO_TIMESTAMPING and does nothing.
-var errIgnored = errors.New("SO_TIMESTAMPING is taken and ignored")
+// errIgnored means that the system accepts SO_TIMESTAMPING and does nothing.
+var errIgnored = errors.New("SO_TIMESTAMPING is accepted and ignored")
 
 // kernelAtLeast reports whether the kernel's release is major.minor or later.
 func kernelAtLeast(major, minor int) bool {
@@ -283,10 +283,10 @@ func kernelAtLeast(major, minor int) bool {
 }
 
 // setDontFragment forbids or allows fragmentation for what is sent next. PROBE
-// ignores what the kernel believes of the path's MTU: a router on the way says
-// what is true today. DONT lets routers fragment (IPv4) or the kernel (IPv6),
-// where the system's default, to search for the path's MTU, forbids it and so
-// loses the first packet that is too big.
+// ignores the path MTU that the kernel has stored: a router on the way reports
+// the present one. DONT lets routers (IPv4) or the kernel (IPv6) fragment. The
+// system's default, path MTU discovery, forbids it and so loses the first
+// packet that is too big.
 func (s *sender) setDontFragment(on bool) error {
 	if s.df == on {
 		return nil
@@ -308,12 +308,12 @@ func (s *sender) setDontFragment(on bool) error {
 	return err
 }
 
-// prepare makes the control messages of a profile and settles its fragmentation.
+// prepare makes the control messages of a profile and sets its split and link.
 func (c *linuxConn) prepare(p *profile, f Family) error {
 	o, index := p.opts, 0
 	if o.Source.IsValid() && f == FamilyIPv6 && c.of(f).in.kind == SocketDatagram {
-		// ping_v6_sendmsg takes the socket's own address whatever it is told
-		return &OptionError{Field: "source", Value: o.Source.String(), Want: "a raw socket: Linux lets an IPv6 datagram socket not choose"}
+		// ping_v6_sendmsg always takes the socket's own address
+		return &OptionError{Field: "source", Value: o.Source.String(), Want: "a raw socket: on Linux an IPv6 datagram socket cannot choose"}
 	}
 	if o.Interface != "" {
 		link, err := linkIndex(o.Interface)
@@ -349,11 +349,12 @@ func (c *linuxConn) prepare(p *profile, f Family) error {
 	return nil
 }
 
-// neverSplit reports whether a request with a payload of that size behind the
-// cookie is sent with the don't-fragment bit though nobody asked for it. Every
-// link carries 68 bytes whole (RFC 791), so the bit does such a packet no harm.
-// The kernel then does not look for an IP identification, of which the packet
-// has no need (RFC 6864), and that takes a thirtieth of the time of an echo.
+// neverSplit reports whether a request with a payload of that size after the
+// cookie is sent with the don't-fragment bit although it is not requested.
+// Every link carries 68 bytes unfragmented (RFC 791), so the bit does no harm
+// to such a packet. With it the kernel does not generate an IP identification,
+// which the packet does not need (RFC 6864). That saves a thirtieth of the time
+// of an echo.
 func neverSplit(f Family, payload int) bool {
 	const everyLink = 68
 	return f == FamilyIPv4 && ipv4HeaderSize+headSize+payload <= everyLink

@@ -6,14 +6,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stampWait bounds awaitStamps; the kernel takes a millisecond or so.
+// stampWait is how long awaitStamps waits at most. The kernel takes about a
+// millisecond.
 const stampWait = 100 * time.Millisecond
 
-// awaitStamps returns when the kernel stamps what it receives. It begins with
-// that some time after the first socket on the machine has asked for it, and
-// without its stamp the first reply would have the time of its reading. A
-// datagram to ourselves over loopback shows how it is. Where none gets through,
-// results tell what they are made of all the same.
+// awaitStamps returns when the kernel takes the times of what it receives. It
+// begins to do so only some time after the first socket on the machine has
+// requested it. Until then a reply would have the time of its reading. A
+// datagram to ourselves over loopback shows whether it has begun. If none gets
+// through, results still say which times they have.
 func awaitStamps() {
 	for _, loopback := range []unix.Sockaddr{&unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}, &unix.SockaddrInet6{Addr: [16]byte{15: 1}}} {
 		if fd, err := selfSocket(loopback); err == nil {
@@ -26,7 +27,7 @@ func awaitStamps() {
 	}
 }
 
-// selfSocket returns a UDP socket with stamps that is connected to itself.
+// selfSocket returns a UDP socket with timestamps that is connected to itself.
 func selfSocket(loopback unix.Sockaddr) (int, error) {
 	domain := unix.AF_INET
 	if _, ok := loopback.(*unix.SockaddrInet6); ok {
@@ -46,14 +47,14 @@ func selfSocket(loopback unix.Sockaddr) (int, error) {
 		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPING, unix.SOF_TIMESTAMPING_SOFTWARE|unix.SOF_TIMESTAMPING_RX_SOFTWARE)
 	}
 	if err != nil {
-		unix.Close(fd) // the first error is the one that tells
+		unix.Close(fd) // the first error is the one to report
 		return -1, err
 	}
 	return fd, nil
 }
 
-// stamped sends a datagram through a selfSocket and reports whether a stamp
-// comes with it.
+// stamped sends a datagram through a selfSocket and reports whether it arrives
+// with a timestamp.
 func stamped(fd int) bool {
 	if _, err := unix.Write(fd, []byte{0}); err != nil {
 		return false

@@ -7,9 +7,9 @@ import (
 )
 
 // Percentile returns the p-th percentile, 0 to 100, of a sorted list. It
-// interpolates linearly between the closest ranks, where the rank is (n-1)*p/100.
-// A p below 0 counts as 0, one above 100 as 100. The result is 0 for an empty list
-// and if p is NaN.
+// interpolates linearly between the closest ranks, where the rank is
+// (n-1)*p/100. A p below 0 counts as 0, one above 100 as 100. The result is 0
+// for an empty list and if p is NaN.
 func Percentile(sorted []time.Duration, p float64) time.Duration {
 	if len(sorted) == 0 || math.IsNaN(p) {
 		return 0
@@ -24,7 +24,8 @@ func Percentile(sorted []time.Duration, p float64) time.Duration {
 	return time.Duration(math.Round(a + (b-a)*part))
 }
 
-// fillStatistics computes the fields of r that depend only on its RTTs and counts.
+// fillStatistics computes the fields of r that depend only on its RTTs and
+// counts.
 func (r *PingResult) fillStatistics() {
 	if r.Sent > 0 {
 		r.Loss = float64(r.Sent-r.Received) / float64(r.Sent) * 100
@@ -69,8 +70,8 @@ func meanAndJitter(rtts []time.Duration) (mean, jitter time.Duration) {
 	return time.Duration(math.Round(m)), time.Duration(math.Round(s))
 }
 
-// initialTTL returns the most likely initial value of a TTL or hop limit: the next
-// higher of 64, 128 and 255, which nearly all systems use.
+// initialTTL returns the most likely initial value of a TTL or hop limit: the
+// next higher of 64, 128 and 255, which nearly all systems use.
 func initialTTL(ttl int) int {
 	switch {
 	case ttl <= 64:

@@ -5,8 +5,8 @@ import (
 	"net/netip"
 )
 
-// Slots come in chunks that never move, so that a series can be reached by its
-// index while others are added.
+// Slots come in chunks that never move, so an index stays valid while other
+// series are added.
 const (
 	chunkBits = 10
 	chunkSize = 1 << chunkBits
@@ -14,20 +14,20 @@ const (
 	maxSlots  = chunkSize * maxChunks // 16.7 million series at once
 )
 
-// slots holds the series. An index is published from one goroutine to the
-// next under a lock, which makes the chunk it lies in visible too.
+// slots holds the series. An index passes from one goroutine to another under a
+// lock, which makes its chunk visible there too.
 type slots struct {
 	chunks [maxChunks]*[chunkSize]series
 }
 
 func (t *slots) at(i int32) *series { return &t.chunks[i>>chunkBits][i&(chunkSize-1)] }
 
-// live says which slots hold a running series, for the engine alone: it must
-// not touch a series that is not its own to find that out. Its chunks are those
-// of the slots.
+// live says which slots hold a running series. Only the engine uses it: the
+// engine must not read a series that it does not own to find that out. It has
+// the same chunks as slots.
 type live []*[chunkSize]occupant
 
-// occupant is the series that runs in a slot or ran in it last.
+// occupant is the series that runs in a slot, or the last one that did.
 type occupant struct {
 	gen     uint16
 	running bool
@@ -41,23 +41,24 @@ func (l *live) start(i int32, gen uint16) {
 	*l.at(i) = occupant{gen, true}
 }
 
-// size returns how many slots, from the first, may have been taken ever.
+// size returns a bound: only slots below it were ever taken.
 func (l live) size() int { return len(l) * chunkSize }
 
 // at returns the occupant of a slot below size.
 func (l live) at(i int32) *occupant { return &l[i>>chunkBits][i&(chunkSize-1)] }
 
-// addrIndex finds the series that probe an address, for errors that quote too
-// little to hold the cookie. It is a hash table of indices whose chains run
-// through the series themselves: eight bytes a series, where a map takes fifty.
+// addrIndex finds the series that probe an address, for errors whose quote is
+// too short for the cookie. It is a hash table of indices, and the chains are
+// fields of the series themselves. It takes eight bytes a series; a map would
+// take fifty.
 type addrIndex struct {
 	heads []int32
 	count int
 	at    func(int32) *series
 }
 
-// addrHash spreads neighbouring addresses over neighbouring heads: a sweep
-// then walks through memory instead of jumping about in it.
+// addrHash gives neighbouring addresses neighbouring heads, so a sweep goes
+// through memory in order.
 func addrHash(a netip.Addr) uint32 {
 	b := a.As16()
 	low := binary.BigEndian.Uint32(b[12:])
@@ -96,7 +97,7 @@ func (x *addrIndex) remove(i int32) {
 	x.heads[addrHash(s.addr)&uint32(len(x.heads)-1)] = s.addrNext
 }
 
-// grow doubles the table and links everything anew.
+// grow doubles the table and links all series again.
 func (x *addrIndex) grow() {
 	old := x.heads
 	x.heads = make([]int32, max(2*len(old), 64))

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// foreverKept is how many round-trip times, errors and lost numbers the result of an
-// endless series ([Forever]) holds: the last ones.
+// foreverKept is how many round-trip times, errors and lost numbers the result
+// of an endless series ([Forever]) holds: the last ones.
 const foreverKept = 4096
 
 // tally adds up the outcomes of a series' echoes, in their order.
@@ -92,7 +92,8 @@ func (t *tally) fill(r *PingResult) {
 	}
 }
 
-// running holds statistics of numbers without keeping the numbers (Welford, 1962).
+// running holds statistics of numbers without keeping the numbers (Welford,
+// 1962).
 type running struct {
 	n, mean, squares, min, max float64
 }

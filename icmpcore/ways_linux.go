@@ -9,53 +9,54 @@ import (
 )
 
 // ways are the sockets that send for one family, all with the identifier of the
-// one that receives. The kernel counts a packet against the send buffer of its
-// socket until the packet has left the machine. A neighbour that does not
-// answer, or a device that stands still, holds the packets to it for seconds, or
-// for ever: with one socket, 277 short packets to such targets would stop all
-// others.
+// socket that receives. The kernel counts a packet against the send buffer of
+// its socket until the packet has left the machine. A neighbour that does not
+// answer, or a stalled device, holds its packets for seconds or forever. With
+// one socket, 277 short packets to such targets would stop all others.
 type ways []*sender
 
 const (
-	// slowWays is the first way that slow requests may take. Packets that sick
-	// targets hold fill all from there on, and leave the others to the rest.
+	// slowWays is the index of the first way for slow requests. Packets that
+	// sick targets hold can fill the ways from there on, and leave the ways
+	// before it to the other targets.
 	slowWays = 2
 
-	// mostWays is how many ways there are, as far as the system lets them be. A
-	// process that may have fewer than fewDescriptors makes do with one, and
-	// leaves the rest to the other family and to look-ups.
+	// mostWays is how many ways there are, if the system allows so many. A
+	// process that may have fewer than fewDescriptors opens only one, and
+	// leaves the other descriptors to the other family and to lookups.
 	mostWays       = 8
 	fewDescriptors = 128
 
-	// sendBuffer is asked of the kernel for every way but the first: room for
-	// 20,000 short packets. The first way keeps the system's default, which
-	// makes a sender wait for a device that is slow.
+	// sendBuffer is the requested send buffer of every way except the first:
+	// room for 20,000 short packets. The first way keeps the system's default,
+	// which makes a sender wait for a slow device.
 	sendBuffer = 8 << 20
 
-	// stampBuffer is asked of the kernel for the stamps of a way.
+	// stampBuffer is the requested receive buffer, for the timestamps of a way.
 	stampBuffer = 1 << 20
 
-	// The first way is jammed when it has been full for patience and has taken
-	// fewer than progress packets meanwhile: a link of 10 Mbit/s takes 75 short
-	// ones. The other ways are jammed when they are full. A jammed way is tried
-	// once in a jamPause, until it has taken progress packets.
+	// The first way is jammed when it has been full for the time patience and
+	// has accepted fewer than progress packets in that time. A link of 10
+	// Mbit/s takes 75 short ones. The other ways are jammed as soon as they are
+	// full. A jammed way is tried once in each jamPause, until it has accepted
+	// progress packets.
 	patience = 5 * time.Millisecond
 	progress = 64
 	jamPause = 5 * time.Millisecond
 )
 
-// jam is what a way knows of its send buffer.
+// jam is the state of a way's send buffer.
 type jam struct {
 	jammed bool
 	full   time.Time // since when it has been full
 	last   time.Time // when it was last found full
-	until  time.Time // where it is jammed: not tried before
-	taken  int       // packets taken since it was found full
+	until  time.Time // if it is jammed: when to try it again
+	taken  int       // packets accepted since it was found full
 }
 
-// send hands requests to the first way that has room; see conn.send. Requests
-// to most targets try the ways from the first one on, slow requests from the
-// last one on.
+// send hands requests to the first way that has room; see conn.send. Slow
+// requests try the ways from the last one backwards, all others from the first
+// one on.
 func (w ways) send(slow bool, reqs []request) (int, error) {
 	if slow {
 		for i := len(w) - 1; i >= min(slowWays, len(w)-1); i-- {
@@ -93,15 +94,15 @@ func (s *sender) sendUnlessJammed(reqs []request, wait time.Duration) (int, erro
 	return n, err
 }
 
-// took notes packets that the way has taken.
+// took records packets that the way has accepted.
 func (j *jam) took(n int) {
 	if j.taken += n; j.taken >= progress {
 		j.jammed, j.last = false, time.Time{}
 	}
 }
 
-// foundFull notes that the buffer is full, and that the way is jammed where that
-// has been so for the time wait.
+// foundFull records that the buffer is full, and that the way is jammed if the
+// buffer has been full for the time wait.
 func (j *jam) foundFull(now time.Time, wait time.Duration) {
 	if now.Sub(j.last) > 2*patience {
 		j.full, j.taken = now, 0
@@ -112,8 +113,8 @@ func (j *jam) foundFull(now time.Time, wait time.Duration) {
 	}
 }
 
-// openWays opens the sockets that send for a family. Where the system allows
-// fewer than wanted, one must do.
+// openWays opens the sockets that send for a family. If the system allows fewer
+// than mostWays, at least one must open.
 func openWays(f Family, kind SocketKind) (ways, error) {
 	most := mostWays
 	if l := (unix.Rlimit{}); unix.Getrlimit(unix.RLIMIT_NOFILE, &l) == nil && l.Cur < fewDescriptors {

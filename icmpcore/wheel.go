@@ -2,9 +2,9 @@ package icmpcore
 
 import "math/bits"
 
-// The wheel's shape: four levels of 256 slots, the finest of which is a tick
-// of 2^16 ns (66 µs) wide. It reaches 78 hours; what lies further off waits in
-// the last slot and is put in again from there.
+// The shape of the wheel: four levels of 256 slots. A slot of the finest level
+// is one tick of 2^16 ns (66 µs). The wheel covers 78 hours. A timer beyond
+// that waits in the last slot and is inserted again from there.
 const (
 	tickBits    = 16
 	levelBits   = 8
@@ -12,25 +12,25 @@ const (
 	levelSlots  = 1 << levelBits
 )
 
-// noTimer marks the end of a list, and a node that is in none.
+// noTimer marks the end of a list, and a node that is in no list.
 const noTimer = -1
 
 // timerNode is the place of one series in the wheel.
 type timerNode struct {
 	when       int64 // monotonic ns
-	next, prev int32 // neighbours in the slot's list; prev < noTimer names the slot itself
+	next, prev int32 // neighbours in the list of the slot; prev < noTimer is the slot itself
 	set        bool
 }
 
-// wheel is a hierarchical timing wheel (Varghese and Lauck, 1987) over nodes
-// that live in the series themselves: setting and clearing a timer takes the
-// same short time whether there are ten or a million, which a heap's does not.
+// wheel is a hierarchical timing wheel (Varghese and Lauck, 1987). Its nodes
+// are part of the series themselves. Setting and clearing a timer takes the
+// same short time with ten timers and with a million; with a heap it does not.
 type wheel struct {
 	node  func(int32) *timerNode
 	tick  int64 // all slots before this tick are empty
 	count int
 	heads [wheelLevels][levelSlots]int32
-	used  [wheelLevels][levelSlots / 64]uint64 // which slots hold something
+	used  [wheelLevels][levelSlots / 64]uint64 // which slots are not empty
 }
 
 func newWheel(now int64, node func(int32) *timerNode) *wheel {
@@ -43,7 +43,8 @@ func newWheel(now int64, node func(int32) *timerNode) *wheel {
 	return w
 }
 
-// set puts node i in for the time when, taking it out first where it is in.
+// set inserts node i for the time when. If it is in the wheel it is removed
+// first.
 func (w *wheel) set(i int32, when int64) {
 	n := w.node(i)
 	if n.set {
@@ -54,10 +55,11 @@ func (w *wheel) set(i int32, when int64) {
 	w.insert(i, n)
 }
 
-// insert links a node into the slot of its time. A time within the present
-// tick or before it goes to the present slot.
+// insert links a node into the slot of its time. A time in the present tick or
+// before it goes into the present slot.
 func (w *wheel) insert(i int32, n *timerNode) {
-	// rounded up, so that a slot whose time has come holds nothing that is not due
+	// rounded up, so everything in a slot is due when the time of the slot has
+	// come
 	t := max((n.when+1<<tickBits-1)>>tickBits, w.tick)
 	t = min(t, w.tick+1<<(levelBits*wheelLevels)-1)
 	level := 0
@@ -74,10 +76,11 @@ func (w *wheel) insert(i int32, n *timerNode) {
 	w.used[level][slot/64] |= 1 << (slot % 64)
 }
 
-// slotRef names a slot in a node's prev, below noTimer.
+// slotRef returns the value of a node's prev that stands for a slot. It is below
+// noTimer.
 func slotRef(level, slot int) int32 { return int32(noTimer - 1 - level<<levelBits - slot) }
 
-// clear takes node i out. It may be out already.
+// clear removes node i. It does nothing if the node is not in the wheel.
 func (w *wheel) clear(i int32) {
 	n := w.node(i)
 	if !n.set {
@@ -100,8 +103,8 @@ func (w *wheel) clear(i int32) {
 	}
 }
 
-// advance takes out every node whose time is at or before now and calls due
-// for it. due may set timers.
+// advance removes every node whose time is now or earlier and calls due for it.
+// due may set timers.
 func (w *wheel) advance(now int64, due func(int32)) {
 	target := now >> tickBits
 	for w.tick <= target {
@@ -118,8 +121,8 @@ func (w *wheel) advance(now int64, due func(int32)) {
 	}
 }
 
-// step moves to the next tick up to target+1 at which something may be, and
-// brings the nodes of coarser slots down when their time begins.
+// step moves to the next tick, up to target+1, that may have a timer. When the
+// time of a coarser slot begins, it moves the nodes of that slot to finer ones.
 func (w *wheel) step(target int64) {
 	next, _ := w.next()
 	w.tick = min(max(next>>tickBits, w.tick+1), target+1)
@@ -128,7 +131,7 @@ func (w *wheel) step(target int64) {
 	}
 }
 
-// nextUsed returns the first used slot from s on, or levelSlots.
+// nextUsed returns the first used slot from s on, or levelSlots if there is none.
 func nextUsed(used *[levelSlots / 64]uint64, s int) int {
 	for word := s / 64; word < len(used); word++ {
 		u := used[word]
@@ -142,7 +145,7 @@ func nextUsed(used *[levelSlots / 64]uint64, s int) int {
 	return levelSlots
 }
 
-// cascade puts the nodes of a slot in again, each now in a finer one.
+// cascade inserts the nodes of a slot again, which puts each into a finer slot.
 func (w *wheel) cascade(level, slot int) {
 	i := w.heads[level][slot]
 	w.heads[level][slot] = noTimer
@@ -155,8 +158,8 @@ func (w *wheel) cascade(level, slot int) {
 	}
 }
 
-// next returns the earliest time at which advance may have something to do,
-// and false where no timer is set. It may be early, never late.
+// next returns the earliest time at which advance may have something to do, and
+// false if no timer is set. The time may be too early but never too late.
 func (w *wheel) next() (int64, bool) {
 	if w.count == 0 {
 		return 0, false
@@ -165,13 +168,13 @@ func (w *wheel) next() (int64, bool) {
 		unit := w.tick >> (levelBits * level)
 		from := int(unit & (levelSlots - 1))
 		if level > 0 {
-			from++ // the present slot of a coarser level has been brought down
+			from++ // the nodes of the present slot have moved to finer levels
 		}
 		if s := nextUsed(&w.used[level], from); s < levelSlots {
 			unit += int64(s) - unit&(levelSlots-1)
 			return unit << (levelBits*level + tickBits), true
 		}
 	}
-	// only behind the turn of the coarsest level
+	// all timers are after the wrap of the coarsest level
 	return (w.tick>>(levelBits*wheelLevels) + 1) << (levelBits*wheelLevels + tickBits), true
 }
