@@ -183,6 +183,7 @@ func TestErrorDisproved(t *testing.T) {
 func TestJSONQuotes(t *testing.T) {
 	for in, want := range map[string]string{
 		`a\b`: `"a\\b"`, `a"b`: `"a\"b"`, "a\nb": `"a\nb"`, "a\x7fb": "\"a\x7fb\"", "ü": `"ü"`, "a~ b": `"a~ b"`,
+		"\n": `"\n"`, `"`: `"\""`, `\`: `"\\"`, "\xff": `"\ufffd"`,
 	} {
 		r := PingResult{Host: in}
 		if got := string(r.AppendJSON(nil)); !strings.Contains(got, `"host":`+want+`,`) {

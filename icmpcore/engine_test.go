@@ -400,13 +400,19 @@ func TestLong(t *testing.T) {
 			t.Errorf("%d sent %d received %d RTTs %d late", r.Sent, r.Received, len(r.RTTs), r.Late)
 		}
 		want := make([]time.Duration, 0, n)
+		var lost []int
 		for i := range n {
 			if i%1000 != 999 {
 				want = append(want, time.Duration(1+i%5)*ms)
+			} else {
+				lost = append(lost, i+1)
 			}
 		}
 		if !reflect.DeepEqual(r.RTTs, want) {
 			t.Error("the RTTs are not those of the requests, in their order")
+		}
+		if !reflect.DeepEqual(r.Lost, lost) {
+			t.Errorf("lost %v, want %v", r.Lost, lost)
 		}
 		if len(p.slots.at(0).echoes) > 1024 {
 			t.Errorf("the ring holds %d echoes", len(p.slots.at(0).echoes))

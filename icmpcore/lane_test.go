@@ -137,6 +137,45 @@ func TestSlowLane(t *testing.T) {
 	})
 }
 
+// TestNotSlow has targets that give no reason for the slow lane: the system stamps
+// nothing that leaves, or its stamps come a little late.
+func TestNotSlow(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		source Timestamps
+		late   time.Duration // of stamps
+	}{
+		{"no stamps", TimestampsUser, 0},
+		{"late stamps", TimestampsKernel, 7 * ms},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var c *fakeConn
+				c = newFake(t, func(r sent) []answer {
+					answers := []answer{{30 * ms, r.reply()}}
+					if tt.late > 0 {
+						answers = append(answers, answer{tt.late, event{kind: eventStamp, gen: 1, number: uint32(r.number), stamp: c.wall()}})
+					}
+					return answers
+				})
+				c.source = tt.source
+				c.held = func(sent) bool { return true }
+				p := openFake(t, c, Config{})
+				for _, o := range []Options{{Count: 20, Interval: 5 * ms}, {}} {
+					if r, err := p.Ping(t.Context(), "198.18.0.1", o); err != nil || r.Received != r.Sent || r.Max != 30*ms {
+						t.Fatalf("%v: %s", err, r)
+					}
+				}
+				for i, r := range c.requests() {
+					if r.slow {
+						t.Errorf("request %d of both series is a slow one", i)
+					}
+				}
+			})
+		})
+	}
+}
+
 // TestStampOfAnotherSeries lets a packet leave after its series has ended and
 // another has taken its slot: its stamp is none of that one's.
 func TestStampOfAnotherSeries(t *testing.T) {

@@ -22,6 +22,7 @@ func TestValidate(t *testing.T) {
 		{"interval", Options{Interval: time.Microsecond}, "interval"},
 		{"timeout", Options{Timeout: 2 * time.Hour}, "timeout"},
 		{"more in flight than can be told apart", Options{Count: Forever, Interval: time.Millisecond, Timeout: time.Hour}, "timeout"},
+		{"one more than can be told apart", Options{Count: Forever, Interval: time.Millisecond, Timeout: 32768 * time.Millisecond}, "timeout"},
 		{"as many as can be told apart", Options{Count: Forever, Interval: time.Millisecond, Timeout: 32767 * time.Millisecond}, ""},
 		{"never so many", Options{Count: 32768, Interval: time.Millisecond, Timeout: time.Hour}, ""},
 		{"size low", Options{Size: 7}, "size"},

@@ -1,6 +1,7 @@
 package icmpcore
 
 import (
+	"os"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -24,6 +25,22 @@ func TestOuterID(t *testing.T) {
 		if got := mapsAll(idMap); got != want {
 			t.Errorf("mapsAll(%q) = %t", idMap, got)
 		}
+	}
+}
+
+// TestPermissionErrorNamesTheFile has the advice name the program that runs, by
+// whatever name it was started.
+func TestPermissionErrorNamesTheFile(t *testing.T) {
+	started := os.Args[0]
+	defer func() { os.Args[0] = started }()
+	os.Args[0] = "pingtel-by-another-name"
+	want, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Empty where a capability of the file would be worth nothing.
+	if got := newPermissionError(SocketAuto, unix.EPERM).Executable; got != want && got != "" {
+		t.Errorf("executable %q, want %q", got, want)
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
+	"math/big"
 	"net/netip"
 	"os"
 	"strings"
@@ -70,17 +72,22 @@ func TestJSON(t *testing.T) {
 func FuzzAppendJSON(f *testing.F) {
 	f.Add("host", "message", int64(1234567), 3, 2)
 	f.Add("\x00\xff\u2028", "\"\\", int64(-1), -1, 0)
+	f.Add("", "", int64(math.MinInt64), 1, 1)
 	f.Fuzz(func(t *testing.T, host, message string, ns int64, sent, received int) {
 		addr := netip.MustParseAddr("fe80::1").WithZone(host)
 		r := PingResult{Host: host, Addr: addr, Sent: sent, Received: received, Min: time.Duration(ns), RTTs: []time.Duration{time.Duration(ns)},
 			TTL: 64, OSGuess: message, Errors: []EchoError{{Kind: ErrorKind(message), Message: message, From: addr}}, Err: errors.New(message)}
 		var got struct {
 			Host, Address string
-			RTTs          []float64 `json:"rtt_list"`
+			RTTs          []json.Number `json:"rtt_list"`
 		}
 		b := r.AppendJSON(nil)
 		if err := json.Unmarshal(b, &got); err != nil {
 			t.Fatalf("%v: %s", err, b)
+		}
+		seconds := new(big.Rat).SetFrac64(ns, 1e9)
+		if rtt, ok := new(big.Rat).SetString(got.RTTs[0].String()); !ok || rtt.Cmp(seconds) != 0 {
+			t.Errorf("RTT = %s s, want exactly %d ns", got.RTTs[0], ns)
 		}
 		if want := strings.ToValidUTF8(host, "\uFFFD"); strings.ToValidUTF8(got.Host, "\uFFFD") != want && !strings.Contains(got.Host, "\uFFFD") {
 			t.Errorf("host = %q, want %q", got.Host, want)
@@ -152,6 +159,9 @@ func TestShellWord(t *testing.T) {
 		"/usr/bin/pingtel":     "/usr/bin/pingtel",
 		"/home/a b/pingtel":    "'/home/a b/pingtel'",
 		"/tmp/it's/$x/pingtel": `'/tmp/it'\''s/$x/pingtel'`,
+		"/opt/azAZ09/pingtel":  "/opt/azAZ09/pingtel",
+		"/tmp/a|b":             "'/tmp/a|b'",
+		"/tmp/`id`":            "'/tmp/`id`'",
 		"":                     "''",
 	} {
 		if got := shellWord(path); got != want {
@@ -168,6 +178,15 @@ func TestResultString(t *testing.T) {
 	lost := PingResult{Host: "198.18.0.1", Addr: testAddr4, Sent: 2, Loss: 100, Errors: []EchoError{{Kind: TimeExceeded, Message: "expired", From: testAddr4}}}
 	if got, want := lost.String(), "198.18.0.1: 2 sent, 0 received, 100% loss: expired, reported by 198.18.0.1"; got != want {
 		t.Errorf("String = %q, want %q", got, want)
+	}
+}
+
+// TestReplyWithoutMark keeps the DSCP 0 of a reply apart from no reply.
+func TestReplyWithoutMark(t *testing.T) {
+	for want, r := range map[string]PingResult{`"reply_dscp":0,`: {Received: 1}, `"reply_dscp":null,`: {}, `"reply_dscp":null,"timestamps"`: {Received: 1, ReplyDSCP: -1}} {
+		if got := string(r.AppendJSON(nil)); !strings.Contains(got, want) {
+			t.Errorf("%+v: %s, want %s", r, got, want)
+		}
 	}
 }
 

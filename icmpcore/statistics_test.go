@@ -74,6 +74,7 @@ func TestTally(t *testing.T) {
 		{"three", []int64{5, 9, 7}, 3, 2, nil},
 		{"not across a lost echo", []int64{10, 10, 50, lost, 10, 30}, 20, 3, []int{4}},
 		{"no two in succession", []int64{10, lost, 20, unsent, 30, cut, 40}, 0, 0, []int{2}},
+		{"no time at all", []int64{0, 0, 4}, 2, 2, nil},
 		{"all lost", []int64{lost, lost}, 0, 0, []int{1, 2}},
 	}
 	states := map[int64]echoState{lost: echoTimedOut, unsent: echoUnsent, cut: echoCutShort}
@@ -81,7 +82,7 @@ func TestTally(t *testing.T) {
 		ta, r := newTally(), PingResult{}
 		for i, rtt := range tt.rtts {
 			e := echo{rtt: rtt, state: states[rtt]}
-			if rtt > 0 {
+			if rtt >= 0 {
 				e.state = echoReplied
 				r.Received++
 			}

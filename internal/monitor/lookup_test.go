@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -121,6 +122,40 @@ func TestHungLookups(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestQuickLookups asks for many names of a resolver that answers in a tenth of
+// a second: so many at once as are said, and each is answered in its turn.
+func TestQuickLookups(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var now, most atomic.Int64
+		p, s := &fakeProber{took: time.Second}, &sink{}
+		p.resolve = func(string) (netip.Addr, error) {
+			if n := now.Add(1); n > most.Load() {
+				most.Store(n)
+			}
+			time.Sleep(100 * time.Millisecond) // of virtual time
+			now.Add(-1)
+			return netip.MustParseAddr("198.18.0.1"), nil
+		}
+		hosts := make([]string, 640)
+		for i := range hosts {
+			hosts[i] = fmt.Sprintf("h%d.example", i)
+		}
+		m := New(p, parse(t, "10s", hosts...), quiet(), s)
+		defer m.Close()
+		began := time.Now()
+		if err := m.Round(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		// Two families of each name, 128 at once: ten turns, and the series.
+		if took := time.Since(began); most.Load() != lookupsAtOnce || took != 2*time.Second {
+			t.Errorf("%d look-ups at once, want %d; the round took %v", most.Load(), lookupsAtOnce, took)
+		}
+		if got := s.of("h639.example"); len(s.results) != len(hosts) || got[0].Err != nil {
+			t.Errorf("%d results of %d, %+v", len(s.results), len(hosts), got)
+		}
+	})
 }
 
 // TestRoundWithHungLookups bounds a round by what whoever started the process

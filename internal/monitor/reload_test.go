@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"log/slog"
 	"net/netip"
 	"strings"
 	"sync"
@@ -102,6 +103,55 @@ func TestReloadOptionsOverrun(t *testing.T) {
 		drain(t, m)
 		if j.records[second] != 0 || !j.gone[second] {
 			t.Errorf("%d results of a target that was removed, forgotten %t", j.records[second], j.gone[second])
+		}
+	})
+}
+
+// TestReloadAtTheStart adds a target in the first interval, whose short round is
+// over: it has its first series in the next one, as every other, and the log says
+// what came of the reload.
+func TestReloadAtTheStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fakeProber{took: time.Second}
+		var log strings.Builder
+		m := New(p, parse(t, "10s", addrs(3)...), slog.New(slog.NewTextHandler(&log, nil)))
+		defer m.Close()
+		var running sync.WaitGroup
+		running.Go(func() { run(t, m, 19900*time.Millisecond) })
+		time.Sleep(3 * time.Second) // of virtual time
+		m.Reload(parse(t, "10s", append(addrs(1), "198.18.9.1")...))
+		if !strings.Contains(log.String(), "targets=2 removed=2\n") {
+			t.Errorf("log %q, want 2 targets and 2 removed", log.String())
+		}
+		running.Wait()
+		drain(t, m)
+		for host, want := range map[string]int{"198.18.9.1": 1, "198.18.0.0": 2} {
+			if got := p.startsOf(host); len(got) != want {
+				t.Errorf("%s: series at %v, want %d", host, got, want)
+			}
+		}
+	})
+}
+
+// TestReloadIntervalOfNothing changes the interval while there is no target.
+func TestReloadIntervalOfNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fakeProber{took: time.Second}
+		m := New(p, parse(t, "10s", addrs(2)...), quiet())
+		defer m.Close()
+		var running sync.WaitGroup
+		running.Go(func() { run(t, m, 60*time.Second) })
+		empty := parse(t, "10s", addrs(2)...)
+		empty.Targets = nil
+		time.Sleep(15 * time.Second) // of virtual time
+		m.Reload(empty)
+		before := len(p.starts)
+		time.Sleep(10 * time.Second)
+		m.Reload(parse(t, "5s", addrs(2)...))
+		running.Wait()
+		drain(t, m)
+		if got := len(p.starts) - before; got != 14 { // in 35 s
+			t.Errorf("%d series in seven intervals of two targets", got)
 		}
 	})
 }

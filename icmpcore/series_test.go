@@ -1,0 +1,92 @@
+package icmpcore
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestManyInFlight has nobody answer for much longer than the interval: the
+// requests go on at their pace, all the same.
+func TestManyInFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newFake(t, func(sent) []answer { return nil })
+		p := openFake(t, c, Config{MaxRate: -1})
+		start := time.Now()
+		r, err := p.Ping(t.Context(), "198.18.0.1", Options{Count: 3000, Interval: ms, Timeout: time.Second})
+		if err != nil || r.Sent != 3000 || len(r.Lost) != 3000 {
+			t.Fatalf("%v: %s, %d lost", err, r, len(r.Lost))
+		}
+		for _, r := range c.requests() {
+			if late := r.at.Sub(start) - time.Duration(r.number)*ms; late < 0 || late > 2*ms {
+				t.Fatalf("request %d left %v late", r.number, late)
+			}
+		}
+	})
+}
+
+// TestErrorsInTurn has the error of the first echo come last: the list is in the
+// order of the echoes.
+func TestErrorsInTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newFake(t, func(r sent) []answer {
+			return []answer{{time.Duration(90-30*r.number) * ms, r.errored(3, 1, 8)}}
+		})
+		p := openFake(t, c, Config{})
+		r, err := p.Ping(t.Context(), "198.18.0.1", Options{Count: 3, Interval: 10 * ms})
+		if err != nil || len(r.Errors) != 3 {
+			t.Fatalf("%v: %v", err, r.Errors)
+		}
+		for i, e := range r.Errors {
+			if e.Seq != i+1 {
+				t.Errorf("error %d is of echo %d", i, e.Seq)
+			}
+		}
+	})
+}
+
+// TestReplyWithoutTTL has a system that does not tell the TTL of replies: then
+// nothing is guessed from it.
+func TestReplyWithoutTTL(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := openFake(t, newFake(t, after(ms, func(r sent) event {
+			ev := r.reply()
+			ev.ttl, ev.noTOS = 0, true
+			return ev
+		})), Config{})
+		r, err := p.Ping(t.Context(), "198.18.0.1", Options{})
+		if err != nil || r.Received != 1 || r.TTL != 0 || r.Hops != 0 || r.OSGuess != "" || r.ReplyDSCP != -1 {
+			t.Errorf("%v: %+v", err, r)
+		}
+	})
+}
+
+// TestProfileOfInterface looks an interface up anew after a second, since one of
+// the same name may have come in its place. Other options are worked out once.
+func TestProfileOfInterface(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := openFake(t, newFake(t, func(sent) []answer { return nil }), Config{})
+		get := func(iface string) *profile {
+			t.Helper()
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			prof, err := p.profile(Options{Interface: iface}, FamilyIPv4)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return prof
+		}
+		plain, bound := get(""), get("eth7")
+		time.Sleep(time.Second / 2)
+		if get("") != plain || get("eth7") != bound {
+			t.Error("options are worked out twice in a second")
+		}
+		time.Sleep(time.Second)
+		if get("") != plain {
+			t.Error("options without an interface are worked out again")
+		}
+		if get("eth7") == bound {
+			t.Error("an interface is not looked up again after more than a second")
+		}
+	})
+}
