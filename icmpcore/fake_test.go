@@ -216,8 +216,8 @@ func leftovers(p *Pinger) error {
 	if e.index.count != 0 || e.wheel.count != 0 || e.flying != 0 {
 		return fmt.Errorf("%d series in the index, %d timers, %d echoes in flight", e.index.count, e.wheel.count, e.flying)
 	}
-	if e.hasty != 0 {
-		return fmt.Errorf("%d series count as too hasty for beats", e.hasty)
+	if e.fast != 0 {
+		return fmt.Errorf("%d series count as too fast for beats", e.fast)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -39,7 +39,7 @@ func TestPermissionErrorNamesTheFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Empty where a capability of the file would be worth nothing.
-	if got := newPermissionError(SocketAuto, unix.EPERM).Executable; got != want && got != "" {
+	if got := newPermissionError(SocketAuto, unix.EPERM).executable; got != want && got != "" {
 		t.Errorf("executable %q, want %q", got, want)
 	}
 }
