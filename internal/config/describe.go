@@ -46,7 +46,7 @@ func (c *Config) Describe(w io.Writer, lookup func(string) (string, bool)) error
 		row("warning", "%d hosts (%s first) have several targets with the same tags: in line protocol one hides the other; give each its own tag", len(hosts), hosts[0])
 	}
 	if otel != nil && (c.OTel.present || otel.anyVariable()) {
-		row("otel enabled", "%t: %s", c.OTel.Enabled, map[bool]string{true: "'pingtel telegraf' pushes too", false: "only 'pingtel otel' pushes"}[c.OTel.Enabled])
+		row("otel enabled", "%t: %s", c.OTel.Enabled, map[bool]string{true: "'pingtel serve' and 'pingtel telegraf' push too", false: "only 'pingtel otel' pushes"}[c.OTel.Enabled])
 		otel.describe(row)
 	}
 	for _, f := range c.Missing() {

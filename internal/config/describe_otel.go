@@ -42,7 +42,7 @@ func (s *OTelSettings) anyVariable() bool {
 // the headers.
 func (s *OTelSettings) describe(row func(name, format string, args ...any)) {
 	if s.Off != "" {
-		row("warning", "%s turns pushing off: 'pingtel otel' refuses to start, 'pingtel telegraf' does not push", s.Off)
+		row("warning", "%s turns pushing off: 'pingtel otel' refuses to start, other commands do not push", s.Off)
 	}
 	for _, f := range s.Warnings {
 		row("warning", "%v", f)

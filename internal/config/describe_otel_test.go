@@ -28,7 +28,7 @@ func TestDescribeOTel(t *testing.T) {
 		}, ""},
 		{"turned off", "", variables{"OTEL_SDK_DISABLED": "true"}, []string{
 			"otel enabled false: only 'pingtel otel' pushes",
-			"warning OTEL_SDK_DISABLED=true turns pushing off: 'pingtel otel' refuses to start, 'pingtel telegraf' does not push",
+			"warning OTEL_SDK_DISABLED=true turns pushing off: 'pingtel otel' refuses to start, other commands do not push",
 			"otel endpoint localhost:4317 (default)", "otel protocol grpc (default)", "otel insecure true (default)",
 			"otel compression gzip (default)", "otel timeout 10s (default)", "otel interval 10s (default)",
 			"otel temporality cumulative (default)", "otel histogram explicit (default)",
@@ -50,7 +50,7 @@ func TestDescribeOTel(t *testing.T) {
 			"[otel]\nenabled = true\ninsecure = true\nheaders = { b = \"${TOKEN}\", a = \"1\" }\nhistogram = \"exponential\"\nresource = { x = \"y z\" }\n",
 			variables{"OTEL_EXPORTER_OTLP_ENDPOINT": "c.example:4317"},
 			[]string{
-				"otel enabled true: 'pingtel telegraf' pushes too",
+				"otel enabled true: 'pingtel serve' and 'pingtel telegraf' push too",
 				"otel endpoint c.example:4317 (OTEL_EXPORTER_OTLP_ENDPOINT)", "otel protocol grpc (default)", "otel insecure true (file)",
 				"otel headers a=***, b=*** (file)",
 				"otel compression gzip (default)", "otel timeout 10s (default)", "otel interval 10s (default)",
