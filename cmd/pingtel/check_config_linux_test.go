@@ -87,7 +87,7 @@ critical = "1s"
 func TestMissingInterface(t *testing.T) {
 	netsim.Run(t, simulated(), func(t *testing.T, _ *netsim.Net) {
 		path := writeConfig(t, "[[targets]]\nhosts = [\"198.18.1.1\"]\ncount = 1\n[[targets]]\nhosts = [\"198.18.1.2\"]\ninterface = \"vpn0\"\n")
-		const warning = `:6: targets[1].interface: "vpn0": not found on this machine now`
+		const warning = `:6: targets[1].interface: "vpn0": this machine does not have the interface now`
 		status, stdout, stderr := runWith(t, "", "check", "--config", path)
 		if status != 3 || !strings.HasPrefix(stdout, "PING UNKNOWN - 1 of 2 hosts ok, 1 unknown: 198.18.1.2 UNKNOWN interface vpn0") || !strings.Contains(stderr, warning) {
 			t.Errorf("check: status %d, stdout %q, stderr %q", status, stdout, stderr)

@@ -28,7 +28,7 @@ const (
 	statusReaderLeft = 128 + 13
 )
 
-// exitStatus is the error of a command that has said all there is to say.
+// exitStatus is the error of a command that has already printed its messages.
 type exitStatus int
 
 func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
@@ -48,7 +48,7 @@ OpenTelemetry.`,
 		SilenceErrors: true, // run prints them
 		SilenceUsage:  true,
 
-		SuggestionsMinimumDistance: 2, // one letter wrong, or two changed about
+		SuggestionsMinimumDistance: 2, // one wrong letter, or two letters swapped
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w ('%s --help' lists the flags)", err, cmd.CommandPath())
@@ -66,8 +66,8 @@ OpenTelemetry.`,
 	return root
 }
 
-// refuseUnknownTopics makes cobra's own commands, help and completion, fail
-// where they would print their usage and succeed.
+// refuseUnknownTopics makes cobra's own commands, help and completion, fail on
+// an unknown topic. By default they print their usage and succeed.
 func refuseUnknownTopics(root *cobra.Command) {
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
@@ -87,7 +87,7 @@ func refuseUnknownTopics(root *cobra.Command) {
 	}
 }
 
-// refuseNoCommand says which commands there are below one.
+// refuseNoCommand returns an error that lists the subcommands of parent.
 func refuseNoCommand(parent *cobra.Command, args []string) error {
 	var names []string
 	for _, c := range parent.Commands() {
@@ -97,10 +97,10 @@ func refuseNoCommand(parent *cobra.Command, args []string) error {
 	}
 	want := "want one of " + strings.Join(names, ", ")
 	if len(names) == 0 {
-		want = "'" + parent.CommandPath() + "' has none"
+		want = "'" + parent.CommandPath() + "' has no subcommands"
 	}
 	if len(args) == 0 {
-		return fmt.Errorf("no command given: %s ('%s --help' tells more)", want, parent.CommandPath())
+		return fmt.Errorf("no command given: %s ('%s --help' explains them)", want, parent.CommandPath())
 	}
 	parent.SuggestionsMinimumDistance = parent.Root().SuggestionsMinimumDistance
 	if near := parent.SuggestionsFor(args[0]); len(near) > 0 {
@@ -112,13 +112,14 @@ func refuseNoCommand(parent *cobra.Command, args []string) error {
 // noArgs refuses arguments of a command that takes none.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return fmt.Errorf("'%s' takes no argument: want it without %q", cmd.CommandPath(), args[0])
+		return fmt.Errorf("'%s' takes no arguments: remove %q", cmd.CommandPath(), args[0])
 	}
 	return nil
 }
 
-// run is the program: it returns the exit status. Data goes to stdout, all
-// else to stderr. When ctx is done the command ends with what it has.
+// run is the program: it returns the exit status. Data goes to stdout,
+// messages go to stderr. When ctx is done the command ends and prints the
+// results that it has.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	out := newStdout(stdout)
 	root := newRootCommand()
@@ -126,7 +127,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetIn(stdin)
 	root.SetOut(out)
 	root.SetErr(stderr)
-	refuseUnknownTopics(root) // by now: completion keeps the stdout of its making
+	refuseUnknownTopics(root) // after SetOut: the completion command keeps the stdout that was set when it was made
 	cmd, err := root.ExecuteContextC(ctx)
 	return conclude(cmd, withoutReaderLeft(err), out, stderr)
 }
@@ -138,7 +139,7 @@ func conclude(cmd *cobra.Command, err error, out *stdout, stderr io.Writer) int 
 	telegraf := cmd.CommandPath() == cmd.Root().Name()+" telegraf"
 	say := func(err error) {
 		if telegraf {
-			slog.New(plugin.NewLogHandler(stderr, slog.LevelInfo)).Error(oneLine(err)) // with a level for Telegraf
+			slog.New(plugin.NewLogHandler(stderr, slog.LevelInfo)).Error(oneLine(err)) // Telegraf reads the level
 			return
 		}
 		sayError(stderr, err)
@@ -173,8 +174,8 @@ func conclude(cmd *cobra.Command, err error, out *stdout, stderr io.Writer) int 
 	return statusUnable
 }
 
-// sayError prints an error in one line, the faults of a file in one line each.
-// It is the last that can be said: a failure has nowhere to go.
+// sayError prints an error in one line, or one line for each fault of a file.
+// It drops the error of printing, which cannot be reported anywhere.
 func sayError(stderr io.Writer, err error) {
 	var faults config.Faults
 	if !errors.As(err, &faults) {

@@ -137,7 +137,7 @@ func TestReloadNeedsRight(t *testing.T) {
 		s.More(t, 1, host4)
 		for _, tt := range []struct{ config, says string }{
 			{fileWith(`socket = "datagram"`, "", host4, other4), "restart pingtel to change agent.socket (auto to datagram)"},
-			{fileWith("", "mark = 7", host4, other4), "restart pingtel to change mark (none to some: the capability it takes has been given up)"},
+			{fileWith("", "mark = 7", host4, other4), "restart pingtel to change mark (pingtel has given up the capability that a mark needs)"},
 		} {
 			from := len(s.Text())
 			s.Reload(t, tt.config)

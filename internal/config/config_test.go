@@ -174,9 +174,9 @@ func TestWithinBounds(t *testing.T) {
 // or in another table, and looks whether what is said of them is true.
 func TestHints(t *testing.T) {
 	for key, want := range map[string]string{
-		"urls": "want hosts in [[targets]]", "deadline": "want timeout, for each echo", "ipv6": "want family = \"ipv6\"",
+		"urls": "use hosts in [[targets]]", "deadline": "use timeout, for each echo", "ipv6": "use family = \"ipv6\"",
 		"arguments": "runs no ping command", "binary": "runs no ping command", "method": "one method",
-		"percentiles": "stands in [telegraf]", "interval": "stands in [agent]",
+		"percentiles": "belongs in [telegraf]", "interval": "belongs in [agent]",
 	} {
 		_, err := Parse("f.toml", minimal+key+" = 1\n", env)
 		if err == nil || !strings.Contains(err.Error(), "f.toml:3: targets[0]."+key+": unknown key: it ") || !strings.Contains(err.Error(), want) {
@@ -191,7 +191,7 @@ func TestHints(t *testing.T) {
 			}
 		}
 	}
-	if _, err := Parse("f.toml", minimal+"[[inputs.ping]]\nurls = [\"a\"]\n", env); err == nil || !strings.Contains(err.Error(), "f.toml:3: inputs: unknown key: it is Telegraf's own") {
+	if _, err := Parse("f.toml", minimal+"[[inputs.ping]]\nurls = [\"a\"]\n", env); err == nil || !strings.Contains(err.Error(), "f.toml:3: inputs: unknown key: it is a table of Telegraf") {
 		t.Errorf("inputs: %v", err)
 	}
 }
@@ -230,9 +230,9 @@ func TestFaults(t *testing.T) {
 		{"duration", "[agent]\ninterval = \"ten\"\n" + minimal, []string{`f.toml:2: agent.interval: "ten": want a duration`}},
 		{"dscp", "[defaults]\ndscp = \"EFF\"\n" + minimal, []string{`f.toml:2: defaults.dscp: "EFF": want 0 to 63 or a name`}},
 		{"unset variable", "[[targets]]\nhosts = [\"${NOPE}\"]\n", []string{"f.toml:2: targets[0].hosts: the environment variable NOPE is not set"}},
-		{"variable that is no text", "[[targets]]\nhosts = [\"a\"]\ntags = { site = \"${LATIN1}\" }\n", []string{"f.toml:3: targets[0].tags.site: the environment variable LATIN1: holds bytes"}},
+		{"variable that is no text", "[[targets]]\nhosts = [\"a\"]\ntags = { site = \"${LATIN1}\" }\n", []string{"f.toml:3: targets[0].tags.site: the environment variable LATIN1: contains bytes"}},
 		{"file that is no text", "[[targets]]\nhosts = [\"a\"]\ntags = { site = \"\xfc\" }\n", []string{"f.toml:3"}},
-		{"open variable", "[[targets]]\nhosts = [\"${NOPE\"]\n", []string{"want a } behind ${"}},
+		{"open variable", "[[targets]]\nhosts = [\"${NOPE\"]\n", []string{"want a } after ${"}},
 		{"no hosts", "[[targets]]\ncount = 1\n", []string{"f.toml:1: targets[0].hosts: is missing"}},
 		{"empty hosts", "[[targets]]\nhosts = []\n", []string{"f.toml:2: targets[0].hosts: is empty"}},
 		{"bad host", "[[targets]]\nhosts = [\"a b\", \"1.2.3.4:5\", \"0.0.0.0\"]\n", []string{`"a b": has a space in it: want one host`, `"1.2.3.4:5": looks like host:port`, `"0.0.0.0": want the address of a host`}},
@@ -250,43 +250,43 @@ func TestFaults(t *testing.T) {
 		{"family of an address", "[[targets]]\nhosts = [\"::1\"]\nfamily = \"ipv4\"\n", []string{"::1 is not of the family ipv4"}},
 		{"unset variable in a duration", "[agent]\ninterval = \"${NOPE}\"\n" + minimal, []string{"f.toml:2: agent.interval: the environment variable NOPE is not set"}},
 		{"several bad tags", minimal + "tags = { b = \"${NOPE}\", a = 1, url = \"x\", d = \"${NO}\", \"\" = \"y\" }\n",
-			[]string{"tags.a: is a whole number", "tags.b: the environment variable NOPE", "tags.d: the environment variable NO ", "tags: an empty key", "tags.url: is a tag"}},
+			[]string{"tags.a: is a whole number", "tags.b: the environment variable NOPE", "tags.d: the environment variable NO ", "tags: an empty key", "tags.url: pingtel sets this tag itself"}},
 		{"several unknown keys", "agent = { d = 1, b = 2, c = 3, a = 4 }\n" + minimal, []string{"agent.a", "agent.b", "agent.c", "agent.d"}},
 		{"twice the same prefix", "[[targets]]\nhosts = [\"198.18.0.0/16\"]\n[[targets]]\nhosts = [\"a\", \"198.18.0.0/16\"]\n",
-			[]string{"f.toml:4: targets[1].hosts: 198.18.0.1 and 65533 more are probed alike by line 2 already"}},
+			[]string{"f.toml:4: targets[1].hosts: 198.18.0.1 and 65533 more are in line 2 already, with the same options and tags"}},
 		{"one table of targets", "[targets]\nhosts = [\"a\"]\n", []string{"f.toml:1: targets: is a table: want tables, [[targets]]"}},
 		{"an empty list of targets", "targets = []\n", []string{"f.toml:1: targets: nothing to probe"}},
 		{"a list of something else", "targets = [ { hosts = [\"a\"] }, 7 ]\n", []string{"f.toml:1: targets: is a list: want tables"}},
 		{"inline tables", "targets = [ { hosts = [\"a\"], ttl = 256 } ]\n", []string{"f.toml:1: targets[0].ttl: 256"}},
 		{"byte order mark", "\ufeff[agent]\nsocket = 1\n" + minimal, []string{"f.toml:2: agent.socket"}},
-		{"twice the same", "[[targets]]\nhosts = [\"a\"]\n[[targets]]\nhosts = [\"b\", \"a\"]\n", []string{"f.toml:4: targets[1].hosts: a is probed alike by line 2 already"}},
+		{"twice the same", "[[targets]]\nhosts = [\"a\"]\n[[targets]]\nhosts = [\"b\", \"a\"]\n", []string{"f.toml:4: targets[1].hosts: a is in line 2 already, with the same options and tags"}},
 		{"twice the same, over lines", "[[targets]]\nhosts = [ # a, b\n  \"b,[\", \"x\",\n  # \"a\",\n  \"a\",\n  \"c\",\n  \"a\",\n]\n[[targets]]\nhosts = [\n\"d\",\n\"c\"]\n",
 			[]string{`f.toml:3: targets[0].hosts: "b,[": has brackets around what is no IPv6 address`}},
 		{"twice in one list", "[[targets]]\nhosts = [ # a, b\n  # \"a\",\n  \"x\", \"a\",\n  \"c\",\n  \"a\",\n]\n[[targets]]\nhosts = [\n\"d\",\n\"c\"]\n",
-			[]string{"f.toml:6: targets[0].hosts: a is probed alike by line 4 already", "f.toml:11: targets[1].hosts: c is probed alike by line 5 already"}},
-		{"twice in inline tables", "targets = [\n{ hosts = [\"a\"] },\n{ hosts = [\"a\"] } ]\n", []string{"f.toml:1: targets[1].hosts: a is probed alike by line 1 already"}},
-		{"a dotted key and a header", "agent.interval = 3\n" + minimal + "[agent]\nmax_rate = 5\n", []string{"f.toml:4: agent: is defined by line 1 already"}},
-		{"a dotted key and a header of a target", minimal + "tags.a = \"b\"\n[targets.tags]\nc = \"d\"\n", []string{"f.toml:4: targets[0].tags: is defined by line 3 already"}},
-		{"a header and a dotted key", minimal + "[otel.headers]\na = \"b\"\n[otel]\nheaders.c = \"d\"\n", []string{"f.toml:6: otel.headers: is defined by line 3 already"}},
-		{"a key and a dotted key", minimal + "tags = { a = \"b\" }\ntags.c = \"d\"\n", []string{"f.toml:4: targets[0].tags: is defined by line 3 already"}},
-		{"tags in a table of their own", "\n[[targets]]\nhosts = [\"a\"]\n[targets.tags]\nsite = \"a\"\nurl = \"x\"\n", []string{"f.toml:6: targets[0].tags.url: is a tag"}},
+			[]string{"f.toml:6: targets[0].hosts: a is in line 4 already, with the same options and tags", "f.toml:11: targets[1].hosts: c is in line 5 already"}},
+		{"twice in inline tables", "targets = [\n{ hosts = [\"a\"] },\n{ hosts = [\"a\"] } ]\n", []string{"f.toml:1: targets[1].hosts: a is in line 1 already, with the same options and tags"}},
+		{"a dotted key and a header", "agent.interval = 3\n" + minimal + "[agent]\nmax_rate = 5\n", []string{"f.toml:4: agent: line 1 defines it already"}},
+		{"a dotted key and a header of a target", minimal + "tags.a = \"b\"\n[targets.tags]\nc = \"d\"\n", []string{"f.toml:4: targets[0].tags: line 3 defines it already"}},
+		{"a header and a dotted key", minimal + "[otel.headers]\na = \"b\"\n[otel]\nheaders.c = \"d\"\n", []string{"f.toml:6: otel.headers: line 3 defines it already"}},
+		{"a key and a dotted key", minimal + "tags = { a = \"b\" }\ntags.c = \"d\"\n", []string{"f.toml:4: targets[0].tags: line 3 defines it already"}},
+		{"tags in a table of their own", "\n[[targets]]\nhosts = [\"a\"]\n[targets.tags]\nsite = \"a\"\nurl = \"x\"\n", []string{"f.toml:6: targets[0].tags.url: pingtel sets this tag itself"}},
 		{"dotted tags", "\n[[targets]]\nhosts = [\"a\"]\ntags.site = \"a\"\ntags.rack = 7\n", []string{"f.toml:5: targets[0].tags.rack: is a whole number"}},
-		{"tags of the defaults", minimal + "[defaults.tags]\nsite = \"a\"\n'address' = \"x\"\n", []string{"f.toml:5: defaults.tags.address: is a tag"}},
+		{"tags of the defaults", minimal + "[defaults.tags]\nsite = \"a\"\n'address' = \"x\"\n", []string{"f.toml:5: defaults.tags.address: pingtel sets this tag itself"}},
 		{"too many dots", minimal + "\n" + strings.Repeat("x.", 20000) + "x = 1\n", []string{"f.toml:4: a key of more than 16 parts"}},
 		{"too many dots in an inline table", minimal + "tags = { \"x\"" + strings.Repeat(" . y", 20000) + " = 1 }\n", []string{"f.toml:3: a key of more than 16 parts"}},
 		{"too many dots in a header", minimal + "[x" + strings.Repeat(".'y'", 20000) + "]\n", []string{"f.toml:3: a key of more than 16 parts"}},
 		{"too deep", minimal + "x = " + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + "\n", []string{"f.toml:3: more than 16 lists or tables inside each other"}},
 		{"too deep over lines", minimal + "x = " + strings.Repeat("[\n", 20000), []string{"f.toml:19: more than 16 lists or tables inside each other"}},
 		{"too large", minimal + strings.Repeat("#", maxFile), []string{"f.toml: is larger than 32 MiB"}},
-		{"reserved tag", "[[targets]]\nhosts = [\"a\"]\ntags = { url = \"x\" }\n", []string{"f.toml:3: targets[0].tags.url: is a tag of pingtel's own"}},
+		{"reserved tag", "[[targets]]\nhosts = [\"a\"]\ntags = { url = \"x\" }\n", []string{"f.toml:3: targets[0].tags.url: pingtel sets this tag itself"}},
 		{"tag of a number", "[[targets]]\nhosts = [\"a\"]\ntags = { rack = 3 }\n", []string{"f.toml:3: targets[0].tags.rack: is a whole number: want a string"}},
 		{"source of the other family", "[[targets]]\nhosts = [\"a\"]\nfamily = \"ipv6\"\nsource = \"127.0.0.1\"\n", []string{"f.toml:4: targets[0].source: "}},
 		{"series too long", "[agent]\ninterval = \"1s\"\n" + minimal, []string{"f.toml:2: agent.interval: 1s is shorter than a series to 127.0.0.1, which takes 1.8s"}},
 		{"series too long at its rate", "[agent]\ninterval = 5\nmax_rate = 2\n[defaults]\nping_interval = \"1ms\"\ntimeout = 4\n" + minimal,
 			[]string{"f.toml:2: agent.interval: 5s is shorter than a series to 127.0.0.1, which takes 6s"}},
-		{"rate too high", "[agent]\nmax_rate = 10\n[[targets]]\nhosts = [\"198.18.0.0/24\"]\n", []string{"f.toml:2: agent.max_rate: 254 targets need 127 echo requests per second, 10 are allowed"}},
-		{"percentiles", minimal + "[telegraf]\npercentiles = [99, 50]\n", []string{"50 behind 99: want ascending numbers"}},
-		{"a comment for a measurement", minimal + "[telegraf]\nmeasurement = \"#ping\"\n", []string{`f.toml:4: telegraf.measurement: "#ping": its lines would be comments`}},
+		{"rate too high", "[agent]\nmax_rate = 10\n[[targets]]\nhosts = [\"198.18.0.0/24\"]\n", []string{"f.toml:2: agent.max_rate: 254 targets need 127 echo requests per second, but only 10 are allowed"}},
+		{"percentiles", minimal + "[telegraf]\npercentiles = [99, 50]\n", []string{"50 after 99: want ascending numbers"}},
+		{"a comment for a measurement", minimal + "[telegraf]\nmeasurement = \"#ping\"\n", []string{`f.toml:4: telegraf.measurement: "#ping": a line that begins with # is a comment in line protocol`}},
 		{"no measurement", minimal + "[telegraf]\nmeasurement = ' \\\\'\n", []string{`f.toml:4: telegraf.measurement: " \\\\" is empty`}},
 		{"signal", minimal + "[telegraf]\nsignal = \"SIGTERM\"\n", []string{`"SIGTERM": want one of none, STDIN`}},
 		{"thresholds", minimal + "warning = \"fast\"\n", []string{`f.toml:3: targets[0].warning: "fast"`}},

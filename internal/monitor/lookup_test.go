@@ -107,7 +107,7 @@ func TestHungLookups(t *testing.T) {
 				p, s := &fakeProber{took: interval / 2, resolve: resolve}, &sink{}
 				began := time.Now()
 				c := parse(t, "30s", hosts...)
-				c.Agent.Interval = interval // a plan that a file may not have, for want of room
+				c.Agent.Interval = interval // too short for a file, which Parse would refuse
 				m := New(p, c, quiet(), s)
 				defer m.Close()
 				run(t, m, 60*time.Second+2*stride)
@@ -158,8 +158,7 @@ func TestQuickLookups(t *testing.T) {
 	})
 }
 
-// TestRoundWithHungLookups bounds a round by what whoever started the process
-// for it waits for.
+// TestRoundWithHungLookups: a round ends within the time that its caller waits.
 func TestRoundWithHungLookups(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, s := &fakeProber{took: time.Second}, &sink{}

@@ -13,7 +13,7 @@ import (
 	"github.com/pingtel/pingtel/internal/config"
 )
 
-// judge is a sink that holds results against what is said of a [Target].
+// judge is a sink that checks results against the documentation of [Target].
 type judge struct {
 	t       *testing.T
 	records map[*Target]int

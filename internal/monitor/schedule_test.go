@@ -60,8 +60,8 @@ func TestMissedIsSaidAtTheEnd(t *testing.T) {
 	})
 }
 
-// TestOnceACycle sets the schedule back: no target has a second series in a
-// cycle in which it has had one.
+// TestOnceACycle sets the schedule back: no target has a second series in the
+// same cycle.
 func TestOnceACycle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fakeProber{took: time.Millisecond}
