@@ -62,8 +62,8 @@ func TestCallbackOrder(t *testing.T) {
 	})
 }
 
-// TestBlockedCallback blocks a callback for ten minutes. The measuring of all series
-// goes on as if it did not, and the results wait.
+// TestBlockedCallback blocks a callback for ten minutes. The measuring of all
+// series goes on as if it did not, and the results wait.
 func TestBlockedCallback(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := openFake(t, newFake(t, after(10*ms, sent.reply)), Config{})

@@ -65,7 +65,7 @@ func TestResolve(t *testing.T) {
 	}
 }
 
-// TestResolveContext gives a resolver that never answers and a context that ends.
+// TestResolveContext has a resolver that never answers and a context that ends.
 func TestResolveContext(t *testing.T) {
 	hang := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		<-ctx.Done()

@@ -196,7 +196,7 @@ func TestPrint(t *testing.T) {
 	if got := fmt.Sprint(r); got != r.String() {
 		t.Errorf("Sprint = %s, want %s", got, r.String())
 	}
-	made := PingResult{Sent: 1, Errors: []EchoError{{Kind: SendFailed, Message: "made up"}}} // not by a Pinger
+	made := PingResult{Sent: 1, Errors: []EchoError{{Kind: SendFailed, Message: "made up"}}} // not made by a Pinger
 	if got := made.String(); !strings.Contains(got, "made up") {
 		t.Errorf("String = %s, which does not say why", got)
 	}
