@@ -138,13 +138,13 @@ func TestSlowLane(t *testing.T) {
 	})
 }
 
-// TestNotSlow has targets that do not belong in the slow lane: the system takes no
-// transmit timestamps, or they come a little late.
+// TestNotSlow has targets that do not belong in the slow lane: the system takes
+// no transmit timestamps, or they come a little late.
 func TestNotSlow(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		source Timestamps
-		late   time.Duration // of stamps
+		late   time.Duration // how late the timestamps come
 	}{
 		{"no stamps", TimestampsUser, 0},
 		{"late stamps", TimestampsKernel, 7 * ms},

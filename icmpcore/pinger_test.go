@@ -104,7 +104,7 @@ func TestRefusedBeforeSending(t *testing.T) {
 		}
 	}
 	if _, err := icmpcore.Open(icmpcore.Config{Socket: 9}); err == nil {
-		t.Error("Open takes an unknown kind of socket")
+		t.Error("Open accepts an unknown kind of socket")
 	}
 	if s := p.Stats(); s.Sent != 0 {
 		t.Errorf("%d requests sent", s.Sent)

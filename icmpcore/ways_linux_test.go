@@ -46,7 +46,7 @@ func TestJam(t *testing.T) {
 				j.took(1)
 			}
 			if j.jammed {
-				t.Error("jammed though it takes packets again")
+				t.Error("jammed although it accepts packets again")
 			}
 		})
 	}
