@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// TestClockEpoch tells steps of the wall clock from slewing and from a thread
-// that lost the processor between two readings.
+// TestClockEpoch distinguishes steps of the wall clock from slewing, and from a
+// thread that lost the processor between two readings.
 func TestClockEpoch(t *testing.T) {
 	const s = int64(time.Second)
 	type reading struct{ mono, wall int64 }
@@ -65,7 +65,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// TestPacer counts what a sender may send that asks at odd times.
+// TestPacer counts the sends that a sender gets if it asks at odd times.
 func TestPacer(t *testing.T) {
 	p := newPacer(1000)
 	sends := 0

@@ -181,7 +181,7 @@ func TestResultString(t *testing.T) {
 	}
 }
 
-// TestReplyWithoutMark keeps the DSCP 0 of a reply apart from no reply.
+// TestReplyWithoutMark distinguishes a reply with DSCP 0 from no reply.
 func TestReplyWithoutMark(t *testing.T) {
 	for want, r := range map[string]PingResult{`"reply_dscp":0,`: {Received: 1}, `"reply_dscp":null,`: {}, `"reply_dscp":null,"timestamps"`: {Received: 1, ReplyDSCP: -1}} {
 		if got := string(r.AppendJSON(nil)); !strings.Contains(got, want) {
@@ -196,7 +196,7 @@ func TestPrint(t *testing.T) {
 	if got := fmt.Sprint(r); got != r.String() {
 		t.Errorf("Sprint = %s, want %s", got, r.String())
 	}
-	made := PingResult{Sent: 1, Errors: []EchoError{{Kind: SendFailed, Message: "made up"}}} // not by a Pinger
+	made := PingResult{Sent: 1, Errors: []EchoError{{Kind: SendFailed, Message: "made up"}}} // not made by a Pinger
 	if got := made.String(); !strings.Contains(got, "made up") {
 		t.Errorf("String = %s, which does not say why", got)
 	}

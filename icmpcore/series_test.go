@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// TestManyInFlight has nobody answer for much longer than the interval: the
-// requests go on at their pace, all the same.
+// TestManyInFlight has no reply for much longer than the interval. The requests
+// go on at their pace.
 func TestManyInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newFake(t, func(sent) []answer { return nil })
@@ -25,7 +25,7 @@ func TestManyInFlight(t *testing.T) {
 	})
 }
 
-// TestErrorsInTurn has the error of the first echo come last: the list is in the
+// TestErrorsInTurn sends the error of the first echo last. The list is in the
 // order of the echoes.
 func TestErrorsInTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -45,8 +45,8 @@ func TestErrorsInTurn(t *testing.T) {
 	})
 }
 
-// TestReplyWithoutTTL has a system that does not tell the TTL of replies: then
-// nothing is guessed from it.
+// TestReplyWithoutTTL has a system that does not report the TTL of replies. Then
+// the result guesses nothing from it.
 func TestReplyWithoutTTL(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := openFake(t, newFake(t, after(ms, func(r sent) event {
@@ -61,8 +61,9 @@ func TestReplyWithoutTTL(t *testing.T) {
 	})
 }
 
-// TestProfileOfInterface looks an interface up anew after a second, since one of
-// the same name may have come in its place. Other options are worked out once.
+// TestProfileOfInterface looks up an interface again after a second, because
+// another one may have the same name now. Profiles of other options are made
+// once.
 func TestProfileOfInterface(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := openFake(t, newFake(t, func(sent) []answer { return nil }), Config{})

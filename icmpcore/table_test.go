@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestAddrIndex holds the index against a map of sets.
+// TestAddrIndex compares the index with a map of sets.
 func TestAddrIndex(t *testing.T) {
 	const n = 3000
 	all := make([]series, n)
