@@ -126,6 +126,9 @@ func TestLeastExactStamp(t *testing.T) {
 			if err != nil || r.Received != 5 || r.Timestamps != TimestampsKernelRX {
 				t.Errorf("without the stamp of %d: %v, %s", bare, err, r.Timestamps)
 			}
+			if synctest.Wait(); p.engine.batch != maxBatch {
+				t.Errorf("one stamp is missing, and requests are sent %d at a time", p.engine.batch)
+			}
 		})
 	}
 }

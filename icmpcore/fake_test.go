@@ -24,10 +24,16 @@ type fakeConn struct {
 
 	unstamped atomic.Bool // requests get no timestamp
 
+	flood func() bool // whether packets of others come in, as fast as they can be read, if not nil
+
+	waits  atomic.Int64 // how often the engine went to sleep
+	unread atomic.Int64 // the longest that something waited to be read, ns
+
 	some chan struct{}
 
 	mu      sync.Mutex
 	arrived []event
+	oldest  time.Time // when the first of arrived came
 	sent    []sent
 	gone    error
 	closed  bool
@@ -114,20 +120,31 @@ func (c *fakeConn) arrive(ev event) {
 		ev.stamp = c.wall()
 	}
 	c.mu.Lock()
+	if len(c.arrived) == 0 {
+		c.oldest = time.Now()
+	}
 	c.arrived = append(c.arrived, ev)
 	c.mu.Unlock()
 	c.wake()
 }
 
 func (c *fakeConn) receive() ([]event, bool, error) {
+	if c.flood != nil && c.flood() {
+		time.Sleep(ms) // the time that it takes to read them
+		return []event{{kind: eventForeign}}, true, nil
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if len(c.arrived) > 0 {
+		c.unread.Store(max(c.unread.Load(), int64(time.Since(c.oldest))))
+	}
 	evs := c.arrived
 	c.arrived = nil
 	return evs, false, c.gone
 }
 
 func (c *fakeConn) wait(d time.Duration, nap bool) {
+	c.waits.Add(1)
 	var timer <-chan time.Time
 	if d >= 0 {
 		timer = time.After(d)

@@ -102,12 +102,12 @@ func TestSlowLane(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stuck := true
 		c := newFake(t, func(r sent) []answer {
-			if stuck && r.addr == testHost(0) {
+			if stuck && (r.addr == testHost(0) || r.addr == testHost(2)) {
 				return nil
 			}
 			return after(10*ms, sent.reply)(r)
 		})
-		c.held = func(s sent) bool { return stuck && s.addr == testHost(0) }
+		c.held = func(s sent) bool { return stuck && (s.addr == testHost(0) || s.addr == testHost(2)) }
 		p := openFake(t, c, Config{})
 		ping := func(host, slow int) {
 			t.Helper()
@@ -131,7 +131,9 @@ func TestSlowLane(t *testing.T) {
 		}
 		ping(0, 3)
 		ping(1, 0)
+		ping(2, 3)
 		ping(0, 4)
+		ping(2, 4)
 		stuck = false
 		ping(0, 1)
 		ping(0, 0)

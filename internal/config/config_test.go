@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -196,6 +197,49 @@ func TestHints(t *testing.T) {
 	}
 }
 
+// TestFaultsInTurn has faults in the order of the file, whatever the tables' own.
+func TestFaultsInTurn(t *testing.T) {
+	_, err := Parse("f.toml", "[telegraf]\nsignal = \"x\"\n[[targets]]\nhosts = [\"a\"]\nttl = 256\n[defaults]\nsize = 1\n[agent]\nsocket = 1\n", env)
+	var faults Faults
+	if !errors.As(err, &faults) || len(faults) != 4 {
+		t.Fatalf("%v, want four faults", err)
+	}
+	for i, line := range []int{2, 5, 7, 9} {
+		if faults[i].Line != line {
+			t.Errorf("fault %d is in line %d, want %d: %v", i, faults[i].Line, line, err)
+		}
+	}
+}
+
+// TestLargestFile is as large as a file may be.
+func TestLargestFile(t *testing.T) {
+	if _, err := Parse("f.toml", minimal+strings.Repeat("#", maxFile-len(minimal)), env); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSeriesTime works out how long a series takes, up to the longest duration
+// there is.
+func TestSeriesTime(t *testing.T) {
+	const day = 24 * time.Hour
+	for _, tt := range []struct {
+		o       icmpcore.Options
+		maxRate int
+		want    time.Duration
+	}{
+		{icmpcore.Options{Count: 5, Interval: 200 * time.Millisecond, Timeout: time.Second}, -1, 1800 * time.Millisecond},
+		{icmpcore.Options{Count: 5, Interval: 200 * time.Millisecond, Timeout: time.Second}, 2, 3 * time.Second},
+		{icmpcore.Options{Count: 1, Timeout: time.Second}, -1, time.Second},
+		{icmpcore.Options{Count: 106752, Interval: day, Timeout: time.Hour}, -1, 106751*day + time.Hour},
+		{icmpcore.Options{Count: 106753, Interval: day, Timeout: time.Hour}, -1, math.MaxInt64},
+		{icmpcore.Options{Count: 1 << 30, Interval: day, Timeout: time.Hour}, -1, math.MaxInt64},
+	} {
+		if got := SeriesTime(tt.o, tt.maxRate); got != tt.want {
+			t.Errorf("%d echoes %v apart at most %d a second take %v, want %v", tt.o.Count, tt.o.Interval, tt.maxRate, got, tt.want)
+		}
+	}
+}
+
 func TestPlainNumbers(t *testing.T) {
 	for v, want := range map[float64]string{
 		0: "0", 1: "1", 1.5: "1.5", 10030: "10030", 999.94: "999.9", 1000.4: "1000", 12.34567: "12.35", 0.01: "0.01",
@@ -330,9 +374,16 @@ i = 1
 i = 2
 [u.v]
 j = 3
+[w]
+x = '''\'''
+y = """a\""" = 1
+z = 2
+"""
+z = 4
 `)
 	lines := found.scan(true)
-	want := map[string]int{"a": 2, "c": 5, "t": 8, "t.e": 9, "t.f": 10, "t.f.g": 10, "u": 11, "u[0]": 11, "u[0].i": 12, "u[1]": 13, "u[1].i": 14, "u[1].v": 15, "u[1].v.j": 16}
+	want := map[string]int{"a": 2, "c": 5, "t": 8, "t.e": 9, "t.f": 10, "t.f.g": 10, "u": 11, "u[0]": 11, "u[0].i": 12, "u[1]": 13, "u[1].i": 14, "u[1].v": 15, "u[1].v.j": 16,
+		"w": 17, "w.x": 18, "w.y": 19, "w.z": 22}
 	for k, n := range want {
 		if lines[k] != n {
 			t.Errorf("%s on line %d, want %d", k, lines[k], n)

@@ -47,6 +47,13 @@ func TestMissing(t *testing.T) {
 	if got := missing(c); got != want {
 		t.Errorf("missing:\n%swant:\n%s", got, want)
 	}
+	mixed, err := Parse("f.toml", minimal+"interface = \"nosuch0\"\n[defaults]\ninterface = \"nosuch1\"\n", env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := mixed.Missing(); len(got) != 2 || got[0].Line != 3 || got[1].Line != 5 {
+		t.Errorf("missing %v, want lines 3 and 5, in the file's order", got)
+	}
 	if len(c.Targets) != 5 || c.Targets[1].Options.Interface != "nosuch0" {
 		t.Errorf("targets %+v, want all five as written", c.Targets)
 	}
