@@ -19,6 +19,8 @@ func TestClockEpoch(t *testing.T) {
 		{"slewed by 500 ppm", []reading{{0, 0}, {s, s + s/2000}, {2 * s, 2*s + 2*s/2000}}, 0},
 		{"stepped forward", []reading{{0, 0}, {s, 2 * s}, {s, 2 * s}, {s, 2 * s}, {s, 2 * s}, {s + 1, 2*s + 1}}, 1},
 		{"stepped back", []reading{{0, 0}, {s, 0}, {s, 0}, {s, 0}, {s, 0}, {s + 1, 1}}, 1},
+		{"stepped by a millisecond after a day", []reading{{0, 0}, {86400 * s, 86400 * s}, {86401 * s, 86401*s + s/500}, {86401 * s, 86401*s + s/500},
+			{86401 * s, 86401*s + s/500}, {86401 * s, 86401*s + s/500}, {86401*s + 1, 86401*s + s/500 + 1}}, 1},
 		{"lost the processor once", []reading{{0, 0}, {s, s + s/100}, {s + s/100, s + s/100}}, 0},
 	}
 	for _, tt := range tests {

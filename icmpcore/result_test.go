@@ -123,6 +123,9 @@ func TestFailure(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			if tt.r.Success() != (tt.want == nil) {
+				t.Errorf("Success = %t", tt.r.Success())
+			}
 			got := tt.r.Failure()
 			var e, want *EchoError
 			switch {
@@ -174,6 +177,12 @@ func TestResultString(t *testing.T) {
 	r := exampleResult()
 	if got, want := r.String(), "gw.example (198.18.0.1): 5 sent, 4 received, 20% loss, rtt min/mean/max/jitter 4.4ms/4.875ms/6.2ms/884.59µs"; got != want {
 		t.Errorf("String = %q, want %q", got, want)
+	}
+	if failed := (PingResult{Host: "a.test", Err: errors.New("no such host")}); failed.String() != "a.test: no such host" {
+		t.Errorf("String = %q", failed.String())
+	}
+	if cut := (PingResult{Host: "a.test", Sent: 2, Received: 2, Err: errors.New("cancelled")}); !strings.Contains(cut.String(), "2 sent, 2 received") {
+		t.Errorf("String = %q, which does not say what came", cut.String())
 	}
 	lost := PingResult{Host: "198.18.0.1", Addr: testAddr4, Sent: 2, Loss: 100, Errors: []EchoError{{Kind: TimeExceeded, Message: "expired", From: testAddr4}}}
 	if got, want := lost.String(), "198.18.0.1: 2 sent, 0 received, 100% loss: expired, reported by 198.18.0.1"; got != want {
