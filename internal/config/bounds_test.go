@@ -50,6 +50,35 @@ func TestKeyBounds(t *testing.T) {
 	}
 }
 
+// TestNesting has keys of as many parts, and lists in each other as deep, as
+// there may be, and of one more.
+func TestNesting(t *testing.T) {
+	const within = "targets[0].x: unknown key"
+	for _, tt := range []struct{ text, want string }{
+		{strings.Repeat("x.", maxParts-1) + "x = 1\n", within},
+		{strings.Repeat("x.", maxParts) + "x = 1\n", "f.toml:3: a key of more than 16 parts"},
+		{"x = " + strings.Repeat("[", maxDepth) + strings.Repeat("]", maxDepth) + "\n", within},
+		{"x = " + strings.Repeat("[", maxDepth+1) + strings.Repeat("]", maxDepth+1) + "\n", "f.toml:3: more than 16 lists or tables"},
+	} {
+		if _, err := Parse("f.toml", minimal+tt.text, env); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v, want %q", tt.text, err, tt.want)
+		}
+	}
+}
+
+// TestFullPlan asks for just as much as there is room for: the interval is as long
+// as a series, and the rate is all that is allowed.
+func TestFullPlan(t *testing.T) {
+	for _, text := range []string{
+		"[agent]\ninterval = \"1.8s\"\n" + minimal,
+		"[agent]\nmax_rate = 4\n[[targets]]\nhosts = [\"198.18.0.0/29\", \"198.18.1.0/31\"]\n", // 8 targets
+	} {
+		if _, err := Parse("f.toml", text, env); err != nil {
+			t.Errorf("%v in:\n%s", err, text)
+		}
+	}
+}
+
 // TestNearest finds the key that was meant, and none where that is a guess.
 func TestNearest(t *testing.T) {
 	known := []string{"hosts", "size", "timeout", "ttl"}
