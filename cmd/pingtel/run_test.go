@@ -347,11 +347,11 @@ func TestWrongInput(t *testing.T) {
 		{"config check", "0 files given|pingtel config check FILE"},
 		{"completion nosuch", "unknown command \"nosuch\"|bash, "},
 		{"ping 0.0.0.0", "host 0.0.0.0: want the address of a host"},
-		{"ping http://b.test/x", `host "http://b.test/x": looks like a URL: want its host alone, b.test`},
+		{"ping http://b.test/x", `host "http://b.test/x": looks like a URL: want only its host, b.test`},
 		{"ping b.test:80", "want b.test"},
 		{"check root@b.test", "looks like user@host: want b.test"},
 		{"ping 127.0.0.9-1", "ends before it begins"},
-		{"ping 127.0.0.0/8", "the prefixes and ranges of one list stand for more hosts than they may, 65536"},
+		{"ping 127.0.0.0/8", "the prefixes and ranges of one list have more hosts than the limit, 65536"},
 		{"ping 127.1.0.0/17 127.2.0.0/17 127.3.0.0/17", "the prefixes and ranges of one list"},
 		{"ping -6 127.0.0.0/29", "want an ipv6 address"},
 		{"ping -6 127.0.0.1 ::1 127.0.0.2", "host 127.0.0.1: want an ipv6 address|host 127.0.0.2"},
@@ -526,7 +526,7 @@ func TestHostForms(t *testing.T) {
 	}
 	status, stdout, stderr := runWith(t, "127.0.1.1\nb.test:80\n127.0.0.0/8\n127.0.1.2", "ping", "-c", "1", "-f", "-")
 	if status != statusUnable || !strings.Contains(stdout, "looks like host:port, and ICMP has no ports (80): want b.test") ||
-		!strings.Contains(stderr, "line 3: 127.0.0.0/8: the prefixes and ranges of one list stand for more hosts than they may, 65536") || strings.Contains(stdout, "127.0.1.2") {
+		!strings.Contains(stderr, "line 3: 127.0.0.0/8: the prefixes and ranges of one list have more hosts than the limit, 65536") || strings.Contains(stdout, "127.0.1.2") {
 		t.Errorf("file with faults: status %d, stdout %q, stderr %q", status, stdout, stderr)
 	}
 }
