@@ -35,8 +35,15 @@ type ExportError struct {
 	Err        error
 }
 
-func (e *ExportError) Error() string { return e.Err.Error() }
+// Error returns the text of Err.
+func (e *ExportError) Error() string {
+	if e.Err == nil {
+		return "otel: the export failed"
+	}
+	return e.Err.Error()
+}
 
+// Unwrap returns Err.
 func (e *ExportError) Unwrap() error { return e.Err }
 
 // The texts by which the OTLP exporters report partial success. The type of

@@ -92,7 +92,11 @@ type Pusher struct {
 func NewPusher(st *Store, e sdkmetric.Exporter, r *resource.Resource) *Pusher {
 	wants := func(k sdkmetric.InstrumentKind) bool { return e.Temporality(k) == metricdata.DeltaTemporality }
 	d := temporalities{counters: wants(sdkmetric.InstrumentKindCounter), self: wants(sdkmetric.InstrumentKindObservableCounter)}
+	st.pushed.Store(true)
 	st.delta.Store(d.counters)
+	if r == nil {
+		r = resource.Empty()
+	}
 	p := &Pusher{
 		store: st, exporter: e, resource: r, chunk: newChunk(st, d), health: health{store: st},
 		started: st.started, deliveredAt: st.started, limit: messageLimit, smallest: messageLimit, changed: make(chan struct{}, 1),

@@ -44,7 +44,10 @@ func NewRecorder(m metric.Meter) (*Recorder, error) {
 		}
 		made(err)
 	}
-	return r, errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // Record records the result of one series, with server.address,

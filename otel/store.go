@@ -59,7 +59,8 @@ type Store struct {
 	table   table
 	started time.Time
 	failed  atomic.Uint64 // pushes, wholly or in part
-	delta   atomic.Bool   // a pusher takes deltas
+	pushed  atomic.Bool   // a pusher delivers the points, and drops what is over
+	delta   atomic.Bool   // the pusher takes deltas
 
 	clock sync.Mutex // guards what follows
 	last  time.Time  // that stamp returned last
@@ -136,9 +137,15 @@ func (s *Store) Add(o TargetOptions) *Target {
 // not keep r.
 func (s *Store) Record(t *Target, r *icmpcore.PingResult) { s.table.record(t, r) }
 
-// Remove takes t off: it is in no further [Store.Produce]. A pusher still sends
-// what no push has carried yet.
-func (s *Store) Remove(t *Target) { s.table.remove(t, time.Now()) }
+// Remove removes t: [Store.Produce] leaves it out from now on. A Pusher still
+// sends what no push has delivered yet. To remove it twice is allowed.
+func (s *Store) Remove(t *Target) {
+	now := time.Now()
+	s.table.remove(t, now)
+	if !s.pushed.Load() {
+		s.table.sweepOverdue(now) // perhaps nothing reads the store
+	}
+}
 
 // Failed returns how many pushes have failed since the start, wholly or in
 // part.
@@ -151,16 +158,22 @@ func (s *Store) Produce(ctx context.Context) ([]metricdata.ScopeMetrics, error) 
 	if s.delta.Load() {
 		return nil, errors.New("otel: the store is pushed with delta temporality: a reader wants a store of its own")
 	}
-	c := newChunk(s, temporalities{})
-	c.begin(s.stamp())
+	c, now := newChunk(s, temporalities{}), s.stamp()
+	c.begin(now)
 	c.addSelf(s.self(), selfCounts{}, s.started, s.started)
-	for _, r := range s.table.kept() {
+	refs := s.table.kept()
+	for i := range refs {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		s.table.mu.Lock()
-		c.add(r)
+		refs[i].recorded = refs[i].stream.recorded
+		c.add(refs[i])
 		s.table.mu.Unlock()
+	}
+	if !s.pushed.Load() { // a Pusher does this after each push
+		s.table.delivered(refs, now)
+		s.table.sweep(now, keepTime)
 	}
 	return c.scopes(), nil
 }

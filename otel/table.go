@@ -38,6 +38,7 @@ type table struct {
 	crowded string           // a host that lost a stream to maxStreams since takeCrowded was last called
 	lost    uint64           // streams dropped with something in them that no push has delivered
 	pushes  uint64           // begun so far
+	swept   time.Time        // when sweep was last called
 }
 
 // init makes an empty table, whose histograms are made by h.
@@ -246,6 +247,7 @@ func (t *table) delivered(refs []ref, now time.Time) {
 func (t *table) sweep(now time.Time, keep time.Duration) uint64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.swept = now
 	maps.DeleteFunc(t.gone, func(_ identity, r ref) bool {
 		if now.Sub(r.target.removed) < keep {
 			return false
@@ -262,4 +264,14 @@ func (t *table) sweep(now time.Time, keep time.Duration) uint64 {
 		})
 	}
 	return t.lost
+}
+
+// sweepOverdue calls sweep if nobody has done so for keepTime.
+func (t *table) sweepOverdue(now time.Time) {
+	t.mu.Lock()
+	overdue := now.Sub(t.swept) >= keepTime
+	t.mu.Unlock()
+	if overdue {
+		t.sweep(now, keepTime)
+	}
 }
