@@ -57,18 +57,18 @@ func (c *Conversation) Next(ctx context.Context) (Event, error) {
 				return Collect, nil
 			}
 		case sig := <-c.signals:
-			switch {
-			case signalName(sig) == c.signal:
+			switch name := signalName(sig); {
+			case name != "" && name == c.signal:
 				return Collect, nil
 			case sig == syscall.SIGHUP:
 				return Reload, nil
 			}
 			return Other, nil
 		case err := <-c.eof:
+			c.eof <- err // for the next call
 			select {
 			case <-c.demand: // a newline before the end counts
 				if c.signal == "STDIN" {
-					c.eof <- err
 					return Collect, nil
 				}
 			default:

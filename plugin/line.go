@@ -12,14 +12,17 @@ import (
 // Encoder writes results as lines of line protocol. Make one with [NewEncoder].
 // One goroutine at a time may use it.
 type Encoder struct {
-	format format
+	format *format // nil: the default
 	lines  lineprotocol.Encoder
 	tags   []Tag           // reused
 	rtts   []time.Duration // reused
 }
 
 // NewEncoder returns an encoder of lines in format f.
-func NewEncoder(f Format) *Encoder { return &Encoder{format: newFormat(f)} }
+func NewEncoder(f Format) *Encoder {
+	format := newFormat(f)
+	return &Encoder{format: &format}
+}
 
 // Append appends the line of one series to dst: of host as the user wrote it,
 // with the target's tags. The time of the line is r.Start. A key of a tag that is
@@ -27,6 +30,9 @@ func NewEncoder(f Format) *Encoder { return &Encoder{format: newFormat(f)} }
 // that the line cannot be written, which only an empty measurement causes;
 // dst comes back as it was.
 func (e *Encoder) Append(dst []byte, host string, tags []Tag, r *icmpcore.PingResult) ([]byte, error) {
+	if e.format == nil {
+		*e = *NewEncoder(Format{})
+	}
 	e.lines.SetBuffer(dst)
 	e.lines.StartLine(e.format.measurement)
 	e.tags = appendTags(e.tags[:0], host, tags, r)
