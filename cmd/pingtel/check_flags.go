@@ -276,5 +276,5 @@ func (f *checkFlags) planFor(n int, t nagios.Thresholds) (icmpcore.Options, erro
 	if o.Interval >= time.Second {
 		hint = "; -i is in seconds here, milliseconds are -i 80ms"
 	}
-	return o, fmt.Errorf("--timeout %v is too short: %s take up to %v%s", f.total, what, takes, hint)
+	return o, fmt.Errorf("--timeout %v is too short: %s take up to %v: want a longer one%s", f.total, what, takes, hint)
 }

@@ -148,7 +148,7 @@ func (f *checkFlags) fileJob(cmd *cobra.Command, args []string) (checkJob, error
 		job.marks = job.marks || t.Options.Mark != 0
 	}
 	if takes := runTime(options, len(options), file.Agent.MaxRate); takes >= f.total {
-		return checkJob{}, fmt.Errorf("--timeout %v is too short: the file's targets take up to %v", f.total, takes)
+		return checkJob{}, fmt.Errorf("--timeout %v is too short: the file's targets take up to %v: want a longer one", f.total, takes)
 	}
 	job.aims = func([]string) ([]aim, error) { return aims, nil }
 	return job, nil

@@ -32,6 +32,7 @@ type checkedHost struct {
 	aim
 	tally   nagios.Tally
 	settled bool // its state is certain
+	early   bool // it was so before the result
 	result  icmpcore.PingResult
 	ended   bool // there is a result
 }
@@ -51,11 +52,11 @@ func (c *checkRun) judge(ctx context.Context, s *sweep.Sweep) ([]nagios.Verdict,
 	defer c.stop(nil)
 	err := s.Run(ctx, func(yield func([]byte, *sweep.Probe) error) error {
 		for _, h := range c.hosts {
-			opts := h.opts
+			probe := s.Probe(h.opts, func(r icmpcore.PingResult) { c.finish(h, r) })
 			if c.need > 0 || h.thresholds.HostCheck() {
-				opts.OnEcho = func(e icmpcore.Echo) { c.observe(h, e) }
+				probe = s.ProbeUntil(h.opts, func(e icmpcore.Echo) bool { return c.observe(h, e) }, func(r icmpcore.PingResult) { c.finish(h, r) })
 			}
-			if err := yield([]byte(h.host), s.Probe(opts, func(r icmpcore.PingResult) { c.finish(h, r) })); err != nil {
+			if err := yield([]byte(h.host), probe); err != nil {
 				return err
 			}
 		}
@@ -75,8 +76,9 @@ func (c *checkRun) judge(ctx context.Context, s *sweep.Sweep) ([]nagios.Verdict,
 	return verdicts, nil
 }
 
-// observe counts what happened to an echo.
-func (c *checkRun) observe(h *checkedHost, e icmpcore.Echo) {
+// observe counts what happened to an echo, and reports whether the state of the
+// host is certain.
+func (c *checkRun) observe(h *checkedHost, e icmpcore.Echo) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var send *icmpcore.SendError
@@ -90,11 +92,14 @@ func (c *checkRun) observe(h *checkedHost, e icmpcore.Echo) {
 	case e.Outcome == icmpcore.OutcomeError, e.Outcome == icmpcore.OutcomeTimeout:
 		h.tally.Lost++
 	default:
-		return // decides nothing
+		return false // decides nothing
 	}
-	if state, certain := h.thresholds.Certain(h.tally, h.opts.Timeout); certain {
+	state, certain := h.thresholds.Certain(h.tally, h.opts.Timeout)
+	if certain {
+		h.early = true
 		c.settle(h, state)
 	}
+	return certain
 }
 
 // finish keeps the result of a host.
@@ -135,7 +140,7 @@ func (h *checkedHost) verdict(certain bool) nagios.Verdict {
 		r.Err = nil // it was us who cut it short
 	}
 	v := nagios.Judge(r, h.thresholds, false)
-	if !complete && r.Sent < h.opts.Count {
+	if h.early && r.Sent < h.opts.Count {
 		v.Asked = h.opts.Count
 	}
 	return v
