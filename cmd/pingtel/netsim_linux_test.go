@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -94,10 +96,10 @@ func TestCheckFaults(t *testing.T) {
 			status int
 			want   string
 		}{
-			{"-n 5 -t 2 -i 0.01 -w 2s,20% -c 2s,60% 198.18.1.3", 2, "PING CRITICAL - 198.18.1.3: loss 60% >= 60%; rta T ms, jitter T ms | rta=Tms;2000;2000;0 pl=60%;20;60;0;100 jitter=Tms;;;0\n"},
-			{"-n 5 -t 2 -i 0.01 -w 2s,20% -c 2s,61% 198.18.1.8", 1, "PING WARNING - 198.18.1.8: loss 60% >= 20%; rta T ms, jitter T ms | rta=Tms;2000;2000;0 pl=60%;20;61;0;100 jitter=Tms;;;0\n"},
-			{"-n 2 -i 2 -t 2 -s 100 198.18.1.9", 2, "PING CRITICAL - 198.18.1.9: loss 100% >= 60% (2 corrupt replies) | rta=U;100;500;0 pl=100%;20;60;0;100 jitter=U;;;0\n"},
-			{"-n 1 -i 0.01 198.18.1.4", 2, "PING CRITICAL - 198.18.1.4: loss 100% >= 60% (host unreachable, reported by 198.18.0.9) | rta=U;100;500;0 pl=100%;20;60;0;100 jitter=U;;;0\n"},
+			{"-n 5 -i 0.01 -w 2s,20% -c 2s,60% 198.18.1.3", 2, "PING CRITICAL - 198.18.1.3: loss 60% >= 60%; rta T ms, jitter T ms | rta=Tms;2000;2000;0 pl=60%;20;60;0;100 rtmin=Tms;;;0 rtmax=Tms;;;0 jitter=Tms;;;0\n"},
+			{"-n 5 -i 0.01 -w 2s,20% -c 2s,61% 198.18.1.8", 1, "PING WARNING - 198.18.1.8: loss 60% >= 20%; rta T ms, jitter T ms | rta=Tms;2000;2000;0 pl=60%;20;61;0;100 rtmin=Tms;;;0 rtmax=Tms;;;0 jitter=Tms;;;0\n"},
+			{"-n 2 -i 2 --echo-timeout 2 -b 100 198.18.1.9", 2, "PING CRITICAL - 198.18.1.9: loss 100% >= 60% (2 corrupt replies) | rta=U;100;500;0 pl=100%;20;60;0;100 rtmin=U;;;0 rtmax=U;;;0 jitter=U;;;0\n"},
+			{"-n 1 -i 0.01 198.18.1.4", 2, "PING CRITICAL - 198.18.1.4: loss 100% >= 60% (host unreachable, reported by 198.18.0.9) | rta=U;100;500;0 pl=100%;20;60;0;100 rtmin=U;;;0 rtmax=U;;;0 jitter=U;;;0\n"},
 		}
 		for _, tt := range tests {
 			status, stdout, stderr := runWith(t, "", append([]string{"check"}, strings.Fields(tt.args)...)...)
@@ -108,15 +110,21 @@ func TestCheckFaults(t *testing.T) {
 	})
 }
 
-// TestTimeoutTotal has an echo outstanding when the time is up: nobody knows
-// what would have come, and the check says so.
-func TestTimeoutTotal(t *testing.T) {
-	netsim.Run(t, simulated(), func(t *testing.T, _ *netsim.Net) {
-		// At two echoes a second for all, the last host's turn comes too late.
+// TestCheckEndsInTime has an echo outstanding when the check is told to end: nobody
+// knows what would have come, and the check says so.
+func TestCheckEndsInTime(t *testing.T) {
+	var ended atomic.Pointer[context.CancelFunc]
+	ends := func(netsim.Request) []netsim.Packet {
+		(*ended.Load())()
+		return nil
+	}
+	netsim.Run(t, append(simulated(), netsim.Rule{Prefix: netip.MustParsePrefix("198.18.2.0/24"), Answer: ends}), func(t *testing.T, _ *netsim.Net) {
+		ctx, cancel := context.WithCancel(t.Context())
+		ended.Store(&cancel)
 		var stdout, stderr bytes.Buffer
-		status := run(t.Context(), strings.Fields("check -n 1 -t 0.1 -r 1 --timeout-total 0.5 198.18.1.1 198.18.1.1 198.18.1.1 198.18.1.1"), strings.NewReader(""), &stdout, &stderr)
-		if !strings.Contains(stdout.String(), "198.18.1.1 #4 UNKNOWN nothing was measured in time") || status != 3 {
-			t.Errorf("status %d, stderr %q, stdout %q", status, stderr.String(), stdout.String())
+		status := run(ctx, strings.Fields("check -n 1 --echo-timeout 1h -t 2h 198.18.2.1"), strings.NewReader(""), &stdout, &stderr)
+		if want := "PING UNKNOWN - 198.18.2.1: nothing was measured in time | "; !strings.HasPrefix(stdout.String(), want) || status != 3 {
+			t.Errorf("status %d, stderr %q, stdout %q, want %q", status, stderr.String(), stdout.String(), want)
 		}
 	})
 }

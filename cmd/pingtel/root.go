@@ -146,6 +146,8 @@ func conclude(cmd *cobra.Command, err error, out *stdout, stderr io.Writer) int 
 	}
 	status, said := statusUnable, exitStatus(0)
 	switch {
+	case err == nil && check && cmd.Flags().Changed("help"):
+		status = int(nagios.Unknown) // the guidelines: the help is no verdict
 	case err == nil:
 		status = 0
 	case errors.As(err, &said):

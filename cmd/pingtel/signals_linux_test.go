@@ -109,7 +109,7 @@ func TestTwoSignals(t *testing.T) {
 		want              string // in the rest of stdout
 	}{
 		{"ping", "ping -c 0 -i 0.01 --show-rtts 127.0.0.1", "", 0, " answered, 0% loss\n  packets "},
-		{"check", "check -n 3 -i 20 --timeout-total 60 -f -", "127.0.0.1\n", 3, "PING UNKNOWN - "},
+		{"check", "check -n 3 -i 20 -t 60 -f -", "127.0.0.1\n", 3, "PING UNKNOWN - "},
 		{"telegraf", "telegraf --config " + config, "", 0, ""},
 		{"otel", "otel --stdout --config " + config, "", 0, `{"resourceMetrics":`},
 	} {

@@ -150,7 +150,7 @@ func TestPing(t *testing.T) {
 func TestCheck(t *testing.T) {
 	inNetwork(t, func(t *testing.T, asking func(args ...string) *exec.Cmd) {
 		args := func(hosts ...string) []string {
-			return append([]string{peer.Pingtel(), "check", "-n", "1", "-t", "2", "-w", "2s,50%", "-c", "2s,90%", "--timeout-total", "6"}, hosts...)
+			return append([]string{peer.Pingtel(), "check", "-n", "1", "-w", "2s,50%", "-c", "2s,90%", "-t", "6"}, hosts...)
 		}
 		out, err := peer.Output(asking(args(hosts(true)...)...))
 		if err != nil || !strings.HasPrefix(out, "PING OK - ") {
