@@ -27,6 +27,7 @@ type pingFlags struct {
 	deadline                                time.Duration
 	showRTTs, json, times, precise, quiet   bool
 	untilReply, alive, dead, version, alone bool
+	timeoutText, rateText                   *keptText
 }
 
 func newPingCommand() *cobra.Command {
@@ -63,6 +64,7 @@ func (f *pingFlags) register(cmd *cobra.Command) {
 	set.VarP(&flagValue[int]{&f.count, intIn(0, maxCount, ", 0 for no end"), strconv.Itoa, "count", "number", &f.faults},
 		"count", "c", "echoes to each host, 0 until interrupted")
 	f.probeFlags.register(cmd)
+	f.timeoutText, f.rateText = keepText(set, "timeout"), keepText(set, "rate")
 	set.VarP(&flagValue[time.Duration]{&f.deadline, durationIn(minDuration, maxDeadline), hideZeroDuration, "deadline", "duration", &f.faults},
 		"deadline", "w", "when to end the run, whatever is missing (default: never)")
 	set.BoolVar(&f.untilReply, "until-reply", false, "a host is done at its first reply")
@@ -93,6 +95,7 @@ func (f *pingFlags) finish(cmd *cobra.Command, args []string) error {
 	if (f.alive || f.dead) && (f.json || f.showRTTs) {
 		f.faults.add(errors.New("--alive and --dead print hosts alone: want no --json or --show-rtts with them"))
 	}
+	f.checkPMTU(args)
 	return f.probeFlags.finish(args)
 }
 
@@ -112,10 +115,13 @@ func (f *pingFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	each, closer, err := f.hosts(args, cmd.InOrStdin())
 	if err != nil {
-		return err
+		return f.fileError(err)
 	}
 	defer closer.Close() // was only read
 	stderr := cmd.ErrOrStderr()
+	for _, note := range f.notes() {
+		fmt.Fprintln(stderr, "pingtel: note: "+note)
+	}
 	pinger, err := openPinger(cmd.Context(), f.config, f.opts.Mark != 0, quietly)
 	if err != nil {
 		return err
