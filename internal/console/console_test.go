@@ -228,7 +228,7 @@ func TestTableInPlace(t *testing.T) {
 192.0.2.200      0      0      -
 2 hosts: 1 answered, 1 did not; 5 of 5 echoes, 0% loss, ...`, "\x1b[3A" + `host          sent   recv   loss  last ms   avg ms   max ms
 192.0.2.3       10     10     0%    3.000    3.000    3.000
-192.0.2.200      1      0   100%
+192.0.2.200      1      0   100%  no replies
 2 hosts: 1 answered, 1 did not; 10 of 11 echoes, 9.1% lo...`, "\x1b[3A\x1b[J" + `host         sent  recv   loss   min ms   avg ms   max ms
 192.0.2.3      13    13     0%    3.000    3.000    3.000
 192.0.2.200     1     0   100%  no replies

@@ -39,7 +39,11 @@ func (t *Table) AppendFigures(b []byte, f *Figures) []byte {
 		}
 	}
 	b, width := t.appendCells(b, t.label(f.Host, f.label()), f.colour())
-	if note := f.notes(); note != "" {
+	note := f.notes()
+	if note == "" && f.Received == 0 && f.Sent > 0 {
+		note = "no replies"
+	}
+	if note != "" {
 		if t.style.Width > 0 {
 			note = shorten(note, t.style.Width-width-2)
 		}

@@ -140,6 +140,10 @@ and 3 more hosts
 	if diff := cmp.Diff(want, frame(4, report.Style{Width: 40}, good, lossy, bad, silent)); diff != "" {
 		t.Errorf("frame of 4 lines (-want +got)\n%s", diff)
 	}
+	lost := figuresOf("192.0.2.1", outcome(icmpcore.OutcomeTimeout))
+	if got := frame(6, report.Style{Width: 79}, lost); !strings.Contains(got, "1      0   100%  no replies\n") {
+		t.Errorf("frame of silence %q", got)
+	}
 	for lines := 1; lines < 10; lines++ {
 		if got := frame(lines, report.Style{Width: 79}, good, lossy, bad, silent); strings.Count(got, "\n")+1 > lines {
 			t.Errorf("a frame of %d lines has %d", lines, strings.Count(got, "\n")+1)
