@@ -44,15 +44,14 @@ OpenTelemetry.`,
 		Example: `  pingtel ping 127.0.0.1 ::1
   pingtel check -w 100ms,20% -c 500ms,60% 127.0.0.1`,
 		Args:          cobra.ArbitraryArgs,
-		RunE:          refuseNoCommand,
+		RunE:          runRoot,
 		SilenceErrors: true, // run prints them
 		SilenceUsage:  true,
 
 		SuggestionsMinimumDistance: 2, // one wrong letter, or two letters swapped
 	}
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return fmt.Errorf("%w ('%s --help' lists the flags)", err, cmd.CommandPath())
-	})
+	root.SetFlagErrorFunc(flagError)
+	root.Flags().BoolP("version", "V", false, "print the version")
 	root.AddCommand(
 		newPingCommand(),
 		newCheckCommand(),
@@ -87,6 +86,14 @@ func refuseUnknownTopics(root *cobra.Command) {
 	}
 }
 
+// runRoot prints the version, or says which commands there are.
+func runRoot(cmd *cobra.Command, args []string) error {
+	if asked, err := cmd.Flags().GetBool("version"); err == nil && asked {
+		return printVersion(cmd)
+	}
+	return refuseNoCommand(cmd, args)
+}
+
 // refuseNoCommand returns an error that lists the subcommands of parent.
 func refuseNoCommand(parent *cobra.Command, args []string) error {
 	var names []string
@@ -103,8 +110,18 @@ func refuseNoCommand(parent *cobra.Command, args []string) error {
 		return fmt.Errorf("no command given: %s ('%s --help' explains them)", want, parent.CommandPath())
 	}
 	parent.SuggestionsMinimumDistance = parent.Root().SuggestionsMinimumDistance
-	if near := parent.SuggestionsFor(args[0]); len(near) > 0 {
+	hint, certain := "", false
+	if parent == parent.Root() {
+		hint, certain = hostHint(args[0])
+	}
+	near := parent.SuggestionsFor(args[0])
+	switch {
+	case certain:
+		want = hint
+	case len(near) > 0:
 		want = "did you mean " + near[0] + "?"
+	case hint != "":
+		want += "; " + hint
 	}
 	return fmt.Errorf("unknown command %q: %s", args[0], want)
 }

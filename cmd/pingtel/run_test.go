@@ -59,8 +59,8 @@ func steady(text string) string {
 func TestPingOneHost(t *testing.T) {
 	needSocket(t)
 	status, stdout, stderr := runWith(t, "", "ping", "-c", "2", "-i", "0.01", "--show-rtts", "--dscp", "ef", "127.0.0.1")
-	want := `127.0.0.1: seq=1 reply from 127.0.0.1 ttl=64 time=T ms dscp=46 (EF)
-127.0.0.1: seq=2 reply from 127.0.0.1 ttl=64 time=T ms dscp=46 (EF)
+	want := `127.0.0.1: seq=1 reply ttl=64 time=T ms dscp=46 (EF)
+127.0.0.1: seq=2 reply ttl=64 time=T ms dscp=46 (EF)
 127.0.0.1: 2 of 2 answered, 0% loss
   packets  2 sent, 2 received
   rtt  min T  avg T  max T  median T  jitter T ms
@@ -97,8 +97,8 @@ func TestPingQuietShowsTrouble(t *testing.T) {
 	}
 	status, stdout, _ = runWith(t, "::1\n", "ping", "-q", "-c", "1", "-4", "127.0.0.1", "-f", "-")
 	want := `host  sent  recv  loss  min ms  avg ms  max ms  p95 ms jitter ms  ttl hops
-::1  -  -  -  -  -  -  -  -  -  -  not an IPv4 address
-2 hosts: 1 answered, 1 could not be pinged; 1 of 1 echoes, 0% loss, E s
+::1  -  -  -  not an IPv4 address
+2 hosts: 1 answered, 1 could not be pinged; 1 of 1 echo, 0% loss, E s
 `
 	if diff := cmp.Diff(want, steady(stdout)); diff != "" || status != statusNoAnswer {
 		t.Errorf("status %d, stdout (-want +got)\n%s", status, diff)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -163,5 +164,66 @@ func TestLaterSignalEndsAtOnce(t *testing.T) {
 			return
 		case <-tick.C:
 		}
+	}
+}
+
+// TestHangupEndsPing: SIGHUP prints the figures, unless nohup(1) started it.
+func TestHangupEndsPing(t *testing.T) {
+	needSocket(t)
+	p := startProcess(t, strings.Fields("ping -c 0 -i 0.01 127.0.0.1")...)
+	p.awaitLine(t)
+	p.signal(t, syscall.SIGHUP)
+	if rest, state := p.end(t); state.ExitCode() != 0 || !strings.Contains(rest, " answered, 0% loss\n  packets ") {
+		t.Errorf("%v, stderr %q, the rest of stdout\n%s", state, p.stderr.String(), rest)
+	}
+
+	signal.Ignore(syscall.SIGHUP) // a child inherits it, as that of nohup(1)
+	p = startProcess(t, strings.Fields("ping -c 0 -i 0.01 127.0.0.1")...)
+	signal.Reset(syscall.SIGHUP)
+	p.awaitLine(t)
+	p.signal(t, syscall.SIGHUP)
+	for range 20 {
+		p.awaitLine(t)
+	}
+	p.signal(t, os.Interrupt)
+	if _, state := p.end(t); state.ExitCode() != 0 {
+		t.Errorf("%v, stderr %q", state, p.stderr.String())
+	}
+}
+
+// TestQuitShowsTheFiguresSoFar sends SIGQUIT, which the runtime would take for the
+// wish to see every goroutine.
+func TestQuitShowsTheFiguresSoFar(t *testing.T) {
+	needSocket(t)
+	p := startProcess(t, strings.Fields("ping -c 0 -i 0.01 127.0.0.1")...)
+	p.awaitLine(t)
+	for range 2 {
+		p.signal(t, syscall.SIGQUIT)
+		for range 20 {
+			p.awaitLine(t) // it goes on
+		}
+	}
+	p.signal(t, syscall.SIGTERM)
+	rest, state := p.end(t)
+	if state.ExitCode() != 0 || !strings.Contains(rest, " answered, 0% loss\n  packets ") {
+		t.Errorf("%v, the rest of stdout\n%s", state, rest)
+	}
+	lines := strings.Split(strings.TrimSuffix(p.stderr.String(), "\n"), "\n")
+	for _, line := range lines {
+		if !strings.HasPrefix(line, "127.0.0.1: ") || !strings.Contains(line, " received, 0% loss, min ") {
+			t.Errorf("stderr %q", lines)
+		}
+	}
+	if len(lines) != 2 {
+		t.Errorf("%d lines on stderr, want 2", len(lines))
+	}
+}
+
+// TestDeadline ends a run without end.
+func TestDeadline(t *testing.T) {
+	needSocket(t)
+	status, stdout, stderr := runWith(t, "", strings.Fields("ping -c 0 -i 0.01 -w 0.3 127.0.0.1")...)
+	if status != 0 || stderr != "" || !strings.Contains(stdout, "127.0.0.1: seq=2 reply ttl=") || !strings.Contains(stdout, " answered, 0% loss\n  packets ") {
+		t.Errorf("status %d, stderr %q, stdout\n%s", status, stderr, stdout)
 	}
 }

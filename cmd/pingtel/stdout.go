@@ -84,28 +84,3 @@ func withoutReaderLeft(err error) error {
 	}
 	return errors.Join(rest...)
 }
-
-// isTerminal reports whether w is a character device, which is a terminal for
-// all that matters here: colours sent to /dev/null harm nobody.
-func isTerminal(w io.Writer) bool {
-	if s, ok := w.(*stdout); ok {
-		w = s.w
-	}
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
-
-// takesEscapes reports whether w is a terminal that understands escape
-// sequences. One that does not say what it is gets plain text.
-func takesEscapes(w io.Writer) bool {
-	kind := os.Getenv("TERM")
-	return isTerminal(w) && kind != "" && kind != "dumb"
-}
-
-// wantsColour reports whether colours may be sent to w, by the terminal's kind
-// and the convention of no-color.org.
-func wantsColour(w io.Writer) bool { return takesEscapes(w) && os.Getenv("NO_COLOR") == "" }

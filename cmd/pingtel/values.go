@@ -122,7 +122,7 @@ func parseMark(text string) (uint32, error) {
 
 func parseInterface(name string) (string, error) {
 	if _, err := net.InterfaceByName(name); err != nil {
-		return "", fmt.Errorf("want a network interface of this machine: %w", err)
+		return "", fmt.Errorf("want a network interface of this machine%s: %w", interfaceHint(name), err)
 	}
 	return name, nil
 }

@@ -14,11 +14,13 @@ func newVersionCommand() *cobra.Command {
 		Short:   "Print the version, the commit and the Go version",
 		Example: "  pingtel version",
 		Args:    noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), version(buildInfo()))
-			return err
-		},
+		RunE:    func(cmd *cobra.Command, _ []string) error { return printVersion(cmd) },
 	}
+}
+
+func printVersion(cmd *cobra.Command) error {
+	_, err := fmt.Fprintln(cmd.OutOrStdout(), version(buildInfo()))
+	return err
 }
 
 func buildInfo() *debug.BuildInfo {
