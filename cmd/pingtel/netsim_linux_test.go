@@ -19,7 +19,7 @@ import (
 // router reports the errors of the simulated network.
 var router = netip.MustParseAddr("198.18.0.9")
 
-// simulated is the network of these tests: each host has a fault of its own.
+// simulated is the network of these tests: each host has another fault.
 func simulated() []netsim.Rule {
 	rule := func(prefix string, answer netsim.Answer) netsim.Rule {
 		return netsim.Rule{Prefix: netip.MustParsePrefix(prefix), Answer: answer}

@@ -186,7 +186,7 @@ func conclude(cmd *cobra.Command, err error, out *stdout, stderr io.Writer) int 
 	}
 	switch {
 	case check:
-		return int(nagios.Unknown) // the verdict has reached nobody
+		return int(nagios.Unknown) // the verdict could not be written
 	case left:
 		return statusReaderLeft
 	}
