@@ -19,13 +19,13 @@ import (
 // router reports the errors of the simulated network.
 var router = netip.MustParseAddr("198.18.0.9")
 
-// simulated is the network of these tests: each host has a fault of its own.
+// simulated is the network of these tests: each host has another fault.
 func simulated() []netsim.Rule {
 	rule := func(prefix string, answer netsim.Answer) netsim.Rule {
 		return netsim.Rule{Prefix: netip.MustParsePrefix(prefix), Answer: answer}
 	}
-	// The simulator shares the machine with whatever else runs: timeouts and
-	// thresholds of hosts that do answer leave it seconds.
+	// The simulator shares the machine with other work, so the timeouts and
+	// thresholds of hosts that answer allow for seconds.
 	return []netsim.Rule{
 		rule("198.18.1.1/32", nil),
 		rule("198.18.1.2/32", netsim.Lost),
@@ -88,7 +88,7 @@ type echoLine struct {
 	Code                   *int
 }
 
-// TestPingEchoesInJSON looks for each outcome, in the order of events, before the
+// TestPingEchoesInJSON: each outcome has its line, in the order of events and before the
 // result of its host.
 func TestPingEchoesInJSON(t *testing.T) {
 	netsim.Run(t, simulated(), func(t *testing.T, _ *netsim.Net) {
@@ -129,7 +129,7 @@ func TestPingEchoesInJSON(t *testing.T) {
 	})
 }
 
-// TestPingUntilReply: a host is asked no more once it has answered.
+// TestPingUntilReply: a host gets no more echoes once it has answered.
 func TestPingUntilReply(t *testing.T) {
 	netsim.Run(t, simulated(), func(t *testing.T, n *netsim.Net) {
 		requests := func(host string) (sent int) {
@@ -150,7 +150,7 @@ func TestPingUntilReply(t *testing.T) {
 	})
 }
 
-// TestPingLists prints hosts alone, in the order given, of prefixes and files.
+// TestPingLists prints only hosts, in the given order, from prefixes and files.
 func TestPingLists(t *testing.T) {
 	netsim.Run(t, simulated(), func(t *testing.T, _ *netsim.Net) {
 		for args, want := range map[string]string{
@@ -200,8 +200,8 @@ func TestCheckFaults(t *testing.T) {
 	})
 }
 
-// TestCheckEndsInTime has an echo outstanding when the check is told to end: nobody
-// knows what would have come, and the check says so.
+// TestCheckEndsInTime has an echo without a reply when the check has to end. Nobody knows
+// whether a reply would have come, and the check must say so.
 func TestCheckEndsInTime(t *testing.T) {
 	var ended atomic.Pointer[context.CancelFunc]
 	ends := func(netsim.Request) []netsim.Packet {

@@ -16,15 +16,15 @@ import (
 	"github.com/pingtel/pingtel/plugin"
 )
 
-// The exit statuses of every command but check, which has those of
+// The exit statuses of every command except check, which has those of
 // [nagios.Status].
 const (
 	statusNoAnswer = 1 // some host did not answer
 	statusUnable   = 2 // the command could not do its work
 
-	// statusReaderLeft is the status where the reader of stdout has left. ping
-	// and fping are killed by SIGPIPE then, without a word, for which a shell
-	// says 128+13. The same number is as quiet and as far from success.
+	// statusReaderLeft is the status if the reader of stdout has left. SIGPIPE
+	// then kills ping and fping without a message, and a shell shows 128+13.
+	// pingtel ends with the same status, and as quietly.
 	statusReaderLeft = 128 + 13
 )
 
@@ -186,7 +186,7 @@ func conclude(cmd *cobra.Command, err error, out *stdout, stderr io.Writer) int 
 	}
 	switch {
 	case check:
-		return int(nagios.Unknown) // the verdict has reached nobody
+		return int(nagios.Unknown) // the verdict could not be written
 	case left:
 		return statusReaderLeft
 	}

@@ -29,7 +29,7 @@ func runWith(t *testing.T, stdin string, args ...string) (status int, stdout, st
 	return status, out.String(), errs.String()
 }
 
-// needSocket skips a test where the system allows no ICMP socket.
+// needSocket skips a test if the system allows no ICMP socket.
 func needSocket(t *testing.T) {
 	t.Helper()
 	p, err := icmpcore.Open(icmpcore.Config{})
@@ -217,8 +217,8 @@ func TestInterruptPrintsTheSummary(t *testing.T) {
 	}
 }
 
-// TestInterruptLeavesOutWhatNeverBegan interrupts while most hosts wait for their
-// turn: at two echoes a second the run would take hours.
+// TestInterruptLeavesOutWhatNeverBegan interrupts a run while most hosts wait for their
+// turn. At six echoes a second the run would take eleven minutes.
 func TestInterruptLeavesOutWhatNeverBegan(t *testing.T) {
 	needSocket(t)
 	var hosts strings.Builder
@@ -229,7 +229,7 @@ func TestInterruptLeavesOutWhatNeverBegan(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		stdout := &cancelAfter{text: "127.1.0.1", cancel: cancel}
 		var stderr bytes.Buffer
-		status := run(ctx, []string{"ping", "-c", "1", "-r", "2", form, "-f", "-"}, strings.NewReader(hosts.String()), stdout, &stderr)
+		status := run(ctx, []string{"ping", "-c", "1", "-r", "6", form, "-f", "-"}, strings.NewReader(hosts.String()), stdout, &stderr)
 		got := stdout.buf.String()
 		if status != statusNoAnswer || stderr.Len() > 0 {
 			t.Errorf("%s: status %d, stderr %q", form, status, stderr.String())
@@ -254,7 +254,7 @@ func TestInterruptWhileStdinIsRead(t *testing.T) {
 	}
 }
 
-// brokenWriter fails as a closed pipe or a full disk does.
+// brokenWriter fails like a closed pipe or a full disk.
 type brokenWriter struct{ err error }
 
 func (w brokenWriter) Write([]byte) (int, error) { return 0, w.err }
@@ -298,7 +298,7 @@ func TestStdoutThatFails(t *testing.T) {
 	}
 }
 
-// panickingReader fails in a way that nobody has thought of.
+// panickingReader panics.
 type panickingReader struct{}
 
 func (panickingReader) Read([]byte) (int, error) { panic("no such thing") }
@@ -448,8 +448,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestCheckManyHosts: what a scheduler reads is bounded, and what is left out can
-// be had.
+// TestCheckManyHosts: the output for a scheduler is bounded, and a flag shows the rest.
 func TestCheckManyHosts(t *testing.T) {
 	needSocket(t)
 	var hosts strings.Builder
@@ -490,8 +489,8 @@ func TestCheckInterrupted(t *testing.T) {
 	}
 }
 
-// TestHostForms gives hosts as prefixes, ranges, with brackets, and as what they
-// cannot be, as arguments and in a file: each address has its own result.
+// TestHostForms gives prefixes, ranges, hosts with brackets and invalid hosts, as
+// arguments and in a file. Each address must have its own result.
 func TestHostForms(t *testing.T) {
 	needSocket(t)
 	const forms = "127.0.1.0/30 127.0.2.8-9 127.0.3.255-127.0.4.0 [::1]"

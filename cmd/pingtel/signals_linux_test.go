@@ -41,8 +41,8 @@ func startProcess(t *testing.T, args ...string) *process {
 	return p
 }
 
-// startProcessOn is startProcess with a stdout of the test's, which it closes
-// here.
+// startProcessOn is startProcess with the test's own stdout. It closes that stdout in
+// this process.
 func startProcessOn(t *testing.T, stdout *os.File, args ...string) *process {
 	t.Helper()
 	p := &process{cmd: exec.CommandContext(t.Context(), peer.Pingtel(), args...)}
@@ -70,7 +70,7 @@ func (p *process) signal(t *testing.T, signals ...os.Signal) {
 	}
 }
 
-// end returns what else the program writes, and how it ends.
+// end returns the rest of the output, and how the program ends.
 func (p *process) end(t *testing.T) (rest string, state *os.ProcessState) {
 	t.Helper()
 	b, err := io.ReadAll(p.stdout)
@@ -100,7 +100,7 @@ func (p *process) awaitReading(t *testing.T, hosts string) {
 	}
 }
 
-// TestTwoSignals stops commands as timeout(1) does, by two signals in a row.
+// TestTwoSignals stops commands like timeout(1), with two signals in a row.
 func TestTwoSignals(t *testing.T) {
 	needSocket(t)
 	config := writeConfig(t, "[agent]\ninterval = \"100ms\"\n[defaults]\ncount = 1\ntimeout = \"50ms\"\n[[targets]]\nhosts = [\"127.0.0.1\"]\n")
@@ -130,8 +130,8 @@ func TestTwoSignals(t *testing.T) {
 	}
 }
 
-// TestLaterSignalEndsAtOnce gives the program a stdout that is full and that
-// nobody reads, so that it cannot end by itself.
+// TestLaterSignalEndsAtOnce gives the program a full stdout that nobody reads, so it
+// cannot end by itself.
 func TestLaterSignalEndsAtOnce(t *testing.T) {
 	needSocket(t)
 	unread, stdout, err := os.Pipe()
@@ -191,8 +191,8 @@ func TestHangupEndsPing(t *testing.T) {
 	}
 }
 
-// TestQuitShowsTheFiguresSoFar sends SIGQUIT, which the runtime would take for the
-// wish to see every goroutine.
+// TestQuitShowsTheFiguresSoFar sends SIGQUIT, at which the Go runtime would print all
+// goroutines by default.
 func TestQuitShowsTheFiguresSoFar(t *testing.T) {
 	needSocket(t)
 	p := startProcess(t, strings.Fields("ping -c 0 -i 0.01 127.0.0.1")...)
@@ -219,7 +219,7 @@ func TestQuitShowsTheFiguresSoFar(t *testing.T) {
 	}
 }
 
-// TestDeadline ends a run without end.
+// TestDeadline ends an endless run.
 func TestDeadline(t *testing.T) {
 	needSocket(t)
 	status, stdout, stderr := runWith(t, "", strings.Fields("ping -c 0 -i 0.01 -w 0.3 127.0.0.1")...)

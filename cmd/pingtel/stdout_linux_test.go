@@ -9,8 +9,8 @@ import (
 	"github.com/pingtel/pingtel/integration/peer"
 )
 
-// TestUnwrittenResult runs the program as a shell does: what could not be
-// written is no success.
+// TestUnwrittenResult runs the program from a shell: a result that could not be written
+// is not a success.
 func TestUnwrittenResult(t *testing.T) {
 	needSocket(t)
 	config := writeConfig(t, "[defaults]\ncount = 1\n[[targets]]\nhosts = [\"127.0.0.1\"]\n")
@@ -43,7 +43,7 @@ func TestUnwrittenResult(t *testing.T) {
 	}
 }
 
-// TestReaderLeaves has a reader that takes one line.
+// TestReaderLeaves has a reader that reads one line and leaves.
 func TestReaderLeaves(t *testing.T) {
 	needSocket(t)
 	config := writeConfig(t, "[agent]\ninterval = \"100ms\"\nlog_level = \"warn\"\n[defaults]\ncount = 1\ntimeout = \"50ms\"\n[[targets]]\nhosts = [\"127.0.0.1\"]\n")

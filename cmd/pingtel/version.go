@@ -30,7 +30,7 @@ func buildInfo() *debug.BuildInfo {
 	return &debug.BuildInfo{GoVersion: runtime.Version()} // built without module support
 }
 
-// productVersion is the version alone: of the tag, or made of the commit.
+// productVersion returns only the version, from the tag or from the commit.
 func productVersion(info *debug.BuildInfo) string {
 	if v := info.Main.Version; v != "" {
 		return v

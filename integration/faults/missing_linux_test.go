@@ -22,9 +22,9 @@ func addInterface(t *testing.T, name, addr string) {
 	}
 }
 
-// TestInterfaceComesLater starts with an interface and a source that are not
-// there, and reads a file again with another: only their targets are not probed
-// until they come.
+// TestInterfaceComesLater starts with an interface and a source that do not exist,
+// and then reads a file with another one. Only their targets must wait until they
+// come.
 func TestInterfaceComesLater(t *testing.T) {
 	t.Parallel()
 	const late, later = "198.18.77.1", "198.18.77.2"

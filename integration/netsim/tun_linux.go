@@ -79,7 +79,7 @@ func openDevice(name string, kind uint16) (fd int, err error) {
 
 func (d *device) now() time.Duration { return time.Since(d.began) }
 
-// start serves s on a thread of its own until close.
+// start serves s on its own thread until close.
 func (d *device) start(s *sim) {
 	d.done.Go(func() {
 		// The thread is never unlocked: it ends with the goroutine, and its

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestKeyBounds gives each key the least and the most that it takes, and what
+// TestKeyBounds gives each key the smallest and the largest value that it takes, and what
 // lies beyond them.
 func TestKeyBounds(t *testing.T) {
 	tests := []struct {

@@ -105,8 +105,8 @@ interval = "1m"
 	}
 }
 
-// TestHostForms has hosts in every form: brackets are left out, an international
-// name stays as it is written.
+// TestHostForms has hosts in every form: brackets are removed, an international name
+// stays as it is written.
 func TestHostForms(t *testing.T) {
 	c, err := Parse("f.toml", "[[targets]]\nhosts = [\"[::1]\", \"198.18.1.8-9\", \"198.18.1.255-198.18.2.0\", \"m\u00fcnchen.test\", \"fe80::1%lo\"]\n", env)
 	if err != nil {
@@ -121,8 +121,7 @@ func TestHostForms(t *testing.T) {
 	}
 }
 
-// TestNames has hosts that a resolver may know, and a source that decides in
-// which family they are looked up.
+// TestNames has names, and a source that decides in which family they are looked up.
 func TestNames(t *testing.T) {
 	c, err := Parse("f.toml", "[[targets]]\nhosts = [\"a_b.1-2.example.\", \"7\u00e9.example\", \"h\"]\nsource = \"::1\"\n"+
 		"[[targets]]\nhosts = [\"255.255.255.255\", \"fe80::1%nosuch\"]\n", env)
@@ -134,7 +133,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestTakenBack has targets that leave to the system what the defaults do not.
+// TestTakenBack has targets that cancel options of [defaults].
 func TestTakenBack(t *testing.T) {
 	c, err := Parse("f.toml", "[defaults]\nttl = 3\nmark = 4\nsource = \"127.0.0.1\"\ninterface = \"lo\"\ndscp = 5\n"+
 		minimal+"ttl = 0\nmark = 0\nsource = \"\"\ninterface = \"\"\ndscp = 0\n", env)
@@ -146,7 +145,7 @@ func TestTakenBack(t *testing.T) {
 	}
 }
 
-// TestThresholds takes what the flags of check take.
+// TestThresholds: the file takes the same thresholds as the flags of check.
 func TestThresholds(t *testing.T) {
 	c, err := Parse("f.toml", minimal+"warning = \"0.1,20%\"\ncritical = \"500.0,60%\"\n", env)
 	if err != nil {
@@ -157,7 +156,7 @@ func TestThresholds(t *testing.T) {
 	}
 }
 
-// TestWithinBounds has as much of all as there may be.
+// TestWithinBounds has a file at each of its limits.
 func TestWithinBounds(t *testing.T) {
 	for _, text := range []string{
 		"# a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q.r.s.t\n" + minimal + "tags = { site = \"" + strings.Repeat(".[", 50) + "\" }\n",
@@ -171,8 +170,8 @@ func TestWithinBounds(t *testing.T) {
 	}
 }
 
-// TestHints gives keys that somebody may well write, of Telegraf's inputs.ping
-// or in another table, and looks whether what is said of them is true.
+// TestHints gives keys that a user may well write: keys of Telegraf's inputs.ping, and
+// keys in the wrong table. The hints must be right.
 func TestHints(t *testing.T) {
 	for key, want := range map[string]string{
 		"urls": "use hosts in [[targets]]", "deadline": "use timeout, for each echo", "ipv6": "use family = \"ipv6\"",
@@ -186,7 +185,7 @@ func TestHints(t *testing.T) {
 	}
 	for key, where := range elsewhere {
 		for header := range strings.SplitSeq(where, " or ") {
-			text := header + "\n" + key + " = 1979-05-27\n" // of no key's type, so that a known one is a fault of its own
+			text := header + "\n" + key + " = 1979-05-27\n" // no key has this type, so a known key gives another fault
 			if _, err := Parse("f.toml", text, env); err == nil || strings.Contains(err.Error(), key+": unknown key") || !strings.Contains(err.Error(), "a date") {
 				t.Errorf("%s in %s: %v", key, header, err)
 			}
@@ -251,7 +250,7 @@ func TestPlainNumbers(t *testing.T) {
 	}
 }
 
-// TestInlineTargets writes the same in TOML's other way.
+// TestInlineTargets has targets as a list of inline tables.
 func TestInlineTargets(t *testing.T) {
 	c, err := Parse("f.toml", "targets = [ { hosts = [\"a\"] }, { hosts = [\"b\"], ttl = 3 } ]\n", env)
 	if err != nil || len(c.Targets) != 2 || c.Targets[1].Options.TTL != 3 {
@@ -259,7 +258,7 @@ func TestInlineTargets(t *testing.T) {
 	}
 }
 
-// TestFaults gives each kind of mistake and looks for its line and its cure.
+// TestFaults has each kind of mistake: the fault must have its line and say what to write.
 func TestFaults(t *testing.T) {
 	tests := []struct {
 		name, text string
@@ -313,7 +312,7 @@ func TestFaults(t *testing.T) {
 		{"a dotted key and a header of a target", minimal + "tags.a = \"b\"\n[targets.tags]\nc = \"d\"\n", []string{"f.toml:4: targets[0].tags: line 3 defines it already"}},
 		{"a header and a dotted key", minimal + "[otel.headers]\na = \"b\"\n[otel]\nheaders.c = \"d\"\n", []string{"f.toml:6: otel.headers: line 3 defines it already"}},
 		{"a key and a dotted key", minimal + "tags = { a = \"b\" }\ntags.c = \"d\"\n", []string{"f.toml:4: targets[0].tags: line 3 defines it already"}},
-		{"tags in a table of their own", "\n[[targets]]\nhosts = [\"a\"]\n[targets.tags]\nsite = \"a\"\nurl = \"x\"\n", []string{"f.toml:6: targets[0].tags.url: pingtel sets this tag itself"}},
+		{"tags in their own table", "\n[[targets]]\nhosts = [\"a\"]\n[targets.tags]\nsite = \"a\"\nurl = \"x\"\n", []string{"f.toml:6: targets[0].tags.url: pingtel sets this tag itself"}},
 		{"dotted tags", "\n[[targets]]\nhosts = [\"a\"]\ntags.site = \"a\"\ntags.rack = 7\n", []string{"f.toml:5: targets[0].tags.rack: is a whole number"}},
 		{"tags of the defaults", minimal + "[defaults.tags]\nsite = \"a\"\n'address' = \"x\"\n", []string{"f.toml:5: defaults.tags.address: pingtel sets this tag itself"}},
 		{"too many dots", minimal + "\n" + strings.Repeat("x.", 20000) + "x = 1\n", []string{"f.toml:4: a key of more than 16 parts"}},

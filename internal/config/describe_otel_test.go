@@ -6,14 +6,14 @@ import (
 	"testing"
 )
 
-// TestDescribeOTel looks for the rows on OpenTelemetry, and for the faults
-// that are refused and those that are warnings.
+// TestDescribeOTel checks the rows about OpenTelemetry, and which faults are errors and
+// which are warnings.
 func TestDescribeOTel(t *testing.T) {
 	brokenVariable := variables{"OTEL_EXPORTER_OTLP_TIMEOUT": "soon"}
 	tests := []struct {
 		name, table string
 		vars        variables
-		want        []string // rows on OpenTelemetry, their cells parted by one blank; nil: none
+		want        []string // rows about OpenTelemetry, with one blank between cells; nil: none
 		fault       string
 	}{
 		{"nothing said", "", nil, nil, ""},

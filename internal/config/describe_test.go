@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestDescribe looks for what a person is told of a file.
+// TestDescribe checks the description of a file.
 func TestDescribe(t *testing.T) {
 	const text = `[[targets]]
 hosts = ["198.18.0.0/29", "a.example", "::1"]

@@ -7,8 +7,7 @@ import (
 	"time"
 )
 
-// TestOTelSDK looks at the variables that are for the SDK as a whole: obeyed, or
-// warned of.
+// TestOTelSDK: the variables for the SDK as a whole take effect or give a warning.
 func TestOTelSDK(t *testing.T) {
 	const disabled, exporter, timeout, level = "OTEL_SDK_DISABLED", "OTEL_METRICS_EXPORTER", "OTEL_METRIC_EXPORT_TIMEOUT", "OTEL_LOG_LEVEL"
 	tests := []struct {
@@ -64,7 +63,7 @@ func TestOTelMetrics(t *testing.T) {
 	}
 }
 
-// TestTagWarnings gives targets tags that Prometheus does not keep apart.
+// TestTagWarnings has tags that Prometheus loses or joins.
 func TestTagWarnings(t *testing.T) {
 	for tags, want := range map[string]string{
 		`site = "a", "rack no" = "b"`: "",

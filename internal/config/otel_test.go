@@ -60,8 +60,8 @@ func TestOTelDefaults(t *testing.T) {
 	}
 }
 
-// TestOTelOrigins sets everything in the file and everything in variables:
-// each alone, both together, and those for metrics beside those for all.
+// TestOTelOrigins sets everything in the file, everything in variables, and both; and
+// variables for metrics together with those for all signals.
 func TestOTelOrigins(t *testing.T) {
 	ca, cert, key := writePair(t)
 	file := `endpoint = "https://file.example:4318/m"
@@ -316,7 +316,8 @@ func TestOTelHeadersAndResource(t *testing.T) {
 	}
 }
 
-// TestOTelFaults gives each kind of mistake and looks for who is blamed and the cure.
+// TestOTelFaults has each kind of mistake: the fault must name the key or variable, and say
+// what to write.
 func TestOTelFaults(t *testing.T) {
 	ca, cert, key := writePair(t)
 	_, _, otherKey := writePair(t)
@@ -420,7 +421,7 @@ func TestOTelFaults(t *testing.T) {
 	}
 }
 
-// TestOTelOwnsItsValues changes what was resolved, and resolves again.
+// TestOTelOwnsItsValues changes resolved settings, and resolves again: nothing may change.
 func TestOTelOwnsItsValues(t *testing.T) {
 	o := OTel{Bounds: []float64{1, 2}, Headers: map[string]string{"a": "1"}, Resource: map[string]string{"b": "2"}}
 	for range 2 {
@@ -435,7 +436,7 @@ func TestOTelOwnsItsValues(t *testing.T) {
 	}
 }
 
-// writePair writes a certificate that is its own authority, and its key.
+// writePair writes a self-signed certificate and its key.
 func writePair(t *testing.T) (ca, cert, key string) {
 	t.Helper()
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -462,7 +463,7 @@ func writePair(t *testing.T) (ca, cert, key string) {
 	return write("ca.pem", "CERTIFICATE", der), write("cert.pem", "CERTIFICATE", der), write("key.pem", "PRIVATE KEY", keyDER)
 }
 
-// FuzzSettings gives the variables any text: what comes out can be used.
+// FuzzSettings gives the variables any text: settings without an error must be usable.
 func FuzzSettings(f *testing.F) {
 	f.Add("localhost:4317", "grpc", "a=b,c=%20d", "service.name=x,k=v", "1000")
 	f.Add("https://[fe80::1%25lo]:4318/x?y", "http/protobuf", "=,==,a", "k=%zz", "-1")

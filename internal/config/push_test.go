@@ -35,8 +35,7 @@ func TestPushSettings(t *testing.T) {
 	}
 }
 
-// TestChanges changes each setting in turn: its key, as the file has it, must
-// be told.
+// TestChanges changes each setting in turn: Changes must return its key in the file.
 func TestChanges(t *testing.T) {
 	c, err := Parse("f.toml", minimal, env)
 	if err != nil {

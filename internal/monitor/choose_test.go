@@ -79,8 +79,7 @@ func TestHalves(t *testing.T) {
 	}
 }
 
-// TestAnswers lets look-ups end in each way, with and without an address from
-// before.
+// TestAnswers lets look-ups end in each way, with and without an earlier address.
 func TestAnswers(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
 	for _, tt := range []struct {
@@ -104,14 +103,14 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// answerOf is what a family's query gives, and after how long.
+// answerOf is the result of a family's query, and its delay.
 type answerOf struct {
 	after time.Duration
 	addr  netip.Addr
 	err   error
 }
 
-// byFamily is a prober whose resolver answers for each family by itself.
+// byFamily is a prober whose resolver answers for each family separately.
 type byFamily struct {
 	*fakeProber
 	answers map[icmpcore.Family]answerOf
@@ -133,8 +132,8 @@ func (p *byFamily) Resolve(ctx context.Context, host string, f icmpcore.Family) 
 
 func (p *byFamily) HasRoute(_ context.Context, a netip.Addr) bool { return a != p.noRoute }
 
-// TestFamilyRounds follows a name through rounds by the schedule and a round on
-// demand: when its first series begins, and where the series go.
+// TestFamilyRounds follows a name through rounds on the schedule and a round on demand: when
+// its first series starts, and to which addresses the series go.
 func TestFamilyRounds(t *testing.T) {
 	const ms, never = time.Millisecond, time.Hour
 	a := func(after time.Duration) answerOf { return answerOf{after, addr4, nil} }
@@ -193,8 +192,8 @@ func TestFamilyRounds(t *testing.T) {
 	}
 }
 
-// TestBothFamilies probes a name as two targets: the one whose query is never
-// answered does not touch the other.
+// TestBothFamilies probes a name as two targets: a query without an answer for one must not
+// change the other.
 func TestBothFamilies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, s := &byFamily{fakeProber: &fakeProber{}, answers: map[icmpcore.Family]answerOf{

@@ -15,9 +15,8 @@ import (
 	"github.com/pingtel/pingtel/icmpcore"
 )
 
-// TestLookups follows a name whose resolver answers, changes its answer,
-// fails, hangs and says that there is no such name, beside one that hangs for
-// ever and an address.
+// TestLookups follows a name whose resolver answers, changes its answer, fails, hangs and
+// says that there is no such name, together with a name that hangs forever and an address.
 func TestLookups(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		one, two := netip.MustParseAddr("198.18.0.1"), netip.MustParseAddr("198.18.0.2")

@@ -150,8 +150,8 @@ func addrs(n int) []string {
 	return list
 }
 
-// TestSchedule looks at when series begin: the first ones soon, each target
-// once in every interval, at the same place to the nanosecond.
+// TestSchedule checks when series start: the first ones soon, each target once in every
+// interval, at the same place to the nanosecond.
 func TestSchedule(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, s := &fakeProber{took: time.Second}, &sink{}
@@ -233,7 +233,7 @@ func TestOverrun(t *testing.T) {
 	})
 }
 
-// TestStopped stands in for a stopped process: it goes on without a burst.
+// TestStopped simulates a stopped process: it must continue without a burst.
 func TestStopped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fakeProber{took: time.Second}
@@ -316,17 +316,17 @@ func (f forgetting) Forget(t *Target) { f.forget(t) }
 // target has a result before the target that it replaces is forgotten.
 func TestForgetFirst(t *testing.T) {
 	var m *Monitor
-	told := 0
+	forgotten := 0
 	m = New(&fakeProber{}, parse(t, "10s", addrs(3)...), quiet(), forgetting{new(sink), func(*Target) {
-		told++
+		forgotten++
 		if m.recording.TryLock() {
 			m.recording.Unlock()
 			t.Error("a result could be recorded")
 		}
 	}})
 	m.Reload(parse(t, "10s", addrs(1)...))
-	if told != 2 {
-		t.Errorf("told of %d targets, want 2", told)
+	if forgotten != 2 {
+		t.Errorf("%d targets forgotten, want 2", forgotten)
 	}
 }
 
@@ -415,7 +415,7 @@ family = "both"
 	})
 }
 
-// TestRefused lets the prober refuse: that is a result too.
+// TestRefused lets the prober refuse a series: that gives a result too.
 func TestRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, s := &fakeProber{refuse: errors.New("no IPv6 socket")}, &sink{}

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// TestMissedIsSaid stops a process twice: a line for each time, however many
-// series it missed, and none for a round that misses nothing.
+// TestMissedIsSaid stops a process twice. The log must have one line for each stop, for any
+// number of missed series, and none for a round that misses nothing.
 func TestMissedIsSaid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fakeProber{took: time.Second}
@@ -44,8 +44,7 @@ func TestMissedIsSaid(t *testing.T) {
 	})
 }
 
-// TestMissedIsSaidAtTheEnd lets Run end in the round in which it missed
-// something.
+// TestMissedIsSaidAtTheEnd lets Run end in the round in which it missed series.
 func TestMissedIsSaidAtTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
@@ -123,8 +122,8 @@ func TestOnceACycle(t *testing.T) {
 	})
 }
 
-// TestResultsAfterRun ends Run while series are under way: their results are
-// recorded, and with the series' own start.
+// TestResultsAfterRun ends Run while series run: their results must be recorded, with the
+// start of each series.
 func TestResultsAfterRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, s := &fakeProber{took: 5 * time.Second}, &sink{}
