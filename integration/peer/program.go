@@ -38,6 +38,7 @@ var (
 		"inputs.execd,inputs.exec,inputs.ping,outputs.file,outputs.influxdb,parsers.influx,parsers.nagios,serializers.influx"}
 	telegrafInput = &program{name: "telegraf_input", folder: "telegraf/input", main: ".", ours: true}
 	stranger      = &program{name: "stranger", folder: "stranger/program", main: ".", ours: true}
+	nagiosParser  = &program{name: "nagios_parser", folder: "peer/telegraf", main: "./nagios"}
 )
 
 // Collector returns the path of a real OpenTelemetry collector with an OTLP
@@ -60,6 +61,10 @@ func TelegrafInput(t *testing.T) string { t.Helper(); return telegrafInput.get(t
 // Stranger returns the path of a program that uses pingtel's public packages
 // from a module outside of pingtel, as Collector does.
 func Stranger(t *testing.T) string { t.Helper(); return stranger.get(t) }
+
+// NagiosParser returns the path of a program that prints what Telegraf's parser
+// makes of the output of a Nagios plugin, as Collector does.
+func NagiosParser(t *testing.T) string { t.Helper(); return nagiosParser.get(t) }
 
 func (p *program) get(t *testing.T) string {
 	t.Helper()
