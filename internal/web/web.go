@@ -146,11 +146,19 @@ func (o *Output) Run(ctx context.Context) error {
 	no := false
 	err := web.Serve(o.listener, o.server, &web.FlagConfig{
 		WebListenAddresses: &[]string{o.config.Listen}, WebSystemdSocket: &no, WebConfigFile: &o.config.ConfigFile,
-	}, o.env.Log)
+	}, slog.New(warnings{o.env.Log.Handler()}))
 	if errors.Is(err, http.ErrServerClosed) || ctx.Err() != nil {
 		return nil
 	}
 	return fmt.Errorf("listener on %s: %w", o.config.Listen, err)
+}
+
+// warnings is a handler without exporter-toolkit's messages on where it listens:
+// the line at the start says so.
+type warnings struct{ slog.Handler }
+
+func (w warnings) Enabled(ctx context.Context, l slog.Level) bool {
+	return l >= slog.LevelWarn && w.Handler.Enabled(ctx, l)
 }
 
 // ending makes /-/ready fail, and takes no new connections.
