@@ -76,6 +76,9 @@ func (x *Terminal) run(args ...string) string {
 // the blanks at their ends.
 func (x *Terminal) Text() string { x.t.Helper(); return x.run("capture-pane", "-p") }
 
+// All is Text with what has scrolled out of sight.
+func (x *Terminal) All() string { x.t.Helper(); return x.run("capture-pane", "-p", "-S", "-") }
+
 // Escaped is Text with the escape sequences of colours and other looks.
 func (x *Terminal) Escaped() string { x.t.Helper(); return x.run("capture-pane", "-p", "-e") }
 
