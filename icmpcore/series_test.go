@@ -47,6 +47,22 @@ func TestDuration(t *testing.T) {
 	}
 }
 
+// TestIPDVOfSeries has the variation between replies that follow each other: the
+// first one follows nothing.
+func TestIPDVOfSeries(t *testing.T) {
+	for count, want := range map[int]PingResult{1: {}, 2: {IPDV: 20 * ms, IPDVPairs: 1}, 3: {IPDV: 15 * ms, IPDVPairs: 2}} {
+		synctest.Test(t, func(t *testing.T) {
+			p := openFake(t, newFake(t, func(r sent) []answer {
+				return []answer{{[]time.Duration{10 * ms, 30 * ms, 20 * ms}[r.number], r.reply()}}
+			}), Config{})
+			r, err := p.Ping(t.Context(), "198.18.0.1", Options{Count: count})
+			if err != nil || r.IPDV != want.IPDV || r.IPDVPairs != want.IPDVPairs {
+				t.Errorf("%d replies: %v, IPDV %v of %d pairs, want %v of %d", count, err, r.IPDV, r.IPDVPairs, want.IPDV, want.IPDVPairs)
+			}
+		})
+	}
+}
+
 // TestSmallestEcho sends no more than what proves a reply.
 func TestSmallestEcho(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
