@@ -55,6 +55,7 @@ OpenTelemetry.`,
 	})
 	root.AddCommand(
 		newPingCommand(),
+		newWatchCommand(),
 		newCheckCommand(),
 		newConfigCommand(),
 		newTelegrafCommand(),
