@@ -53,6 +53,9 @@ func (s *Screen) key(name, text string) action {
 		} else {
 			s.view = viewMap
 		}
+	case "alt+esc": // two that came at once
+		s.back()
+		s.back()
 	case "esc", "backspace":
 		s.back()
 	case "enter":

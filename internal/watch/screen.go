@@ -127,6 +127,10 @@ func (s *Screen) header(f *frame, targets []*target) {
 		now = s.frozenAt
 	}
 	f.put(strong, "pingtel watch")
+	if s.frozen != nil {
+		f.put(plain, "  ")
+		f.put(chosen, " FROZEN ")
+	}
 	f.put(plain, "  "+plural(x.targets, "target"))
 	if len(s.filter.words) > 0 {
 		f.put(plain, fmt.Sprintf(", %d shown", len(s.list.all)))
@@ -144,10 +148,6 @@ func (s *Screen) header(f *frame, targets []*target) {
 		text += ", " + percent(float64(x.missed)/float64(x.sent)) + " lost"
 	}
 	f.put(plain, text+"  "+now.Sub(s.started).Truncate(time.Second).String())
-	if s.frozen != nil {
-		f.put(plain, "  ")
-		f.put(chosen, " FROZEN ")
-	}
 	f.end()
 }
 
