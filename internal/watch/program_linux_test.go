@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pingtel/pingtel/icmpcore"
+	"github.com/pingtel/pingtel/integration/peer"
 	"github.com/pingtel/pingtel/integration/tmux"
 )
 
@@ -22,7 +23,11 @@ func TestMain(m *testing.M) {
 		fmt.Println("error:", panicking(where))
 		os.Exit(3)
 	}
-	os.Exit(m.Run())
+	if what := os.Getenv(loadEnv); what != "" {
+		fmt.Println("error:", runLoad(what == "view", os.Getenv(loadEnv+"_FILE")))
+		os.Exit(0)
+	}
+	os.Exit(peer.Main(m))
 }
 
 // panicking runs a view until something panics: the drawing of a frame, the
