@@ -25,7 +25,7 @@ var errNoHost = errors.New("the file names no host: want one a line")
 // shows what happens in the store. Names are looked up as by the ping command; a
 // host that cannot be pinged is tried again. It closes the Pinger. The error is
 // source's, or that of closing.
-func (s *Store) Hosts(ctx context.Context, p *icmpcore.Pinger, opts icmpcore.Options, source func(yield func([]byte) error) error) error {
+func (s *Store) Hosts(ctx context.Context, p sweep.Pinger, opts icmpcore.Options, source func(yield func([]byte) error) error) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	h := &endless{store: s, sweep: sweep.New(p), opts: opts, again: make(chan again)}

@@ -3,6 +3,7 @@ package watch
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"strings"
@@ -27,7 +28,10 @@ func TestMain(m *testing.M) {
 		fmt.Println("error:", runLoad(what == "view", os.Getenv(loadEnv+"_FILE")))
 		os.Exit(0)
 	}
-	os.Exit(peer.Main(m))
+	if flag.Parse(); *load {
+		os.Exit(peer.Main(m)) // which builds pingtel
+	}
+	os.Exit(m.Run())
 }
 
 // panicking runs a view until something panics: the drawing of a frame, the
