@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"html"
@@ -88,8 +89,9 @@ func picture(t *testing.T, x *tmux.Terminal, name string, width, height int) {
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="DejaVu Sans Mono,Menlo,Consolas,monospace" font-size="13" fill="#d8dee4">`+"\n",
 		width*cellWidth+16, height*cellHeight+16)
 	fmt.Fprintf(&b, `<rect width="100%%" height="100%%" rx="6" fill="#16191d"/>`+"\n")
+	var p pen // goes on over the ends of lines
 	for row, line := range strings.Split(x.Escaped(), "\n") {
-		drawLine(&b, line, 8, 8+row*cellHeight)
+		p.line(&b, line, 8, 8+row*cellHeight)
 	}
 	b.WriteString("</svg>\n")
 	if err := os.WriteFile(filepath.Join("..", "..", "docs", name), []byte(b.String()), 0o666); err != nil {
@@ -105,11 +107,10 @@ type pen struct {
 
 var penColours = map[string]string{"31": "#ff6b68", "32": "#4ec27d", "33": "#e5c04b"}
 
-// drawLine draws a line of text with escapes. A run of characters of one look is
-// one element as wide as its cells; bars are drawn, since fonts have them in
-// several widths.
-func drawLine(b *strings.Builder, line string, x, y int) {
-	var p pen
+// line draws a line of text with escapes. A run of characters of one look is one
+// element as wide as its cells; bars are drawn, since fonts have them in several
+// widths.
+func (p *pen) line(b *strings.Builder, line string, x, y int) {
 	for len(line) > 0 {
 		if rest, ok := strings.CutPrefix(line, "\x1b["); ok {
 			codes, after, _ := strings.Cut(rest, "m")
@@ -151,7 +152,7 @@ func (p *pen) draw(b *strings.Builder, text []rune, x, y int) int {
 	end := x + len(text)*cellWidth
 	fill := p.colour
 	if p.reverse {
-		fmt.Fprintf(b, `<rect x="%d" y="%d" width="%d" height="%d" fill="#d8dee4"/>`, x, y, end-x, cellHeight)
+		fmt.Fprintf(b, `<rect x="%d" y="%d" width="%d" height="%d" fill="%s"/>`, x, y, end-x, cellHeight, cmp.Or(fill, "#d8dee4"))
 		fill = "#16191d"
 	}
 	attributes := ""

@@ -13,7 +13,7 @@ import (
 // are.
 const (
 	axisWidth = 9
-	listWidth = 12
+	listWidth = 13
 )
 
 // detail appends one target: its figures, the distribution of its RTTs over
@@ -75,35 +75,45 @@ func (s *Screen) detailHead(f *frame, t *target) {
 
 // detailFigures appends the figures of the window and those since the start.
 func (s *Screen) detailFigures(f *frame, t *target, x *figures) {
-	text, reach := "nothing sent", "in view"
+	parts, reach := []string{"nothing sent"}, "in view"
 	if part, ok := t.loss(); ok {
 		reach = "last " + short(time.Duration(min(t.head, int64(t.limit)))*s.store.pace(t))
-		text = fmt.Sprintf("%d sent, %d lost (%s)", t.decided, t.missed, percent(part))
+		parts = []string{fmt.Sprintf("%d sent, %d lost (%s)", t.decided, t.missed, percent(part))}
 	}
 	if x.n > 0 {
-		text += fmt.Sprintf("; min %s  median %s  p90 %s  p95 %s  p99 %s  max %s", milliseconds(x.min), milliseconds(x.median),
-			milliseconds(x.p90), milliseconds(x.p95), milliseconds(x.p99), milliseconds(x.max))
+		parts = append(parts, times("min", x.min, "median", x.median, "p90", x.p90, "p95", x.p95, "p99", x.p99, "max", x.max)...)
 		if x.n > 1 {
-			text += "  jitter " + milliseconds(x.jitter)
+			parts = append(parts, times("jitter", x.jitter)...)
 		}
-		text += " ms"
+		parts[len(parts)-1] += " ms"
 	}
-	f.list(s.wrapped(reach, plain, text))
+	f.list(s.wrapped(reach, plain, parts...))
 
 	o := &t.total
-	text = fmt.Sprintf("%d sent, %d received", o.sent(), o.received)
+	counts := []string{fmt.Sprintf("%d sent, %d received", o.sent(), o.received)}
 	for _, c := range []struct {
 		n    int
 		what string
 	}{{o.timeouts, "timed out"}, {o.errors, "ended in an error"}, {o.duplicates, "duplicate"}, {o.late, "late"}, {o.corrupt, "corrupt"}} {
 		if c.n > 0 {
-			text += ", " + strconv.Itoa(c.n) + " " + c.what
+			counts = append(counts, strconv.Itoa(c.n)+" "+c.what)
 		}
 	}
+	parts = []string{strings.Join(counts, ", ")}
 	if o.received > 0 {
-		text += fmt.Sprintf("; min %s  mean %s  max %s ms", milliseconds(o.min), milliseconds(o.mean), milliseconds(o.max))
+		parts = append(parts, times("min", o.min, "mean", o.mean, "max", o.max)...)
+		parts[len(parts)-1] += " ms"
 	}
-	f.list(s.wrapped("in all", plain, text))
+	f.list(s.wrapped("in all", plain, parts...))
+}
+
+// times writes names and times, which come in turn.
+func times(pairs ...any) []string {
+	var parts []string
+	for i := 0; i < len(pairs); i += 2 {
+		parts = append(parts, pairs[i].(string)+" "+milliseconds(pairs[i+1].(float64)))
+	}
+	return parts
 }
 
 // lists returns the lines below the distribution: errors, the last first, who
@@ -124,7 +134,7 @@ func (s *Screen) lists(t *target) []listLine {
 		parts = append(parts, x.addr.String()+" ("+strconv.Itoa(x.count)+")")
 	}
 	if len(parts) > 0 {
-		lines = append(lines, s.wrapped("replies of", plain, strings.Join(parts, ", "))...)
+		lines = append(lines, s.wrapped("replies from", plain, parts...)...)
 	}
 	if t.ttl > 0 {
 		text := fmt.Sprintf("ttl %d, %s", t.ttl, plural(hops(int(t.ttl)), "hop"))
@@ -143,11 +153,22 @@ type listLine struct {
 	text  string
 }
 
-// wrapped returns a text as lines that fit behind the title of the first.
-func (s *Screen) wrapped(title string, l look, text string) []listLine {
+// wrapped returns the parts of a text as lines that fit behind the title of the
+// first one. A part is broken only where it does not fit in a line of its own.
+func (s *Screen) wrapped(title string, l look, parts ...string) []listLine {
+	room := max(s.width-listWidth, 1)
+	var texts []string
+	for i, part := range parts {
+		last := len(texts) - 1
+		if i > 0 && textWidth(texts[last])+2+textWidth(part) <= room {
+			texts[last] += "  " + part
+			continue
+		}
+		texts = append(texts, strings.Split(ansi.Wrap(part, room, ""), "\n")...)
+	}
 	var lines []listLine
-	for line := range strings.SplitSeq(ansi.Wrap(text, max(s.width-listWidth, 1), ""), "\n") {
-		lines = append(lines, listLine{title, l, line})
+	for _, text := range texts {
+		lines = append(lines, listLine{title, l, text})
 		title = ""
 	}
 	return lines

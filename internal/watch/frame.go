@@ -18,7 +18,8 @@ type frame struct {
 	left    int // columns left in the line
 	lines   int
 	most    int  // lines that the body may fill up to
-	row     bool // the line is the cursor's: all of it looks chosen
+	row     bool // the line is the cursor's: all but its history looks chosen
+	bars    bool // what is put is part of a history
 	now     look // what the text looks like at the moment
 }
 
@@ -77,8 +78,11 @@ func (f *frame) blank(n int) {
 
 // look changes what the text behind it looks like.
 func (f *frame) look(l look) {
-	if f.row && (l == plain || l == strong) {
+	switch {
+	case f.row && l == plain:
 		l = chosen
+	case f.row && l == bad && !f.bars:
+		l = badRow
 	}
 	if l == f.now {
 		return

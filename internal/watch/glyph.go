@@ -18,6 +18,7 @@ const (
 	bad     // has lost an echo, or does not answer
 	mark    // a lost echo
 	chosen  // the row of the cursor
+	badRow  // bad, in that row
 	looks   // how many there are
 )
 
@@ -38,6 +39,7 @@ func newEscapes() *escapes {
 		bad:     style().Foreground(lipgloss.Red),
 		mark:    style().Foreground(lipgloss.Red).Bold(true),
 		chosen:  style().Reverse(true),
+		badRow:  style().Reverse(true).Foreground(lipgloss.Red),
 	} {
 		before, behind, _ := strings.Cut(s.Render("x"), "x")
 		e[l] = [2]string{before, behind}

@@ -85,14 +85,15 @@ func (s *Screen) history(f *frame, t *target, count int, per int64) {
 	s.columns = t.columns(s.columns[:0], count, per)
 	low, high := bounds(s.columns)
 	sc := newScale(max(low, 1), high)
+	f.bars = true
 	for _, c := range s.columns {
-		switch l, g := s.columnLook(c, sc); {
-		case g == "":
+		if l, g := s.columnLook(c, sc); g == "" {
 			f.blank(1)
-		default:
+		} else {
 			f.glyph(l, g)
 		}
 	}
+	f.bars = false
 }
 
 // columnLook returns how a column looks: a bar as high as its largest RTT, red
