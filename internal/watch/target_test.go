@@ -18,8 +18,12 @@ const ms = time.Millisecond
 // outcomes feeds a target from a picture, a character for each echo: a digit is
 // an RTT in ms, x a timeout, E an ICMP error, a blank an echo in flight.
 func outcomes(t *Target, first int, picture string) {
+	addr := netip.MustParseAddr("198.18.0.1") // what names resolve to
+	if t.t.literal {
+		addr = t.t.addr
+	}
 	for i, c := range picture {
-		e := icmpcore.Echo{Seq: first + i, Addr: netip.MustParseAddr("198.18.0.1"), Time: newClock().t}
+		e := icmpcore.Echo{Seq: first + i, Addr: addr, Time: newClock().t}
 		switch {
 		case c >= '0' && c <= '9':
 			e.Outcome, e.RTT, e.From, e.TTL = icmpcore.OutcomeReply, time.Duration(c-'0')*ms, e.Addr, 60
