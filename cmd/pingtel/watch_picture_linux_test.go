@@ -74,7 +74,7 @@ func TestPictures(t *testing.T) {
 		few.Type("/0.3")
 		few.Press("Enter", "Enter")
 		few.Resize(100, 24)
-		few.AwaitText("replies of")
+		few.AwaitText("replies from")
 		picture(t, few, "watch-target.svg", 100, 24)
 	})
 }
@@ -139,6 +139,7 @@ func (p *pen) set(codes string) {
 			p.faint = true
 		case "7":
 			p.reverse = true
+		case "49": // the background, which is never another
 		case "39":
 			p.colour = ""
 		default:
