@@ -29,7 +29,7 @@ SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH PACKAGE_VERSION=$version PACKAGE_ARCH=$arch
 export CGO_ENABLED=0
 
-GOOS=linux GOARCH=$arch go build -trimpath -buildvcs=true -o "$stage/pingtel" ./cmd/pingtel
+GOOS=linux GOARCH=$arch go build -trimpath -tags grpcnotrace -buildvcs=true -o "$stage/pingtel" ./cmd/pingtel
 # documents are made here, whatever the packages are for
 GOOS= GOARCH= go run -tags gendocs ./cmd/pingtel gendocs "$stage"
 gzip -n9 "$stage"/man/*.1
