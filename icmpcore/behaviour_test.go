@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// TestTimeoutExact has replies come at the very end of the timeout and a
-// nanosecond later.
+// TestTimeoutExact sends replies at the very end of the timeout and a nanosecond
+// later.
 func TestTimeoutExact(t *testing.T) {
 	for _, tt := range []struct {
 		after    time.Duration
@@ -26,8 +26,8 @@ func TestTimeoutExact(t *testing.T) {
 	}
 }
 
-// TestZone has replies come from the right link-local address on the right link
-// and on another.
+// TestZone sends replies from the right link-local address, on the right link and
+// on another one.
 func TestZone(t *testing.T) {
 	for _, tt := range []struct {
 		zone     uint32
@@ -47,7 +47,8 @@ func TestZone(t *testing.T) {
 	}
 }
 
-// TestEchoCode has a reply with a code, which no echo reply has (RFC 792).
+// TestEchoCode sends a reply with a code, which an echo reply never has (RFC
+// 792).
 func TestEchoCode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := openFake(t, newFake(t, after(ms, func(r sent) event { return r.altered(1) })), Config{})
@@ -57,8 +58,8 @@ func TestEchoCode(t *testing.T) {
 	})
 }
 
-// TestNeighbours starts series to one address at once: their echoes have
-// different sequence numbers, so that an error without a cookie finds its own.
+// TestNeighbours starts several series to one address at once. Their echoes have
+// different sequence numbers, so an error without a cookie finds its echo.
 func TestNeighbours(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newFake(t, after(ms, func(r sent) event { return r.errored(11, 0, 0) }))
@@ -86,8 +87,8 @@ func TestNeighbours(t *testing.T) {
 	})
 }
 
-// TestNoBurst has the process stand still for many intervals: what was missed is
-// not made up for at once.
+// TestNoBurst stops the process for many intervals. It does not catch up in a
+// burst.
 func TestNoBurst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newFake(t, after(ms, sent.reply))
@@ -110,8 +111,8 @@ func TestNoBurst(t *testing.T) {
 	})
 }
 
-// TestLeastExactStamp takes the transmit stamp of one echo away: the result names
-// the least exact source that went into it.
+// TestLeastExactStamp removes the transmit timestamp of one echo. The result
+// names the least exact source among its echoes.
 func TestLeastExactStamp(t *testing.T) {
 	for _, bare := range []int{0, 2, 4} {
 		synctest.Test(t, func(t *testing.T) {
@@ -125,17 +126,20 @@ func TestLeastExactStamp(t *testing.T) {
 			if err != nil || r.Received != 5 || r.Timestamps != TimestampsKernelRX {
 				t.Errorf("without the stamp of %d: %v, %s", bare, err, r.Timestamps)
 			}
+			if synctest.Wait(); p.engine.batch != maxBatch {
+				t.Errorf("one stamp is missing, and requests are sent %d at a time", p.engine.batch)
+			}
 		})
 	}
 }
 
 // TestErrorsWithoutProof floods a series with errors that anybody could have
-// sent: the newest for each echo is kept, and no more.
+// sent. Only the newest for each echo is kept.
 func TestErrorsWithoutProof(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var p *Pinger
 		c := newFake(t, func(r sent) []answer {
-			if s := p.slots.at(0); r.number == 1 && len(s.rare.unproven) > 1 { // the engine calls this: the series is its own
+			if s := p.slots.at(0); r.number == 1 && len(s.rare.unproven) > 1 { // no race: the engine calls this
 				t.Errorf("%d errors kept for one echo", len(s.rare.unproven))
 			}
 			var flood []answer
@@ -159,8 +163,8 @@ func TestErrorsWithoutProof(t *testing.T) {
 	})
 }
 
-// TestErrorDisproved has a reply come after an error without a cookie: the error
-// is not believed, also not at the timeout.
+// TestErrorDisproved sends a reply after an error without a cookie. The error
+// does not count, not even at the timeout.
 func TestErrorDisproved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var p *Pinger
@@ -173,13 +177,13 @@ func TestErrorDisproved(t *testing.T) {
 		p = openFake(t, c, Config{})
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
-		if r, _ := p.Ping(ctx, "198.18.0.1", Options{Count: Forever}); len(r.Errors) != 0 || r.Received < 99 { // cut short
+		if r, _ := p.Ping(ctx, "198.18.0.1", Options{Count: Forever}); len(r.Errors) != 0 || r.Received < 99 { // ended early
 			t.Errorf("%s, %d errors", r, len(r.Errors))
 		}
 	})
 }
 
-// TestJSONQuotes looks at each kind of byte that JSON does not take as it is.
+// TestJSONQuotes checks each kind of byte that JSON must escape.
 func TestJSONQuotes(t *testing.T) {
 	for in, want := range map[string]string{
 		`a\b`: `"a\\b"`, `a"b`: `"a\"b"`, "a\nb": `"a\nb"`, "a\x7fb": "\"a\x7fb\"", "ü": `"ü"`, "a~ b": `"a~ b"`,

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// BenchmarkSweep sends one echo to each of b.N loopback targets and reports
-// the CPU time of an echo, the kernel's included.
+// BenchmarkSweep sends one echo to each of b.N loopback targets and reports the
+// CPU time of an echo, including that of the kernel.
 func BenchmarkSweep(b *testing.B) {
 	p, err := Open(Config{MaxRate: -1})
 	if err != nil {
@@ -84,7 +84,7 @@ func cpuTime(b *testing.B) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// BenchmarkJSON writes the result of one echo, as each line of a sweep is.
+// BenchmarkJSON writes the result of one echo, such as each line of a sweep.
 func BenchmarkJSON(b *testing.B) {
 	r := PingResult{
 		Host: "127.0.0.1", Addr: loopbackTarget(0).Addr, Sent: 1, Received: 1, RTTs: []time.Duration{123456},

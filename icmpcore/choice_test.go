@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// answered is what comes of one half of a look-up, and after how long.
+// answered is the outcome of one half of a lookup, and when it comes.
 type answered struct {
 	family Family
 	after  time.Duration
@@ -18,7 +18,7 @@ type answered struct {
 }
 
 // play gives a choice its answers until it decides, and returns when that was.
-// What it returns is undecided where neither an answer nor a timer is left.
+// The verdict is undecided if neither an answer nor a timer is left.
 func (c *choice) play(start time.Time, events []answered) (verdict, time.Time) {
 	now := start
 	v := c.decide(now)
@@ -41,8 +41,8 @@ func (c *choice) play(start time.Time, events []answered) (verdict, time.Time) {
 	return v, now
 }
 
-// TestChoice lets each half of a look-up answer, be empty, fail, be slow or
-// never end, and says when the choice is made and what it is.
+// TestChoice has each half of a lookup answer, be empty, fail, be slow or never
+// end, and checks when the choice is made and what it is.
 func TestChoice(t *testing.T) {
 	const ms = time.Millisecond
 	a4, a6 := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")
@@ -123,7 +123,7 @@ func TestChoice(t *testing.T) {
 	}
 }
 
-// TestChoiceGivenUp has IPv6 wait for IPv4 when the time is up.
+// TestChoiceGivenUp ends the time while IPv6 waits for IPv4.
 func TestChoiceGivenUp(t *testing.T) {
 	var c choice
 	now, addr := time.Unix(0, 0), netip.MustParseAddr("2001:db8::1")

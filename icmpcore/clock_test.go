@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// TestClockEpoch tells steps of the wall clock from slewing and from a thread
-// that lost the processor between two readings.
+// TestClockEpoch distinguishes steps of the wall clock from slewing, and from a
+// thread that lost the processor between two readings.
 func TestClockEpoch(t *testing.T) {
 	const s = int64(time.Second)
 	type reading struct{ mono, wall int64 }
@@ -19,6 +19,8 @@ func TestClockEpoch(t *testing.T) {
 		{"slewed by 500 ppm", []reading{{0, 0}, {s, s + s/2000}, {2 * s, 2*s + 2*s/2000}}, 0},
 		{"stepped forward", []reading{{0, 0}, {s, 2 * s}, {s, 2 * s}, {s, 2 * s}, {s, 2 * s}, {s + 1, 2*s + 1}}, 1},
 		{"stepped back", []reading{{0, 0}, {s, 0}, {s, 0}, {s, 0}, {s, 0}, {s + 1, 1}}, 1},
+		{"stepped by a millisecond after a day", []reading{{0, 0}, {86400 * s, 86400 * s}, {86401 * s, 86401*s + s/500}, {86401 * s, 86401*s + s/500},
+			{86401 * s, 86401*s + s/500}, {86401 * s, 86401*s + s/500}, {86401*s + 1, 86401*s + s/500 + 1}}, 1},
 		{"lost the processor once", []reading{{0, 0}, {s, s + s/100}, {s + s/100, s + s/100}}, 0},
 	}
 	for _, tt := range tests {
@@ -65,7 +67,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// TestPacer counts what a sender may send that asks at odd times.
+// TestPacer counts the sends that a sender gets if it asks at odd times.
 func TestPacer(t *testing.T) {
 	p := newPacer(1000)
 	sends := 0

@@ -254,7 +254,7 @@ func (c *linuxConn) wait(d time.Duration, nap bool) {
 		polled = polled[:1]
 	}
 	n, err := unix.Ppoll(polled, timeout, nil)
-	if err != nil && !errors.Is(err, unix.EINTR) { // refused: the engine reads without being told, and must not spin
+	if err != nil && !errors.Is(err, unix.EINTR) { // refused: the engine reads anyway, and must not spin
 		if d < 0 || d > blindNap {
 			d = blindNap
 		}

@@ -16,8 +16,8 @@ import (
 	"golang.org/x/net/icmp"
 )
 
-// TestPortableTrouble has a portable socket fail to receive for good: its series
-// end with the reason, and the other family goes on.
+// TestPortableTrouble makes a portable socket fail to receive for good. Its
+// series end with the reason, and the other family goes on.
 func TestPortableTrouble(t *testing.T) {
 	opened, err := openPortable(SocketAuto)
 	if err != nil {
@@ -32,7 +32,7 @@ func TestPortableTrouble(t *testing.T) {
 	if _, err := p.Go(Target{Addr: netip.IPv6Loopback()}, Options{Count: Forever}, func(r PingResult) { results <- r }); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.socks[1].SetReadDeadline(time.Unix(1, 0)); err != nil { // stands for any error that stays
+	if err := c.socks[1].SetReadDeadline(time.Unix(1, 0)); err != nil { // an error that stays
 		t.Fatal(err)
 	}
 	if r := <-results; !errors.Is(r.Err, os.ErrDeadlineExceeded) {
@@ -55,8 +55,9 @@ func TestPortableTrouble(t *testing.T) {
 	}
 }
 
-// TestPortablePermission refuses sockets as the systems do: what comes out is a
-// PermissionError with that system's cure, whatever became of the second kind.
+// TestPortablePermission refuses sockets in the way each system does. The error
+// is a PermissionError with the remedy of that system, no matter how the second
+// kind of socket failed.
 func TestPortablePermission(t *testing.T) {
 	noDatagram := os.NewSyscallError("socket", syscall.EPROTONOSUPPORT)
 	for _, tt := range []struct {
@@ -91,7 +92,7 @@ func TestPortablePermission(t *testing.T) {
 	}
 }
 
-// TestPortableLacks asks a system that does not set the traffic class for one.
+// TestPortableLacks requests a traffic class on a system that does not set it.
 func TestPortableLacks(t *testing.T) {
 	c := &portableConn{}
 	for i := range c.socks {
@@ -112,8 +113,8 @@ func TestPortableLacks(t *testing.T) {
 	}
 }
 
-// TestPortableHeader reads replies with their IPv4 header, as where the system
-// has no control messages.
+// TestPortableHeader reads replies with their IPv4 header, which is the way on
+// systems without control messages.
 func TestPortableHeader(t *testing.T) {
 	s, err := openPortableSock(FamilyIPv4, SocketRaw, icmp.ListenPacket)
 	if isPermission(err) {
@@ -130,7 +131,7 @@ func TestPortableHeader(t *testing.T) {
 		t.Fatal(err)
 	}
 	buf := make([]byte, largestMessage)
-	for { // the request itself, and what else this machine pings meanwhile
+	for { // skip the request itself, and other pings of this machine
 		ev, err := s.read(buf)
 		if err != nil {
 			t.Fatal(err)

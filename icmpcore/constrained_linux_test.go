@@ -24,12 +24,12 @@ func openLinux(t *testing.T) *linuxConn {
 	return c.(*linuxConn)
 }
 
-// TestFragmentationAllowed looks at what the kernel is told: that the packet may
-// be fragmented, unless somebody forbids it.
+// TestFragmentationAllowed checks the setting in the kernel: the packet may be
+// fragmented unless the options forbid it.
 func TestFragmentationAllowed(t *testing.T) {
 	c := openLinux(t)
 	p := newPinger(c, Config{}, systemClock())
-	defer p.Close() // nothing of it is left to fail
+	defer p.Close() // its error does not matter here
 	for _, forbid := range []bool{false, true, false} {
 		want := map[bool]int{false: unix.IP_PMTUDISC_DONT, true: unix.IP_PMTUDISC_PROBE}[forbid]
 		for host, opt := range map[string][2]int{"127.0.0.1": {unix.IPPROTO_IP, unix.IP_MTU_DISCOVER}, "::1": {unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER}} {
@@ -47,8 +47,8 @@ func TestFragmentationAllowed(t *testing.T) {
 	}
 }
 
-// TestStampsIgnored sends on a socket of which the system calls the numbers of
-// stamps invalid: they are given up, and nothing is lost.
+// TestStampsIgnored sends on a socket for which the system rejects the numbers of
+// timestamps as invalid. The sender stops using them, and nothing is lost.
 func TestStampsIgnored(t *testing.T) {
 	c := openLinux(t)
 	s := c.socks[0].out[0]
@@ -57,25 +57,25 @@ func TestStampsIgnored(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := newPinger(c, Config{}, systemClock())
-	defer p.Close() // nothing of it is left to fail
+	defer p.Close() // its error does not matter here
 	if r, err := p.Ping(t.Context(), "127.0.0.1", Options{Count: 5, Interval: ms}); err != nil || r.Received != 5 || s.optID {
 		t.Errorf("%v: %s", err, r)
 	}
 }
 
-// TestInvalidIsNotForStamps has the system refuse a request as invalid for
-// another reason: the numbers of stamps stay in use.
+// TestInvalidIsNotForStamps has the system reject a request as invalid for
+// another reason. The numbers of timestamps stay in use.
 func TestInvalidIsNotForStamps(t *testing.T) {
 	s := &sender{optID: true, out: newOutgoing(), queue: new(incoming)}
 	*s.queue = newIncoming(1, firstBufferSize)
-	s.fd = -1 // stamps cannot be counted anew, which is not looked at here
+	s.fd = -1 // makes recount fail, which does not matter here
 	for _, step := range []struct {
 		errno unix.Errno
 		again bool
 		optID bool
 	}{
-		{unix.EINVAL, true, false}, {unix.EINVAL, false, true}, // a request that is invalid in both ways
-		{0, false, true}, // one that is taken with its number
+		{unix.EINVAL, true, false}, {unix.EINVAL, false, true}, // a request that is invalid with and without its number
+		{0, false, true}, // one that is accepted with its number
 		{unix.EINVAL, false, true},
 	} {
 		if again := s.doubt(step.errno); again != step.again || s.optID != step.optID {
@@ -84,16 +84,16 @@ func TestInvalidIsNotForStamps(t *testing.T) {
 	}
 }
 
-// TestPollRefused pings while the system refuses ppoll, as more descriptors than
-// the process may have: it works, and does not spin.
+// TestPollRefused pings while the system refuses ppoll, because of more
+// descriptors than the process may have. It works and does not spin.
 func TestPollRefused(t *testing.T) {
 	c := openLinux(t)
-	read, turns := systemClock(), atomic.Int64{} // the engine looks at the clock in each turn
+	read, turns := systemClock(), atomic.Int64{} // the engine reads the clock in each turn
 	p := newPinger(c, Config{}, func() (int64, int64) {
 		turns.Add(1)
 		return read()
 	})
-	defer p.Close() // nothing of it is left to fail
+	defer p.Close() // its error does not matter here
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		t.Fatal(err)
@@ -116,8 +116,7 @@ func TestPollRefused(t *testing.T) {
 	}
 }
 
-// TestCheckCalls finds calls that the system refuses: here, of a descriptor that
-// is no socket, none.
+// TestCheckCalls checks that no call is refused on a system that has them all.
 func TestCheckCalls(t *testing.T) {
 	if err := (&sock{fd: openLinux(t).socks[0].in.fd}).checkCalls(); err != nil {
 		t.Error(err)
@@ -131,7 +130,7 @@ func TestOpenEither(t *testing.T) {
 		name          string
 		raw, datagram error
 		tried         int  // sockets
-		permission    bool // the error is one of permission for a socket
+		permission    bool // it is an error about the permission for a socket
 		says          []string
 	}{
 		{name: "raw", tried: 1},
@@ -163,7 +162,7 @@ func TestOpenEither(t *testing.T) {
 	}
 }
 
-// TestOptionNamed has the system refuse options: the first is named, alone.
+// TestOptionNamed has the system refuse options. The error names only the first.
 func TestOptionNamed(t *testing.T) {
 	s := &receiver{sock: sock{fd: -1, family: FamilyIPv4, kind: SocketRaw}}
 	if err := s.setUp(); err == nil || err.Error() != "setsockopt SO_ATTACH_FILTER: bad file descriptor" {

@@ -17,7 +17,7 @@ func stampData(ns int64) []byte {
 	return append([]byte(nil), unsafe.Slice((*byte)(unsafe.Pointer(&ts)), unsafe.Sizeof(ts))...)
 }
 
-// errorData is struct sock_extended_err with the reporter's address.
+// errorData is struct sock_extended_err with the address of the reporter.
 func errorData(origin, typ, code uint8, info, data uint32, from netip.Addr) []byte {
 	b := binary.NativeEndian.AppendUint32(nil, 0)
 	b = append(b, origin, typ, code, 0)
@@ -55,7 +55,7 @@ func TestParseControl(t *testing.T) {
 	if c := parseControl(six); c.ttl != 60 || c.tos != 40 || c.err.from != testAddr6 {
 		t.Errorf("parseControl of IPv6 = %+v", c)
 	}
-	for n := range b { // cut anywhere, it gives what is whole and does not fail
+	for n := range b { // truncated anywhere, it returns what is complete and does not fail
 		if c := parseControl(b[:n]); c.stamp != 0 && c.stamp != want.stamp {
 			t.Errorf("cut to %d bytes: stamp %d", n, c.stamp)
 		}
@@ -74,7 +74,7 @@ func FuzzParseControl(f *testing.F) {
 	})
 }
 
-// FuzzPacket feeds whole packets, as a raw socket gets them, to the parser.
+// FuzzPacket gives the parser whole packets, such as a raw socket receives.
 func FuzzPacket(f *testing.F) {
 	reply := append(quoted4([]byte{1, 1, 1, 0}, "12345678")[:24], 0, 0, 0, 0, 0x12, 0x34, 0, 7, 1, 2, 3, 4, 5, 6, 7, 8)
 	f.Add(reply, false)
@@ -102,8 +102,8 @@ func FuzzPacket(f *testing.F) {
 	})
 }
 
-// FuzzDatagram feeds what a datagram socket gets: replies, and errors with the
-// request that they are about, from the error queue.
+// FuzzDatagram gives the parser what a datagram socket receives: replies, and
+// from the error queue errors with the request that they are about.
 func FuzzDatagram(f *testing.F) {
 	refused := appendControl(nil, unix.IPPROTO_IP, unix.IP_RECVERR, errorData(2, 3, 1, 0, 0, testAddr4))
 	f.Add([]byte{8, 0, 0, 0, 0x12, 0x34, 0, 7, 1, 2, 3, 4, 5, 6, 7, 8}, refused, false)
@@ -133,8 +133,9 @@ func TestKernelAtLeast(t *testing.T) {
 	}
 }
 
-// The kernel begins to stamp some time after it was asked to: the first echo of
-// a new Pinger must not come before that.
+// TestFirstEchoIsStamped opens Pingers and pings at once. The kernel takes
+// times only some time after a socket has requested it, and the first echo of a
+// new Pinger must not come before that.
 func TestFirstEchoIsStamped(t *testing.T) {
 	for range 50 {
 		p, err := Open(Config{})
@@ -151,8 +152,9 @@ func TestFirstEchoIsStamped(t *testing.T) {
 	}
 }
 
-// TestNumbersOfStamps makes the kernel number stamps itself, as before Linux
-// 6.13, and has it refuse requests in between: no stamp goes to another echo.
+// TestNumbersOfStamps makes the kernel number timestamps itself, as Linux did
+// before 6.13, and refuse requests in between. No timestamp is assigned to
+// another echo.
 func TestNumbersOfStamps(t *testing.T) {
 	c, err := openConn(SocketAuto)
 	if err != nil {
@@ -194,7 +196,7 @@ func TestNumbersOfStamps(t *testing.T) {
 	}
 }
 
-// TestEchoAllocatesNothing compares series that differ in their length alone.
+// TestEchoAllocatesNothing compares series that differ only in their length.
 func TestEchoAllocatesNothing(t *testing.T) {
 	p, err := Open(Config{MaxRate: -1})
 	if err != nil {
@@ -211,16 +213,16 @@ func TestEchoAllocatesNothing(t *testing.T) {
 		}
 		return int(after.Mallocs - before.Mallocs)
 	}
-	allocations(10) // what is made once
+	allocations(10) // everything that is allocated only once
 	short, long := allocations(10), allocations(500)
-	if long > short+50 { // the ring of a longer series grows with it, and so does its list of RTTs; timers of the runtime
+	if long > short+50 { // a longer series has a longer ring and list of RTTs, and the runtime has its timers
 		t.Errorf("%d allocations for 500 echoes, %d for 10", long, short)
 	}
 	t.Logf("%d allocations for 500 echoes, %d for 10", long, short)
 }
 
-// TestErrorChecksum gives a raw socket an ICMP error with a right and a wrong
-// checksum, which the kernel of an IPv4 socket has not looked at.
+// TestErrorChecksum gives a raw socket an ICMP error with a right and with a
+// wrong checksum. For an IPv4 socket the kernel does not verify it.
 func TestErrorChecksum(t *testing.T) {
 	s := &receiver{sock: sock{family: FamilyIPv4, kind: SocketRaw}}
 	quoted := append([]byte{0x45, 0, 0, 36, 0, 0, 0, 0, 64, 1, 0, 0, 198, 18, 0, 9, 198, 18, 0, 1}, 8, 0, 0, 0, 0x12, 0x34, 0, 7)
@@ -238,8 +240,8 @@ func TestErrorChecksum(t *testing.T) {
 	}
 }
 
-// TestQueuedError looks at what a datagram socket tells of an ICMP error beside
-// its type and code: the MTU, or where in the packet the fault is.
+// TestQueuedError checks what a datagram socket reports about an ICMP error
+// besides its type and code: the MTU, or which byte of the packet is wrong.
 func TestQueuedError(t *testing.T) {
 	tests := []struct {
 		family       Family

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// TestForever runs an endless series over the turn of 32 bits. Its counts and
-// running statistics are of all echoes; lists hold the last ones.
+// TestForever runs an endless series past 2^32 echoes. Its counts and running
+// statistics cover all echoes, its lists hold the last ones.
 func TestForever(t *testing.T) {
 	if math.MaxInt == math.MaxInt32 {
 		t.Skip("int has 32 bits: a series ends before its numbers turn")
@@ -63,9 +63,9 @@ func TestForever(t *testing.T) {
 	})
 }
 
-// leap has a series of one echo go on from number start, as if it had sent all
-// before. It may be called before the first echo is on its way, when nobody else
-// looks at the series.
+// leap makes a series of one echo go on from number start, as if it had sent all
+// echoes before. It may be called before the first echo is sent, when no other
+// goroutine reads the series.
 func leap(s *series, start uint64) {
 	s.number, s.tail, s.base = start+1, start, s.base-uint16(start&0xffff)
 	*s.at(start) = *s.at(0)
@@ -74,8 +74,8 @@ func leap(s *series, start uint64) {
 	s.inFlight--
 }
 
-// TestForeverEnds has an endless series come to the last echo that an int can
-// count: it ends there, with a true count, and does not turn negative.
+// TestForeverEnds runs an endless series up to the last echo that an int can
+// count. It ends there with the true count, which does not turn negative.
 func TestForeverEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const start = uint64(math.MaxInt - 300) // more than the ring holds
@@ -130,8 +130,8 @@ func TestKeep(t *testing.T) {
 	})
 }
 
-// TestEndlessErrors has every echo of an endless series end in an error: the
-// last ones are kept, all are counted.
+// TestEndlessErrors makes every echo of an endless series end in an error. The
+// result keeps the last ones and counts all.
 func TestEndlessErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newFake(t, after(ms, func(r sent) event { return r.errored(3, 1, 8) }))
@@ -145,7 +145,7 @@ func TestEndlessErrors(t *testing.T) {
 		p := openFake(t, c, Config{MaxRate: -1})
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
-		r, _ := p.Ping(ctx, "198.18.0.1", Options{Count: Forever, Interval: ms, Timeout: 20 * ms}) // cut short: its error says so
+		r, _ := p.Ping(ctx, "198.18.0.1", Options{Count: Forever, Interval: ms, Timeout: 20 * ms}) // the error says that it ended early
 		if r.Sent < 9900 || r.Sent > 10000 || r.Loss != 100 || len(r.Errors) != foreverKept || len(r.Lost) != foreverKept {
 			t.Errorf("%d sent, %v %% lost, %d errors, %d lost ones", r.Sent, r.Loss, len(r.Errors), len(r.Lost))
 		}
@@ -158,14 +158,14 @@ func TestEndlessErrors(t *testing.T) {
 	})
 }
 
-// TestBatchesAgain takes the stamps of requests away and gives them back, and
-// steps the wall clock with many echoes in flight.
+// TestBatchesAgain takes away the timestamps of requests and gives them back, and
+// steps the wall clock while many echoes are in flight.
 func TestBatchesAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newFake(t, after(50*ms, sent.reply))
 		base := time.Now()
 		p := newPinger(c, Config{MaxRate: -1}, func() (int64, int64) { return int64(time.Since(base)), c.wall() })
-		defer p.Close() // nothing of it is left to fail
+		defer p.Close() // its error does not matter here
 		round := func() (got Timestamps) {
 			results := make(chan PingResult, 100)
 			for i := range 100 {
@@ -194,8 +194,8 @@ func TestBatchesAgain(t *testing.T) {
 	})
 }
 
-// TestFamilyGone ends the series of a family whose socket is gone, those in the
-// lane and in the inbox too.
+// TestFamilyGone loses the socket of a family. All series of the family end, also
+// those in a lane and in the inbox.
 func TestFamilyGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		boom := errors.New("boom")

@@ -303,7 +303,7 @@ func (e *engine) giveUp(s *series, number uint64, c *echo) {
 		s.rareFields().held++
 	}
 	if s.onEcho != nil {
-		e.emit(s, Echo{Seq: int(number) + 1, Outcome: OutcomeTimeout})
+		e.emit(s, Echo{Seq: int(number) + 1, Outcome: OutcomeTimeout}, 0)
 	}
 }
 
@@ -317,13 +317,19 @@ func (e *engine) recordError(s *series, err EchoError) {
 	}
 	if s.onEcho != nil {
 		c := err // a copy, so that err itself does not escape to the heap
-		e.emit(s, Echo{Seq: err.Seq, Outcome: OutcomeError, From: err.From, Err: &c})
+		e.emit(s, Echo{Seq: err.Seq, Outcome: OutcomeError, From: err.From, Err: &c}, 0)
 	}
 }
 
-// emit queues a call of the series' OnEcho.
-func (e *engine) emit(s *series, what Echo) {
-	what.Host, what.Addr, what.Time = s.host, s.addr, time.Unix(0, e.clock.mono+e.clock.offset)
+// emit queues a call of the series' OnEcho. stamp is the kernel's time of the
+// packet that came in, 0 if there is none. One that is not from the last second,
+// because a clock was stepped, is not used.
+func (e *engine) emit(s *series, what Echo, stamp int64) {
+	at := e.clock.mono + e.clock.offset
+	if stamp <= at && at-stamp < int64(time.Second) {
+		at = stamp
+	}
+	what.Host, what.Addr, what.Time = s.host, s.addr, time.Unix(0, at)
 	e.outbox.add(delivery{echo: &watched{f: s.onEcho, echo: what}})
 }
 

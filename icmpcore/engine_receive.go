@@ -106,7 +106,7 @@ func (e *engine) takeReply(ev *event, now int64) {
 		s.rareFields().corrupt++
 		if s.onEcho != nil {
 			e.emit(s, Echo{Seq: int(number) + 1, Outcome: OutcomeCorrupt, From: ev.from,
-				TTL: int(ev.ttl), DSCP: int(ev.dscp()), Size: len(m.payload)})
+				TTL: int(ev.ttl), DSCP: int(ev.dscp()), Size: len(m.payload)}, ev.stamp)
 		}
 		return
 	}
@@ -322,5 +322,5 @@ func (e *engine) watchReply(s *series, outcome Outcome, number uint64, ev *event
 	e.emit(s, Echo{
 		Seq: int(number) + 1, Outcome: outcome, From: ev.from, RTT: time.Duration(rtt),
 		TTL: int(ev.ttl), DSCP: int(ev.dscp()), Size: len(ev.message) - icmpHeaderSize,
-	})
+	}, ev.stamp)
 }

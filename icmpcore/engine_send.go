@@ -95,7 +95,7 @@ func (e *engine) fill(l *lane, now int64) {
 func (e *engine) retry(l *lane, now int64) {
 	again := slices.Clone(l.held[:min(maxBatch, len(l.held))])
 	l.held = slices.Delete(l.held, 0, len(again))
-	moved := false
+	moved, last := false, l.pause // which hold begins anew where it finds no other
 	for l.paused = false; len(again) > 0 && !l.paused; now = e.clock.now() {
 		n := min(e.batch, len(again))
 		l.reqs, again = append(l.reqs, again[:n]...), again[n:]
@@ -108,7 +108,7 @@ func (e *engine) retry(l *lane, now int64) {
 	if l.paused {
 		l.held = slices.DeleteFunc(l.held, func(r request) bool { return e.overdue(r, errFull, now) })
 	}
-	l.pause = min(2*l.pause, longPause)
+	l.pause = min(2*last, longPause)
 	if moved {
 		l.pause = fullPause
 	}

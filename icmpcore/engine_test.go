@@ -16,8 +16,8 @@ import (
 
 const ms = time.Millisecond
 
-// TestSeries drives one series of ten echoes, 100 ms apart with a timeout of
-// a second, in virtual time: every figure is exact.
+// TestSeries runs one series of ten echoes in virtual time, 100 ms apart and
+// with a timeout of a second. Every figure is exact.
 func TestSeries(t *testing.T) {
 	true10 := func(r sent) []answer { return []answer{{10 * ms, r.reply()}} }
 	always := func(ev func(sent) event) func(sent) []answer {
@@ -26,7 +26,7 @@ func TestSeries(t *testing.T) {
 	tests := []struct {
 		name   string
 		script func(sent) []answer
-		want   PingResult // Sent 10, Addr and so on are filled in
+		want   PingResult // the test adds Sent 10, Addr and so on
 		stats  Stats
 	}{
 		{
@@ -161,7 +161,7 @@ func TestSeries(t *testing.T) {
 					t.Fatal(err)
 				}
 				synctest.Wait()
-				time.Sleep(5 * time.Second) // of virtual time: stragglers come in
+				time.Sleep(5 * time.Second) // of virtual time, for late packets
 				synctest.Wait()
 				checkSeries(t, r, tt.want)
 				stats := tt.stats
@@ -208,8 +208,8 @@ func checkSeries(t *testing.T, r, want PingResult) {
 	}
 }
 
-// TestPacing looks at when the requests of a series leave: by the interval,
-// whether replies come or not, to within the wheel's tick.
+// TestPacing checks when the requests of a series leave: at the interval, with or
+// without replies, to within a tick of the wheel.
 func TestPacing(t *testing.T) {
 	for _, tt := range []struct {
 		series   int
@@ -246,7 +246,7 @@ func TestPacing(t *testing.T) {
 	}
 }
 
-// TestLateAfterTheEnd has replies come when other series run in their slots.
+// TestLateAfterTheEnd sends replies when other series use the slots.
 func TestLateAfterTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newFake(t, after(time.Second, sent.reply))
@@ -261,14 +261,14 @@ func TestLateAfterTheEnd(t *testing.T) {
 		if s := p.Stats(); s.Late != 5 || s.Foreign != 0 || s.Timeouts != 5 {
 			t.Errorf("%+v, want 5 late and none foreign", s)
 		}
-		if p.used == 5 { // a slot is given back a moment after its result
+		if p.used == 5 { // a slot becomes free a moment after its result
 			t.Error("no slot was used again, so that this shows nothing")
 		}
 	})
 }
 
-// TestRate lets many series start at once: no millisecond sees more than three
-// times its share, and the rate is kept up.
+// TestRate starts many series at once. No millisecond has more than three times
+// its share, and the rate is reached.
 func TestRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newFake(t, after(5*ms, sent.reply))
@@ -301,10 +301,10 @@ func TestRate(t *testing.T) {
 	})
 }
 
-// TestEnds ends a series in every way there is and looks whether anything of
-// it stays in the tables.
+// TestEnds ends a series in every possible way and checks that nothing of it
+// stays in the tables.
 func TestEnds(t *testing.T) {
-	boom := errors.New("sockets gone")
+	boom := errors.New("sockets lost")
 	silent := func(sent) []answer { return nil }
 	noRoute := os.NewSyscallError("sendmmsg", syscall.ENETUNREACH)
 	tests := []struct {
@@ -323,7 +323,7 @@ func TestEnds(t *testing.T) {
 			cut: func(_ *fakeConn, _ *Pinger, cancel context.CancelFunc) { cancel() }},
 		{name: "close", script: silent, err: net.ErrClosed,
 			cut: func(_ *fakeConn, p *Pinger, _ context.CancelFunc) { p.inbox.close(net.ErrClosed) }},
-		{name: "sockets gone", script: silent, err: boom,
+		{name: "sockets lost", script: silent, err: boom,
 			cut: func(c *fakeConn, _ *Pinger, _ context.CancelFunc) {
 				c.mu.Lock()
 				c.gone = boom
@@ -362,8 +362,8 @@ func TestEnds(t *testing.T) {
 	}
 }
 
-// TestPartial cancels a series between two echoes: what was decided counts,
-// what was in flight is in no figure.
+// TestPartial cancels a series between two echoes. Decided echoes count, and
+// echoes in flight are in no figure.
 func TestPartial(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newFake(t, after(30*ms, sent.reply))
@@ -380,8 +380,8 @@ func TestPartial(t *testing.T) {
 	})
 }
 
-// TestLong runs a series that is longer than its ring and than the sequence
-// numbers go.
+// TestLong runs a series with more echoes than its ring has room for and than
+// there are sequence numbers.
 func TestLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n = 70000
@@ -420,8 +420,8 @@ func TestLong(t *testing.T) {
 	})
 }
 
-// TestFullQueue lets the system refuse now and then: waited out, not lost, and
-// the RTT is that of the try that went out.
+// TestFullQueue has the system refuse requests now and then. They wait and are
+// not lost, and the RTT is that of the attempt that was sent.
 func TestFullQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tries := 0
@@ -446,14 +446,15 @@ func TestFullQueue(t *testing.T) {
 	})
 }
 
-// TestHeldRequest has the process stand still for longer than the timeout while
-// the system's queue holds a series' second request up. It is not given up for
-// lost, as it has not been sent, and not left in the lane when its series ends.
+// TestHeldRequest stops the process for longer than the timeout while the second
+// request of a series waits for room in the system's queue. The request does not
+// count as lost, because it was not sent, and does not stay in the lane when its
+// series ends.
 func TestHeldRequest(t *testing.T) {
 	tests := []struct {
 		name     string
 		fullFor  time.Duration
-		escapes  bool // the first try gets out, and is answered
+		escapes  bool // the first attempt is sent and answered
 		received int
 		err      error
 	}{
@@ -520,8 +521,8 @@ func TestHeldRequest(t *testing.T) {
 	}
 }
 
-// TestOneBadTarget refuses the requests to one target among many: the others
-// of its batches go out.
+// TestOneBadTarget refuses the requests to one target among many. The others of
+// the same batches are sent.
 func TestOneBadTarget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		bad := loopbackTarget(7).Addr
@@ -558,9 +559,9 @@ func TestOneBadTarget(t *testing.T) {
 	})
 }
 
-// TestSameAddress pings one address under two names and in two classes at
-// once: each series gets its own replies, and an error without a cookie that
-// may mean either is nobody's.
+// TestSameAddress pings one address under two names and in two classes at once.
+// Each series gets its own replies, and an error without a cookie that could be
+// about either counts for neither.
 func TestSameAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newFake(t, func(r sent) []answer { return []answer{{time.Duration(r.size) * ms, r.reply()}} })
@@ -583,7 +584,7 @@ func TestSameAddress(t *testing.T) {
 	})
 }
 
-// TestOnEcho compares the story of a series with what happened.
+// TestOnEcho compares the events of a series with what happened.
 func TestOnEcho(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newFake(t, func(r sent) []answer {
@@ -635,14 +636,14 @@ func TestOnEcho(t *testing.T) {
 		}
 		after := []time.Duration{10 * ms, 20 * ms, 110 * ms, 210 * ms, 500 * ms, 600 * ms, 650 * ms, 700 * ms}
 		for i, e := range want {
-			if d := times[i].Sub(r.Start) - after[i]; d < 0 || d > ms { // requests leave, and timeouts are found, at ticks
+			if d := times[i].Sub(r.Start) - after[i]; d < 0 || d > ms { // requests are sent, and timeouts noticed, at ticks
 				t.Errorf("echo %d, %s: at %v, want %v", e.seq, e.what, times[i].Sub(r.Start), after[i])
 			}
 		}
 	})
 }
 
-// TestSlowCallback lets a callback take its time: the measuring goes on.
+// TestSlowCallback runs slow callbacks. The measuring goes on.
 func TestSlowCallback(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newFake(t, after(10*ms, sent.reply))
@@ -665,8 +666,8 @@ func TestSlowCallback(t *testing.T) {
 	})
 }
 
-// TestStoppedProcess stands in for a process that was stopped while its
-// replies came: they were in time, and count.
+// TestStoppedProcess stops the engine while replies come. They were in time, and
+// they count.
 func TestStoppedProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newFake(t, after(10*ms, sent.reply))
@@ -675,7 +676,7 @@ func TestStoppedProcess(t *testing.T) {
 		c.refuse = func(r sent) error {
 			if r.number == 3 && stop {
 				stop = false
-				time.Sleep(30 * time.Second) // the engine's own goroutine
+				time.Sleep(30 * time.Second) // on the engine's goroutine
 			}
 			return nil
 		}

@@ -12,8 +12,8 @@ import (
 	"github.com/pingtel/pingtel/icmpcore"
 )
 
-// Ping one host. The error says why there is no result; lost echoes are numbers in
-// the result.
+// Ping one host. The error says why there is no result; lost echoes are numbers
+// in the result.
 func ExamplePing() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
@@ -135,10 +135,10 @@ func ExamplePingResult_Failure() {
 
 // Check options before use, and name the one that is wrong.
 func ExampleOptionError() {
-	err := icmpcore.Options{TTL: 300}.Validate()
+	err := icmpcore.Options{DSCP: 64}.Validate()
 	var wrong *icmpcore.OptionError
 	if errors.As(err, &wrong) {
 		fmt.Printf("%s = %s is not allowed, use %s\n", wrong.Field, wrong.Value, wrong.Want)
 	}
-	// Output: ttl = 300 is not allowed, use 1 to 255, or 0 for the system's default
+	// Output: dscp = 64 is not allowed, use 0 to 63
 }

@@ -10,24 +10,30 @@ import (
 	"time"
 )
 
-// fakeConn is a network in memory, for virtual time: what is sent to it is
-// answered by script.
+// fakeConn is a network in memory, for virtual time. A script answers what is
+// sent to it.
 type fakeConn struct {
 	t      *testing.T
 	key    uint16
 	script func(r sent) []answer
 	refuse func(r sent) error // why a request is not sent, if not nil
-	held   func(r sent) bool  // whether the machine keeps a request that it has taken, if not nil
+	held   func(r sent) bool  // whether the machine holds a request that it has accepted, if not nil
 	source Timestamps
 
-	step atomic.Int64 // of the wall clock, which stamps are taken from, ns
+	step atomic.Int64 // by how much the wall clock of the timestamps was stepped, ns
 
-	unstamped atomic.Bool // requests get no stamp
+	unstamped atomic.Bool // requests get no timestamp
+
+	flood func() bool // whether packets of others come in, as fast as they can be read, if not nil
+
+	waits  atomic.Int64 // how often the engine went to sleep
+	unread atomic.Int64 // the longest that something waited to be read, ns
 
 	some chan struct{}
 
 	mu      sync.Mutex
 	arrived []event
+	oldest  time.Time // when the first of arrived came
 	sent    []sent
 	gone    error
 	closed  bool
@@ -35,19 +41,19 @@ type fakeConn struct {
 
 // sent is a request as the fake network saw it.
 type sent struct {
-	n       int // which one of all, from 0
+	n       int // its index among all requests, from 0
 	addr    netip.Addr
 	family  Family
 	at      time.Time
 	seq     uint16
-	number  int // of its series
+	number  int // its index in its series, from 0
 	slow    bool
 	size    int
 	cookie  uint64
 	message []byte // ICMP message
 }
 
-// answer is something that comes back after a time.
+// answer is an event that comes back after a time.
 type answer struct {
 	after time.Duration
 	ev    event
@@ -57,7 +63,7 @@ func newFake(t *testing.T, script func(sent) []answer) *fakeConn {
 	return &fakeConn{t: t, key: 0x1234, script: script, some: make(chan struct{}, 1), source: TimestampsKernel}
 }
 
-// openFake opens a Pinger on c, to be closed at the end of the test.
+// openFake opens a Pinger on c. The test closes it at its end.
 func openFake(t *testing.T, c *fakeConn, cfg Config) *Pinger {
 	t.Helper()
 	p := newPinger(c, cfg, systemClock())
@@ -106,7 +112,7 @@ func (c *fakeConn) send(f Family, slow bool, reqs []request) (int, error) {
 	return len(reqs), nil
 }
 
-// wall is the time of the wall clock.
+// wall returns the time of the wall clock.
 func (c *fakeConn) wall() int64 { return time.Now().UnixNano() + c.step.Load() }
 
 func (c *fakeConn) arrive(ev event) {
@@ -114,20 +120,31 @@ func (c *fakeConn) arrive(ev event) {
 		ev.stamp = c.wall()
 	}
 	c.mu.Lock()
+	if len(c.arrived) == 0 {
+		c.oldest = time.Now()
+	}
 	c.arrived = append(c.arrived, ev)
 	c.mu.Unlock()
 	c.wake()
 }
 
 func (c *fakeConn) receive() ([]event, bool, error) {
+	if c.flood != nil && c.flood() {
+		time.Sleep(ms) // the time that it takes to read them
+		return []event{{kind: eventForeign}}, true, nil
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if len(c.arrived) > 0 {
+		c.unread.Store(max(c.unread.Load(), int64(time.Since(c.oldest))))
+	}
 	evs := c.arrived
 	c.arrived = nil
 	return evs, false, c.gone
 }
 
 func (c *fakeConn) wait(d time.Duration, nap bool) {
+	c.waits.Add(1)
 	var timer <-chan time.Time
 	if d >= 0 {
 		timer = time.After(d)
@@ -163,7 +180,7 @@ func (c *fakeConn) requests() []sent {
 	return append([]sent(nil), c.sent...)
 }
 
-// reply is the true answer to r.
+// reply returns the true answer to r.
 func (r sent) reply() event {
 	message := append([]byte(nil), r.message...)
 	message[0] = replyType(r.family)
@@ -172,7 +189,7 @@ func (r sent) reply() event {
 	return event{kind: eventReply, family: r.family, from: r.addr, message: message, ttl: 57, tos: 46 << 2, unverified: true}
 }
 
-// altered is the true answer with one byte changed and the checksum right.
+// altered returns the true answer with one byte changed and a right checksum.
 func (r sent) altered(offset int) event {
 	ev := r.reply()
 	ev.message[offset] ^= 0x55
@@ -181,7 +198,7 @@ func (r sent) altered(offset int) event {
 	return ev
 }
 
-// errored is an ICMP error about r that quotes that much of its payload.
+// errored returns an ICMP error about r that quotes so many bytes of its payload.
 func (r sent) errored(typ, code, quoted int) event {
 	return event{kind: eventError, family: r.family, from: netip.MustParseAddr("198.18.255.1"), err: icmpError{
 		typ: typ, code: code, to: r.addr,
@@ -189,13 +206,13 @@ func (r sent) errored(typ, code, quoted int) event {
 	}}
 }
 
-// after answers every request with ev after a time.
+// after returns a script that answers every request with ev after a time.
 func after(d time.Duration, ev func(sent) event) func(sent) []answer {
 	return func(r sent) []answer { return []answer{{d, ev(r)}} }
 }
 
-// leftovers reports what of any series is left in the tables of p, which must
-// be at rest.
+// leftovers returns an error if anything of a series is left in the tables of
+// p. No series may be running.
 func leftovers(p *Pinger) error {
 	e := p.engine
 	for i := range int32(e.live.size()) {

@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// testHost returns the i-th address of a series of them.
+// testHost returns the i-th test address.
 func testHost(i int) netip.Addr {
 	return netip.AddrFrom4([4]byte{198, 18, byte(i / 250), byte(1 + i%250)})
 }
 
-// TestFullForOne has the system take no request to one target: the others do
+// TestFullForOne has the system accept no request to one target. The others do
 // not wait for it, and it is given up when its own timeout has passed.
 func TestFullForOne(t *testing.T) {
 	for _, reason := range []error{errFull, errBusy} {
@@ -60,8 +60,8 @@ func TestFullForOne(t *testing.T) {
 	}
 }
 
-// TestFullForAll has the system take nothing: every target is given up when
-// its own timeout has passed, none waits for another.
+// TestFullForAll has the system accept no request at all. Every target is given
+// up when its own timeout has passed, and none waits for another.
 func TestFullForAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newFake(t, func(sent) []answer { return nil })
@@ -73,7 +73,7 @@ func TestFullForAll(t *testing.T) {
 		for i := range hosts {
 			timeout := time.Duration(1+i%3) * 300 * ms
 			_, err := p.Go(Target{Addr: testHost(i)}, Options{Timeout: timeout}, func(r PingResult) {
-				if late := time.Since(start) - timeout; late < 0 || late > 30*ms { // results are handed over once in 20 ms
+				if late := time.Since(start) - timeout; late < 0 || late > 30*ms { // results are handed over every 20 ms
 					t.Errorf("%s with a timeout of %v given up %v after it", r.Addr, timeout, late)
 				}
 				results <- r.Err
@@ -94,19 +94,20 @@ func TestFullForAll(t *testing.T) {
 	})
 }
 
-// TestSlowLane sends to targets whose packets stay in the machine as slow
-// requests, so that the conn can keep room for others: from the second echo on,
-// in their next series from the first one on, and no longer once one has left.
+// TestSlowLane checks that requests to targets whose packets stay in the
+// machine are slow requests, so that the conn can keep room for others: from
+// the second echo on, in the next series from the first echo on, and no longer
+// when one has left.
 func TestSlowLane(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stuck := true
 		c := newFake(t, func(r sent) []answer {
-			if stuck && r.addr == testHost(0) {
+			if stuck && (r.addr == testHost(0) || r.addr == testHost(2)) {
 				return nil
 			}
 			return after(10*ms, sent.reply)(r)
 		})
-		c.held = func(s sent) bool { return stuck && s.addr == testHost(0) }
+		c.held = func(s sent) bool { return stuck && (s.addr == testHost(0) || s.addr == testHost(2)) }
 		p := openFake(t, c, Config{})
 		ping := func(host, slow int) {
 			t.Helper()
@@ -130,20 +131,22 @@ func TestSlowLane(t *testing.T) {
 		}
 		ping(0, 3)
 		ping(1, 0)
+		ping(2, 3)
 		ping(0, 4)
+		ping(2, 4)
 		stuck = false
 		ping(0, 1)
 		ping(0, 0)
 	})
 }
 
-// TestNotSlow has targets that give no reason for the slow lane: the system stamps
-// nothing that leaves, or its stamps come a little late.
+// TestNotSlow has targets that do not belong in the slow lane: the system takes
+// no transmit timestamps, or they come a little late.
 func TestNotSlow(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		source Timestamps
-		late   time.Duration // of stamps
+		late   time.Duration // how late the timestamps come
 	}{
 		{"no stamps", TimestampsUser, 0},
 		{"late stamps", TimestampsKernel, 7 * ms},
@@ -176,8 +179,9 @@ func TestNotSlow(t *testing.T) {
 	}
 }
 
-// TestStampOfAnotherSeries lets a packet leave after its series has ended and
-// another has taken its slot: its stamp is none of that one's.
+// TestStampOfAnotherSeries has a packet leave after its series has ended and
+// another series has its slot. The timestamp does not count for the other
+// series.
 func TestStampOfAnotherSeries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newFake(t, after(30*ms, sent.reply))
@@ -186,7 +190,7 @@ func TestStampOfAnotherSeries(t *testing.T) {
 		if r, err := p.Ping(t.Context(), testHost(0).String(), Options{Timeout: 20 * ms}); err != nil || r.Received != 0 {
 			t.Fatalf("%d received, %v", r.Received, err)
 		}
-		time.AfterFunc(10*ms, func() { // 20 ms after the second series' request, of the first one
+		time.AfterFunc(10*ms, func() { // the timestamp of the first series, 20 ms after the request of the second one
 			c.arrive(event{kind: eventStamp, slot: 0, gen: 1, number: 0, stamp: c.wall()})
 		})
 		r, err := p.Ping(t.Context(), testHost(0).String(), Options{Timeout: 50 * ms})

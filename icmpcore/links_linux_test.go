@@ -15,15 +15,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// inNamespace calls f in a network namespace of its own, on a thread that ends
-// with it. It has TUN devices d0 and d1, a TAP device t0, and what the commands of
-// ip(8) make.
+// inNamespace calls f in a new network namespace, on a thread that ends
+// afterwards. The namespace has TUN devices d0 and d1, a TAP device t0, and
+// what the given commands of ip(8) make.
 func inNamespace(t *testing.T, f func(t *testing.T), commands ...string) {
 	t.Helper()
 	done := make(chan error)
 	go func() {
 		defer close(done)
-		runtime.LockOSThread() // and never unlocked: the thread is of no more use
+		runtime.LockOSThread() // and never unlocked: the thread must not be reused
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			done <- err
 			return
@@ -58,7 +58,7 @@ func inNamespace(t *testing.T, f func(t *testing.T), commands ...string) {
 	}
 }
 
-// tunnel makes a device that is there until its descriptor is closed.
+// tunnel makes a device that exists until its descriptor is closed.
 func tunnel(name string) (int, error) {
 	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -95,8 +95,8 @@ func TestLinkIndex(t *testing.T) {
 	}
 }
 
-// TestBroadcasts reads broadcast addresses in both ways, and sees those that
-// come and go.
+// TestBroadcasts reads broadcast addresses in both ways, also while some are
+// added and removed.
 func TestBroadcasts(t *testing.T) {
 	inNamespace(t, func(t *testing.T) {
 		sets := [2]map[netip.Addr]struct{}{{}, {}}
@@ -104,7 +104,7 @@ func TestBroadcasts(t *testing.T) {
 		addBroadcastsAnyway(sets[1])
 		for i, set := range sets {
 			got := slices.SortedFunc(maps.Keys(set), netip.Addr.Compare)
-			got = slices.DeleteFunc(got, func(a netip.Addr) bool { return a.IsLoopback() }) // the loopback link broadcasts nothing
+			got = slices.DeleteFunc(got, func(a netip.Addr) bool { return a.IsLoopback() }) // the loopback link has no broadcast
 			if len(got) != 101 || got[0] != netip.MustParseAddr("198.18.0.7") || got[1] != netip.MustParseAddr("198.18.1.3") {
 				t.Errorf("way %d: %d broadcast addresses: %v", i, len(got), got)
 			}
@@ -127,7 +127,7 @@ func TestBroadcasts(t *testing.T) {
 	}, append([]string{"addr add 198.18.0.1/29 brd + dev d0"}, manyAddrs()...)...)
 }
 
-// manyAddrs are more than fit into the first list that is asked for.
+// manyAddrs is more addresses than the first requested list has room for.
 func manyAddrs() (commands []string) {
 	for i := range 100 {
 		n := netip.AddrFrom4([4]byte{198, 18, 1, byte(4*(i%64) + 1)})
@@ -171,14 +171,14 @@ func FuzzParseOwnAddrs(f *testing.F) {
 	})
 }
 
-// TestLinkOfAddress pings an address that is valid on its link only, on both
-// kinds of socket: the link comes from the zone, the interface, or is the only
-// one; else the target is refused.
+// TestLinkOfAddress pings an address that is valid only on its link, on both
+// kinds of socket. The link comes from the zone or the interface, or it is the
+// only one. Otherwise the target is refused.
 func TestLinkOfAddress(t *testing.T) {
 	d0, d1 := "fe80::10", "fe80::11"
 	tests := []struct {
 		addr, iface string
-		field       string // of the refusal; without one it answers
+		field       string // of the OptionError; if empty, the address answers
 	}{
 		{addr: d0 + "%d0"},
 		{addr: d0, iface: "d0"},
@@ -202,7 +202,8 @@ func TestLinkOfAddress(t *testing.T) {
 			for _, tt := range tests {
 				err := pingOnce(p, tt.addr, tt.iface)
 				if tt.field == "" {
-					// The system uses an address some time after its device is up.
+					// The system uses an address some time after its device is
+					// up.
 					for tries := 0; errors.Is(err, ErrTimeout) && tries < 1000; tries++ {
 						err = pingOnce(p, tt.addr, tt.iface)
 					}
@@ -223,7 +224,7 @@ func TestLinkOfAddress(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		// with one link left, it is the one
+		// only one link is left, so it is used
 		if out, err := exec.Command("ip", "addr", "flush", "dev", "d1").CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}
@@ -245,8 +246,8 @@ func pingOnce(p *Pinger, addr, link string) error {
 	return r.Failure()
 }
 
-// TestRefusals lets the system refuse requests for what is wrong with their
-// source or route: the error names it, and keeps the system's word.
+// TestRefusals has the system refuse requests because of their source or route.
+// The error names the cause and wraps the system's error.
 func TestRefusals(t *testing.T) {
 	tests := []struct {
 		name, to, source string

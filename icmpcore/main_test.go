@@ -10,8 +10,8 @@ import (
 	"github.com/pingtel/pingtel/icmpcore"
 )
 
-// TestMain leaves out the examples where no ICMP socket is allowed: unlike
-// tests they cannot skip themselves.
+// TestMain skips the examples if no ICMP socket is allowed. Unlike tests they
+// cannot skip themselves.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	p, err := icmpcore.Open(icmpcore.Config{})
@@ -20,7 +20,7 @@ func TestMain(m *testing.M) {
 	case err == nil:
 		err = p.Close()
 	case errors.As(err, &refused):
-		fmt.Println("the examples are left out:", err)
+		fmt.Println("the examples are skipped:", err)
 		err = flag.Set("test.skip", "^Example")
 	}
 	if err != nil {

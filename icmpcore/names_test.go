@@ -28,8 +28,8 @@ func TestASCIIName(t *testing.T) {
 	}
 }
 
-// TestLookupText holds the texts of failures: none tells the port that a query
-// was sent from, or the name twice.
+// TestLookupText checks the texts of failures. None has the source port of a
+// query, and none has the name twice.
 func TestLookupText(t *testing.T) {
 	const server = "127.0.0.53:53"
 	for _, tt := range []struct {
@@ -65,8 +65,8 @@ func TestLookupText(t *testing.T) {
 	}
 }
 
-// TestExplained looks for the cause that only the text of a resolver's error
-// has.
+// TestExplained checks that a cause that is only in the text of the resolver's
+// error is found.
 func TestExplained(t *testing.T) {
 	for text, want := range map[string]error{
 		"dial udp 127.0.0.53:53: socket: too many open files": syscall.EMFILE,

@@ -15,10 +15,10 @@ const (
 	DefaultSize     = 56
 )
 
-// Forever, as [Options.Count], sends until the series is cancelled or the Pinger
-// is closed. [PingResult] says what the result holds then. Where int has 32 bits
-// the series ends after 2^31-1 echoes, the most that a result can count: that is
-// 25 days at an interval of 1ms.
+// Forever is the [Options.Count] of a series that runs until it is cancelled or
+// the Pinger is closed. [PingResult] says what the result holds then. If int
+// has 32 bits the series ends after 2^31-1 echoes, the most that a result can
+// count: that is 25 days at an interval of 1ms.
 const Forever = -1
 
 // The ranges of the options.

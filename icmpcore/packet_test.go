@@ -11,7 +11,7 @@ import (
 	"golang.org/x/net/ipv6"
 )
 
-// TestPutHead compares with the library's encoder.
+// TestPutHead compares putHead with the encoder of golang.org/x/net/icmp.
 func TestPutHead(t *testing.T) {
 	for _, size := range []int{8, 9, 56, 1001, maxSize} {
 		p := newProfile(Options{Size: size}.withDefaults())
@@ -52,8 +52,8 @@ var (
 	testAddr6 = netip.MustParseAddr("2001:db8::1")
 )
 
-// quoted4 is the IPv4 packet of an echo request to testAddr4, with options of
-// the IP header behind its first 20 bytes.
+// quoted4 returns the IPv4 packet of an echo request to testAddr4, with options
+// after the first 20 bytes of the IP header.
 func quoted4(options []byte, payload string) []byte {
 	ip := make([]byte, ipv4HeaderSize, 100)
 	ip[0], ip[8], ip[9] = byte(4<<4|(ipv4HeaderSize+len(options))/4), 1, protocolICMP
@@ -122,13 +122,13 @@ func TestParseICMPError(t *testing.T) {
 	}
 }
 
-// fragment makes an IPv4 packet a later fragment.
+// fragment turns an IPv4 packet into a later fragment.
 func fragment(b []byte) []byte {
 	b[7] = 1
 	return b
 }
 
-// TestDescribe goes through every code of every error type.
+// TestDescribe checks codes of every error type.
 func TestDescribe(t *testing.T) {
 	tests := []struct {
 		family    Family

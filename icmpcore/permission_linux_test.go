@@ -28,8 +28,8 @@ func TestOuterID(t *testing.T) {
 	}
 }
 
-// TestPermissionErrorNamesTheFile has the advice name the program that runs, by
-// whatever name it was started.
+// TestPermissionErrorNamesTheFile checks that the advice has the path of the
+// running program, no matter under which name it was started.
 func TestPermissionErrorNamesTheFile(t *testing.T) {
 	started := os.Args[0]
 	defer func() { os.Args[0] = started }()
@@ -38,7 +38,7 @@ func TestPermissionErrorNamesTheFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Empty where a capability of the file would be worth nothing.
+	// Empty if a capability of the file would not help.
 	if got := newPermissionError(SocketAuto, unix.EPERM).executable; got != want && got != "" {
 		t.Errorf("executable %q, want %q", got, want)
 	}

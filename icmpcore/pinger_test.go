@@ -65,7 +65,7 @@ func TestResolve(t *testing.T) {
 	}
 }
 
-// TestResolveContext gives a resolver that never answers and a context that ends.
+// TestResolveContext has a resolver that never answers and a context that ends.
 func TestResolveContext(t *testing.T) {
 	hang := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		<-ctx.Done()
@@ -104,7 +104,7 @@ func TestRefusedBeforeSending(t *testing.T) {
 		}
 	}
 	if _, err := icmpcore.Open(icmpcore.Config{Socket: 9}); err == nil {
-		t.Error("Open takes an unknown kind of socket")
+		t.Error("Open accepts an unknown kind of socket")
 	}
 	if s := p.Stats(); s.Sent != 0 {
 		t.Errorf("%d requests sent", s.Sent)

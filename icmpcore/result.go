@@ -140,7 +140,7 @@ type Echo struct {
 	Addr    netip.Addr    // the address probed
 	Seq     int           // which request of the series, from 1
 	Outcome Outcome       // what happened
-	Time    time.Time     // when: a reply or an error came in, or the timeout was found to have passed
+	Time    time.Time     // when a reply came in (by the kernel's time, if any), or the Pinger noticed an error or a timeout
 	From    netip.Addr    // who replied, or who reported the error
 	RTT     time.Duration // for OutcomeReply, OutcomeDuplicate and OutcomeLate
 	TTL     int           // of the reply, 0 if there is none

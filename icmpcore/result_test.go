@@ -123,6 +123,9 @@ func TestFailure(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			if tt.r.Success() != (tt.want == nil) {
+				t.Errorf("Success = %t", tt.r.Success())
+			}
 			got := tt.r.Failure()
 			var e, want *EchoError
 			switch {
@@ -175,13 +178,19 @@ func TestResultString(t *testing.T) {
 	if got, want := r.String(), "gw.example (198.18.0.1): 5 sent, 4 received, 20% loss, rtt min/mean/max/jitter 4.4ms/4.875ms/6.2ms/884.59µs"; got != want {
 		t.Errorf("String = %q, want %q", got, want)
 	}
+	if failed := (PingResult{Host: "a.test", Err: errors.New("no such host")}); failed.String() != "a.test: no such host" {
+		t.Errorf("String = %q", failed.String())
+	}
+	if cut := (PingResult{Host: "a.test", Sent: 2, Received: 2, Err: errors.New("cancelled")}); !strings.Contains(cut.String(), "2 sent, 2 received") {
+		t.Errorf("String = %q, which does not say what came", cut.String())
+	}
 	lost := PingResult{Host: "198.18.0.1", Addr: testAddr4, Sent: 2, Loss: 100, Errors: []EchoError{{Kind: TimeExceeded, Message: "expired", From: testAddr4}}}
 	if got, want := lost.String(), "198.18.0.1: 2 sent, 0 received, 100% loss: expired, reported by 198.18.0.1"; got != want {
 		t.Errorf("String = %q, want %q", got, want)
 	}
 }
 
-// TestReplyWithoutMark keeps the DSCP 0 of a reply apart from no reply.
+// TestReplyWithoutMark distinguishes a reply with DSCP 0 from no reply.
 func TestReplyWithoutMark(t *testing.T) {
 	for want, r := range map[string]PingResult{`"reply_dscp":0,`: {Received: 1}, `"reply_dscp":null,`: {}, `"reply_dscp":null,"timestamps"`: {Received: 1, ReplyDSCP: -1}} {
 		if got := string(r.AppendJSON(nil)); !strings.Contains(got, want) {
@@ -196,7 +205,7 @@ func TestPrint(t *testing.T) {
 	if got := fmt.Sprint(r); got != r.String() {
 		t.Errorf("Sprint = %s, want %s", got, r.String())
 	}
-	made := PingResult{Sent: 1, Errors: []EchoError{{Kind: SendFailed, Message: "made up"}}} // not by a Pinger
+	made := PingResult{Sent: 1, Errors: []EchoError{{Kind: SendFailed, Message: "made up"}}} // not made by a Pinger
 	if got := made.String(); !strings.Contains(got, "made up") {
 		t.Errorf("String = %s, which does not say why", got)
 	}

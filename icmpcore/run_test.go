@@ -23,7 +23,7 @@ func TestCancel(t *testing.T) {
 			}
 			return run
 		}
-		Run{}.Cancel() // is none
+		Run{}.Cancel() // does nothing
 		endless := start(Options{Count: Forever, Interval: 100 * ms})
 		time.Sleep(250 * ms)
 		endless.Cancel()
@@ -36,7 +36,7 @@ func TestCancel(t *testing.T) {
 		if next.slot != endless.slot {
 			t.Error("the slot is not used again, so that this shows nothing")
 		}
-		endless.Cancel() // is over: the series that has its slot now goes on
+		endless.Cancel() // it has ended: the series that has its slot now goes on
 		if r := <-results; r.Err != nil || r.Received != 3 {
 			t.Errorf("the next series: %v, %d received", r.Err, r.Received)
 		}
@@ -50,8 +50,8 @@ func TestCancel(t *testing.T) {
 	})
 }
 
-// TestCancelAfterManySeries cancels a series that ended when its slot had been
-// taken so often that a cookie's count begins again.
+// TestCancelAfterManySeries cancels a series that has ended, after its slot was
+// taken so often that the count in a cookie starts again.
 func TestCancelAfterManySeries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := openFake(t, newFake(t, after(10*ms, sent.reply)), Config{})
@@ -74,8 +74,8 @@ func TestCancelAfterManySeries(t *testing.T) {
 	})
 }
 
-// TestInCallback calls what would wait for itself. A callback of another Pinger,
-// and another goroutine while a callback runs, may wait.
+// TestInCallback makes calls that would wait for themselves. A callback of
+// another Pinger may wait, and so may another goroutine while a callback runs.
 func TestInCallback(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := openFake(t, newFake(t, after(10*ms, sent.reply)), Config{})
@@ -97,7 +97,7 @@ func TestInCallback(t *testing.T) {
 					t.Errorf("Ping of another goroutine: %v", err)
 				}
 			})
-			time.Sleep(time.Second) // the callback lasts while the other begins
+			time.Sleep(time.Second) // the callback runs while the other goroutine begins
 		}
 		all.Add(2)
 		o := Options{OnEcho: func(Echo) { callback(); all.Done() }}
@@ -108,7 +108,7 @@ func TestInCallback(t *testing.T) {
 	})
 }
 
-// TestOddValues gives public calls what they are not made for.
+// TestOddValues gives public calls values that they do not expect.
 func TestOddValues(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := openFake(t, newFake(t, after(10*ms, sent.reply)), Config{})
@@ -147,9 +147,9 @@ func TestOddValues(t *testing.T) {
 	})
 }
 
-// FuzzPinger calls a Pinger from several goroutines, as the bytes say: any
-// options and targets, any order. Nothing panics or hangs; each series that was
-// started has one result, and nothing of it stays.
+// FuzzPinger calls a Pinger from several goroutines, with options, targets and an
+// order that come from the bytes. Nothing panics or hangs. Each series that was
+// started has one result, and nothing of it stays in the tables.
 func FuzzPinger(f *testing.F) {
 	f.Add([]byte("\x00\x01\x02\x03\x04\x05\x06\x07"), uint8(0))
 	f.Add([]byte("\x10\xff\x80\x7f\x33\x21\x05\x44\x91\xa7\xb6\xc5\xd4\xe3\xf2\x01\x18\x28\x38\x48"), uint8(0x15))
@@ -184,7 +184,7 @@ func callAnyhow(t *testing.T, script []byte, network uint8) {
 		callers.Go(func() { callPart(t, p, part, &open) })
 	}
 	callers.Wait()
-	p.inbox.close(net.ErrClosed) // as Close, which another may have called
+	p.inbox.close(net.ErrClosed) // what Close does, which another goroutine may have called
 	open.Wait()
 	if err := p.Close(); err != nil {
 		t.Error(err)
@@ -201,7 +201,7 @@ func callPart(t *testing.T, p *Pinger, part []byte, open *sync.WaitGroup) {
 	for ; len(part) >= 6; part = part[6:] {
 		b, odd := part, func(i int, values ...int64) int64 { return values[int(part[i])%len(values)] }
 		host := hosts[b[1]%8]
-		addr, _ := netip.ParseAddr(host) // may be none
+		addr, _ := netip.ParseAddr(host) // may be invalid
 		o := Options{
 			Count: int(odd(2, 0, 1, 3, Forever, -9, 1<<40)), Interval: time.Duration(odd(3, 0, 1e6, 5e6, -1, 1<<62)),
 			Timeout: time.Duration(odd(4, 0, 1e6, 3e7, -1, 1<<62)), Size: int(odd(5, 0, 8, 100, 65507, -1, 1<<40)),

@@ -170,8 +170,8 @@ func (s *series) keep() int {
 	return s.prof.opts.Keep
 }
 
-// more reports whether s has echoes left to send. An endless series has them as
-// long as an int can count them, which matters on 32 bits.
+// more reports whether s has echoes left to send. An endless series has, until
+// an int can count no more, which matters if int has 32 bits.
 func (s *series) more() bool {
 	if s.endless() {
 		return s.number < math.MaxInt

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// TestManyInFlight has nobody answer for much longer than the interval: the
-// requests go on at their pace, all the same.
+// TestManyInFlight has no reply for much longer than the interval. The requests
+// go on at their pace.
 func TestManyInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newFake(t, func(sent) []answer { return nil })
@@ -25,7 +25,60 @@ func TestManyInFlight(t *testing.T) {
 	})
 }
 
-// TestErrorsInTurn has the error of the first echo come last: the list is in the
+// TestDuration is how long a series takes: to its last reply or timeout.
+func TestDuration(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		script func(sent) []answer
+		want   time.Duration
+	}{
+		{"replies", after(10*ms, sent.reply), 210 * ms},
+		{"silence", func(sent) []answer { return nil }, 700 * ms},
+		{"errors", after(20*ms, func(r sent) event { return r.errored(3, 1, 8) }), 220 * ms},
+		{"errors without proof", after(20*ms, func(r sent) event { return r.errored(3, 1, 0) }), 700 * ms},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			p := openFake(t, newFake(t, tt.script), Config{})
+			r, err := p.Ping(t.Context(), "198.18.0.1", Options{Count: 3, Interval: 100 * ms, Timeout: 500 * ms})
+			if off := r.Duration - tt.want; err != nil || off < -ms || off > ms { // the wheel ticks 66 µs apart
+				t.Errorf("%s: %v, took %v, want %v", tt.name, err, r.Duration, tt.want)
+			}
+		})
+	}
+}
+
+// TestSmallestEcho sends no more than what proves a reply.
+func TestSmallestEcho(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := openFake(t, newFake(t, after(ms, sent.reply)), Config{})
+		if r, err := p.Ping(t.Context(), "198.18.0.1", Options{Size: minSize}); err != nil || r.Received != 1 {
+			t.Errorf("%v: %s", err, r)
+		}
+	})
+}
+
+// TestMadeUpSlot has replies that name a slot which was never taken: the first
+// behind those that were, and the last that there can be.
+func TestMadeUpSlot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := openFake(t, newFake(t, after(ms, sent.reply)), Config{})
+		if _, err := p.Ping(t.Context(), "198.18.0.1", Options{}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		size := uint32(p.engine.live.size())
+		for _, slot := range []uint32{size, size + 1, 1<<32 - 1} {
+			if p.engine.running(slot, 0) || p.engine.wasOurs(echoID{slot: slot, seq: 7}, 7) {
+				t.Errorf("slot %d of %d is one of ours", slot, size)
+			}
+		}
+		if !p.engine.wasOurs(echoID{slot: size - 1, seq: 7}, 7) {
+			t.Errorf("slot %d of %d is none of ours", size-1, size)
+		}
+	})
+}
+
+// TestErrorsInTurn sends the error of the first echo last. The list is in the
 // order of the echoes.
 func TestErrorsInTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -45,8 +98,8 @@ func TestErrorsInTurn(t *testing.T) {
 	})
 }
 
-// TestReplyWithoutTTL has a system that does not tell the TTL of replies: then
-// nothing is guessed from it.
+// TestReplyWithoutTTL has a system that does not report the TTL of replies. Then
+// the result guesses nothing from it.
 func TestReplyWithoutTTL(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := openFake(t, newFake(t, after(ms, func(r sent) event {
@@ -61,8 +114,9 @@ func TestReplyWithoutTTL(t *testing.T) {
 	})
 }
 
-// TestProfileOfInterface looks an interface up anew after a second, since one of
-// the same name may have come in its place. Other options are worked out once.
+// TestProfileOfInterface looks up an interface again after a second, because
+// another one may have the same name now. Profiles of other options are made
+// once.
 func TestProfileOfInterface(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := openFake(t, newFake(t, func(sent) []answer { return nil }), Config{})

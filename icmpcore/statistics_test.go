@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// TestStatistics holds the golden vectors of the library whose rules these are.
+// TestStatistics compares with the golden vectors of pyminiping, whose rules
+// these are.
 func TestStatistics(t *testing.T) {
 	tests := []struct {
 		name                      string
@@ -95,8 +96,8 @@ func TestTally(t *testing.T) {
 	}
 }
 
-// TestRunning compares statistics of numbers that are not kept with those of a
-// list.
+// TestRunning compares the statistics of numbers that are not kept with those
+// of a list of them.
 func TestRunning(t *testing.T) {
 	list := []time.Duration{7e6, 1e6, 3e6, 3e6, 25e6, 4e6 + 1}
 	var w running

@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// TestSteppedClock steps the wall clock, which the kernel's stamps are taken
-// from, while an echo is under way: no round-trip time shows it, nothing is
-// late or lost, and the next series says the new time.
+// TestSteppedClock steps the wall clock of the kernel's timestamps while an
+// echo is in flight. No round-trip time shows it, nothing is late or lost, and
+// the next series has the new time.
 func TestSteppedClock(t *testing.T) {
 	const rtt = 10 * ms
 	tests := []struct {
 		name  string
 		step  time.Duration
-		at    time.Duration // after the start of a series with an echo each 100 ms
+		at    time.Duration // after the start of a series with an echo every 100 ms
 		steps uint64
 	}{
 		{"forward an hour, in flight", time.Hour, 205 * ms, 1},
@@ -31,7 +31,7 @@ func TestSteppedClock(t *testing.T) {
 				c := newFake(t, after(rtt, sent.reply))
 				base := time.Now()
 				p := newPinger(c, Config{}, func() (int64, int64) { return int64(time.Since(base)), c.wall() })
-				defer p.Close() // nothing of it is left to fail
+				defer p.Close() // its error does not matter here
 				time.AfterFunc(tt.at, func() { c.step.Store(int64(tt.step)) })
 				o := Options{Count: 10, Interval: 100 * ms}
 				for series := range 2 {

@@ -7,15 +7,23 @@ import (
 	"testing"
 )
 
-// TestAddrIndex holds the index against a map of sets.
+// TestAddrIndex compares the index with a map of sets: for many series, and for
+// so few that each one is often the first, the last or the only one in its list.
 func TestAddrIndex(t *testing.T) {
-	const n = 3000
+	testAddrIndex(t, 3000, 20000, 1, 50)
+	for seed := range uint64(300) {
+		testAddrIndex(t, 5, 30, seed, 2)
+	}
+}
+
+func testAddrIndex(t *testing.T, n, steps int, seed uint64, addrs int) {
+	t.Helper()
 	all := make([]series, n)
 	x := addrIndex{at: func(i int32) *series { return &all[i] }}
-	rng := rand.New(rand.NewPCG(1, 2))
+	rng := rand.New(rand.NewPCG(seed, 2))
 	want := make(map[netip.Addr]map[int32]bool)
 	in := make(map[int32]bool)
-	for range 20000 {
+	for range steps {
 		i := int32(rng.IntN(n))
 		if in[i] {
 			x.remove(i)
@@ -23,7 +31,7 @@ func TestAddrIndex(t *testing.T) {
 			delete(want[all[i].addr], i)
 			continue
 		}
-		a := netip.AddrFrom4([4]byte{10, byte(rng.IntN(3)), 0, byte(rng.IntN(50))})
+		a := netip.AddrFrom4([4]byte{10, byte(rng.IntN(1 + addrs/20)), 0, byte(rng.IntN(addrs))})
 		if rng.IntN(2) == 0 {
 			b := testAddr6.As16()
 			b[rng.IntN(16)] = byte(rng.IntN(4))
@@ -54,6 +62,23 @@ func TestAddrIndex(t *testing.T) {
 		t.Error("an empty index finds something")
 		return false
 	})
+}
+
+// TestAddrIndexGrows finds every series again in a larger table.
+func TestAddrIndexGrows(t *testing.T) {
+	all := make([]series, 1000)
+	x := addrIndex{at: func(i int32) *series { return &all[i] }}
+	for i := range all {
+		all[i].addr = testHost(i)
+		x.insert(int32(i))
+	}
+	for i := range all {
+		found := int32(-1)
+		x.find(testHost(i), func(j int32, _ *series) bool { found = j; return true })
+		if found != int32(i) {
+			t.Errorf("series %d: found %d", i, found)
+		}
+	}
 }
 
 func TestIndexQueue(t *testing.T) {

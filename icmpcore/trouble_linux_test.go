@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fail makes fd a socket that fails to receive for ever: a stream socket that is
-// not connected says ENOTCONN.
+// fail makes fd a socket that always fails to receive: a stream socket that is
+// not connected returns ENOTCONN.
 func fail(t *testing.T, fd int) {
 	t.Helper()
 	stream, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
@@ -22,7 +22,7 @@ func fail(t *testing.T, fd int) {
 	}
 }
 
-// TestOneFamilyFails has the socket of one family fail for good: its series end
+// TestOneFamilyFails makes the socket of one family fail for good. Its series end
 // with the reason, and the other family goes on.
 func TestOneFamilyFails(t *testing.T) {
 	for _, kind := range []SocketKind{SocketRaw, SocketDatagram} {

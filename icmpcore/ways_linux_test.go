@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestJam holds when a way counts as jammed: the first one when it stays full
-// and hardly takes anything, the others at once.
+// TestJam checks when a way counts as jammed: the first one if it stays full and
+// accepts hardly anything, the others at once.
 func TestJam(t *testing.T) {
 	type step struct {
 		after time.Duration
@@ -46,14 +46,14 @@ func TestJam(t *testing.T) {
 				j.took(1)
 			}
 			if j.jammed {
-				t.Error("jammed though it takes packets again")
+				t.Error("jammed although it accepts packets again")
 			}
 		})
 	}
 }
 
-// TestIdentifierIsKept tries to bind the identifier of our datagram sockets as
-// another process of this user could, which would then get our replies.
+// TestIdentifierIsKept tries to bind the identifier of our datagram sockets, as
+// another process of this user could. That process would then get our replies.
 func TestIdentifierIsKept(t *testing.T) { inNamespace(t, identifierIsKept) }
 
 func identifierIsKept(t *testing.T) {
@@ -75,8 +75,8 @@ func identifierIsKept(t *testing.T) {
 	}
 }
 
-// TestEveryWay sends over each way of each kind of socket and has the reply:
-// they share an identifier, and the one that receives gets all.
+// TestEveryWay sends over each way of each kind of socket and gets the reply. The
+// ways share an identifier, and the socket that receives gets all replies.
 func TestEveryWay(t *testing.T) {
 	for _, kind := range []SocketKind{SocketRaw, SocketDatagram} {
 		for _, f := range []Family{FamilyIPv4, FamilyIPv6} {
@@ -103,7 +103,7 @@ func everyWay(t *testing.T, kind SocketKind, f Family) {
 		return
 	}
 	for i := range all {
-		// Whatever comes before the way is jammed.
+		// All ways before this one are jammed.
 		for j, w := range all {
 			w.jam = jam{jammed: j < i, until: time.Now().Add(time.Hour)}
 		}
@@ -117,7 +117,7 @@ func everyWay(t *testing.T, kind SocketKind, f Family) {
 	}
 }
 
-// TestSlowWays keeps the first ways from slow requests.
+// TestSlowWays checks that slow requests never use the first ways.
 func TestSlowWays(t *testing.T) {
 	c, err := openConn(SocketAuto)
 	if err != nil {

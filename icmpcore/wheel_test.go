@@ -12,9 +12,9 @@ func wheelOf(now int64, n int) (*wheel, []timerNode) {
 	return newWheel(now, func(i int32) *timerNode { return &nodes[i] }), nodes
 }
 
-// TestWheel sets, moves and clears timers at random and holds the wheel against
-// a plain list: nothing fires early, nothing more than a tick late, nothing is
-// lost, and next is never late.
+// TestWheel sets, moves and clears timers at random and compares the wheel with
+// a plain list. No timer fires early or more than a tick late, none is lost,
+// and next is never late.
 func TestWheel(t *testing.T) {
 	for seed := range uint64(20) {
 		rng := rand.New(rand.NewPCG(seed, 1))
@@ -66,8 +66,8 @@ func TestWheel(t *testing.T) {
 	}
 }
 
-// TestWheelNextLeadsThere follows next alone, as the engine does, to a far
-// timer in few steps.
+// TestWheelNextLeadsThere follows only next, as the engine does, and reaches a
+// distant timer in few steps.
 func TestWheelNextLeadsThere(t *testing.T) {
 	for _, d := range []time.Duration{1, time.Microsecond, time.Second, time.Hour, 24 * time.Hour, 100 * 24 * time.Hour} {
 		w, _ := wheelOf(12345678, 1)

@@ -35,13 +35,12 @@ var (
 	accuracyLoad = flag.Bool("accuracy-load", false, "keep all cores busy with stress-ng meanwhile")
 )
 
-// TestAccuracy lets pingtel, ping, fping and the method of a prober that stamps
-// the request in its payload measure hosts of one kind at the same time, and
-// holds each RTT against the truth: the time from when the request has come in
-// at the far end of a pair of virtual devices to when the reply has come in at
-// the near end. Both are what the kernel stamps where a packet comes in. A
-// capture of what goes out would not do: it lies before the driver, and takes
-// longer than the error that is looked for.
+// TestAccuracy lets pingtel, ping, fping and a prober that puts the time of sending
+// into the payload measure hosts of one kind at the same time. It compares each RTT
+// with the truth: the time from the arrival of the request at the far end of a pair
+// of virtual devices to the arrival of the reply at the near end. Both are the
+// kernel's timestamps of incoming packets. A capture of outgoing packets would not
+// do: it is taken before the driver, and takes longer than the error to measure.
 func TestAccuracy(t *testing.T) {
 	if *accuracy == 0 {
 		t.Skip("integration: a measurement: go test ./integration -v -run TestAccuracy -accuracy=500 [-accuracy-load]")
@@ -107,8 +106,8 @@ func report(t *testing.T, name string, rtts map[int]time.Duration, wire []time.D
 		icmpcore.Percentile(errs, 50), icmpcore.Percentile(errs, 99), errs[len(errs)-1], len(errs), *accuracy-len(rtts))
 }
 
-// apart moves the simulated network into a network namespace of its own, at the
-// far end of a pair of virtual Ethernet devices, and returns a process in it.
+// apart moves the simulated network into its own network namespace, at the far end
+// of a pair of virtual Ethernet devices, and returns a process in it.
 func apart(t *testing.T) (far string) {
 	t.Helper()
 	holder := exec.Command("sleep", "3600")
@@ -145,8 +144,8 @@ ip route add 198.18.0.0/16 via 198.19.255.2 dev ` + nearEnd + ` onlink src 198.1
 // The two devices between the probers and the simulated network.
 const nearEnd, farEnd = "near", "far"
 
-// capture starts tcpdump, behind the command enter, on what comes in at a
-// device, and returns a function that ends it and gives what it has seen as text.
+// capture starts tcpdump, with the command enter in front, on the incoming packets of
+// a device. It returns a function that ends tcpdump and returns its text.
 func capture(t *testing.T, device string, enter ...string) func() string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "capture")
@@ -167,8 +166,8 @@ func capture(t *testing.T, device string, enter ...string) func() string {
 		}
 	}()
 	return func() string {
-		// The kernel hands packets over by the block, the last one when a second
-		// has passed. At once would be better, and disturb what is measured.
+		// The kernel passes packets on in blocks, the last one after a second.
+		// To pass them on at once would disturb the measurement.
 		last := time.NewTimer(2 * time.Second)
 		<-last.C
 		if err := cmd.Process.Signal(os.Interrupt); err != nil {
@@ -235,8 +234,8 @@ func pingtelRTTs(t *testing.T) func(netip.Addr) map[int]time.Duration {
 
 var toolTime = regexp.MustCompile(`(?:icmp_seq=|: \[)(\d+).*?(?:time=|bytes, )([0-9.]+) ms`)
 
-// toolRTTs runs a command, which counts from first, with the count and the
-// host behind its arguments.
+// toolRTTs runs a command, which counts from first, and adds the count and the host
+// to its arguments.
 func toolRTTs(t *testing.T, first int, args ...string) func(netip.Addr) map[int]time.Duration {
 	return func(to netip.Addr) map[int]time.Duration {
 		out, err := exec.CommandContext(t.Context(), args[0], append(args[1:], strconv.Itoa(*accuracy), to.String())...).Output()
@@ -256,8 +255,8 @@ func toolRTTs(t *testing.T, first int, args ...string) func(netip.Addr) map[int]
 	}
 }
 
-// payloadRTTs writes the wall time into each request, works out its checksum,
-// sends it, and takes the kernel's stamp of the reply: no transmit stamp.
+// payloadRTTs writes the wall time into each request, computes its checksum, sends
+// it, and uses the kernel's timestamp of the reply, but no timestamp of sending.
 func payloadRTTs(t *testing.T) func(netip.Addr) map[int]time.Duration {
 	return func(to netip.Addr) map[int]time.Duration {
 		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_ICMP)

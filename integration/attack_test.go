@@ -17,10 +17,10 @@ import (
 	"github.com/pingtel/pingtel/integration/netsim"
 )
 
-// TestFlood floods the host with 100,000 forged packets a second, right in
-// source, id and a sequence number in flight, while it pings 1,000 targets:
-// replies with cookies made up, and errors with and without. Not one figure
-// may be wrong and not one true reply lost.
+// TestFlood floods the host with 100,000 forged packets a second while it pings 1,000
+// targets. Their source, id and sequence number are right; they are replies with
+// forged cookies, and errors with forged cookies or without one. No figure may be
+// wrong and no true reply lost.
 func TestFlood(t *testing.T) {
 	const targets = 1000
 	var forger *netsim.Forger
@@ -67,8 +67,9 @@ func TestFlood(t *testing.T) {
 	})
 }
 
-// TestKernelDrops sends more than a small receive buffer holds: what the kernel
-// drops is counted, on every kind of socket, and costs replies, not truth.
+// TestKernelDrops sends more than a small receive buffer holds. On every kind of
+// socket the drops of the kernel are counted: replies are lost, but no figure is
+// wrong.
 func TestKernelDrops(t *testing.T) {
 	const echoes, delay = 3, 20 * ms
 	eachSocket(t, func(f icmpcore.Family) []netsim.Rule {
@@ -88,8 +89,8 @@ func TestKernelDrops(t *testing.T) {
 	})
 }
 
-// shrinkBuffers gives the ICMP sockets of this process the smallest receive
-// buffer there is.
+// shrinkBuffers gives the ICMP sockets of this process the smallest possible receive
+// buffer.
 func shrinkBuffers(t *testing.T) {
 	t.Helper()
 	links, err := filepath.Glob("/proc/self/fd/*")

@@ -20,11 +20,10 @@ func dead(f icmpcore.Family, i int) netip.Addr {
 	return netip.AddrFrom16(a)
 }
 
-// TestCrowdedLAN probes hosts that answer beside many whose packets the kernel
-// holds, since their neighbour does not answer. Ten times what one send buffer
-// of default size has room for is held. Nothing of that may show in the
-// figures of the hosts that answer, and no request be refused: the system
-// takes every one of them.
+// TestCrowdedLAN probes hosts that answer, and many hosts whose packets the kernel
+// holds because their neighbour does not answer. It holds ten times as much as one
+// send buffer of default size has room for. The figures of the hosts that answer
+// must not change, and the system must accept every request.
 func TestCrowdedLAN(t *testing.T) {
 	const sick, healthy, count = 700, 20, 4
 	rules := []netsim.Rule{

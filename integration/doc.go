@@ -1,4 +1,4 @@
-// Package integration tests pingtel against real peers: the kernel and its
-// sockets in front of a simulated network, and in its folders Telegraf, a
-// collector and databases. It holds tests only.
+// Package integration tests pingtel with real peers: the kernel and its sockets in
+// front of a simulated network, and in its folders Telegraf, a collector and
+// databases. It has only tests.
 package integration

@@ -81,7 +81,7 @@ type behaviour struct {
 	code  int
 	mtu   int
 	anyOf bool // corrupt on a socket that lets the process see it, else lost
-	deaf  bool // IPv4 datagram sockets are not told of it
+	deaf  bool // the kernel does not report it to IPv4 datagram sockets
 }
 
 // TestWhatIsOurs goes through the rules of what counts as a reply, over real
@@ -106,7 +106,7 @@ func TestWhatIsOurs(t *testing.T) {
 			case 1:
 				return []netsim.Packet{{After: 600 * ms}}
 			case 9:
-				return nil // the series goes on until this one's timeout
+				return nil // the series runs until the timeout of this one
 			}
 			return netsim.True(r)
 		}}, want: with(got10, func(r *icmpcore.PingResult) { r.Received, r.Late = 8, 1 })},

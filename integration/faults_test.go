@@ -20,8 +20,8 @@ import (
 	"github.com/pingtel/pingtel/integration/netsim"
 )
 
-// eachSocket runs f in a simulated network of its own for each kind of socket
-// and family.
+// eachSocket runs f for each kind of socket and family, each in its own simulated
+// network.
 func eachSocket(t *testing.T, rules func(icmpcore.Family) []netsim.Rule,
 	f func(t *testing.T, n *netsim.Net, p *icmpcore.Pinger, family icmpcore.Family)) {
 	for _, s := range sockets {
@@ -35,8 +35,8 @@ func eachSocket(t *testing.T, rules func(icmpcore.Family) []netsim.Rule,
 
 func oneHost(f icmpcore.Family) []netsim.Rule { return []netsim.Rule{{Prefix: prefix(host(f, 0))}} }
 
-// TestNoRoute pings an address without a route beside one with: the first is
-// an error of sending, the second is not disturbed.
+// TestNoRoute pings an address without a route and one with a route. The first gives
+// an error of sending, and does not change the second.
 func TestNoRoute(t *testing.T) {
 	eachSocket(t, oneHost, func(t *testing.T, _ *netsim.Net, p *icmpcore.Pinger, f icmpcore.Family) {
 		lost := netip.MustParseAddr("203.0.113.1")
@@ -104,8 +104,8 @@ func TestInterfaceDown(t *testing.T) {
 	})
 }
 
-// TestFirewall lets a firewall refuse one target by its address and one by the
-// mark of its packets: EPERM belongs to these.
+// TestFirewall lets a firewall refuse one target by its address and one by the mark
+// of its packets. Only these must have EPERM.
 func TestFirewall(t *testing.T) {
 	nft, err := exec.LookPath("nft")
 	if err != nil {
@@ -154,7 +154,7 @@ func TestFirewall(t *testing.T) {
 	})
 }
 
-// TestTooLarge sends more than the interface takes, with fragmentation
+// TestTooLarge sends packets larger than the interface's MTU, with fragmentation
 // forbidden and allowed.
 func TestTooLarge(t *testing.T) {
 	eachSocket(t, oneHost, func(t *testing.T, n *netsim.Net, p *icmpcore.Pinger, f icmpcore.Family) {
@@ -174,8 +174,8 @@ func TestTooLarge(t *testing.T) {
 	})
 }
 
-// TestMixedFragmentation sends, at once and in turn, what may be fragmented,
-// what may not, and what is too short for it to matter.
+// TestMixedFragmentation sends packets that may be fragmented, packets that may not,
+// and packets too short for fragments, at once and in turn.
 func TestMixedFragmentation(t *testing.T) {
 	const mtu = 1280
 	rules := func(f icmpcore.Family) []netsim.Rule {
@@ -218,8 +218,8 @@ func TestMixedFragmentation(t *testing.T) {
 	})
 }
 
-// TestNoPathMTUDiscovery leaves the don't-fragment bit off in what may need
-// fragments, except where it is asked for, however the system is set.
+// TestNoPathMTUDiscovery: packets that may need fragments have no don't-fragment bit,
+// except on request, with any setting of the system.
 func TestNoPathMTUDiscovery(t *testing.T) {
 	for _, s := range sockets {
 		if s.family != icmpcore.FamilyIPv4 {
@@ -243,7 +243,7 @@ func TestNoPathMTUDiscovery(t *testing.T) {
 	}
 }
 
-// TestNoPermission opens a Pinger in a process that may not.
+// TestNoPermission opens a Pinger in a process without the right to do so.
 func TestNoPermission(t *testing.T) {
 	if os.Getenv("PINGTEL_TEST_CHILD") == "open" {
 		_, err := icmpcore.Open(icmpcore.Config{})
@@ -276,9 +276,9 @@ func TestNoPermission(t *testing.T) {
 	})
 }
 
-// TestManyAtOnce lets 1,000 goroutines ping the same and different hosts at
-// once, some of them by two names: each host answers after its own delay, so
-// that a reply given to the wrong series would show.
+// TestManyAtOnce lets 1,000 goroutines ping the same and different hosts at once, some
+// of them by two names. Each host answers after its own delay, so the test sees a
+// reply that goes to the wrong series.
 func TestManyAtOnce(t *testing.T) {
 	const hosts, goroutines = 20, 1000
 	rules := func(f icmpcore.Family) []netsim.Rule {
@@ -313,8 +313,8 @@ func TestManyAtOnce(t *testing.T) {
 	})
 }
 
-// TestTwoProcesses pings the same hosts from two processes, each PID 1 of a
-// PID namespace, in one network: neither takes the other's replies.
+// TestTwoProcesses pings the same hosts from two processes, each PID 1 of a PID
+// namespace, in one network. Neither may count the other's replies.
 func TestTwoProcesses(t *testing.T) {
 	if os.Getenv("PINGTEL_TEST_CHILD") == "ping" {
 		os.Exit(childPings())
@@ -353,7 +353,7 @@ func TestTwoProcesses(t *testing.T) {
 	})
 }
 
-// childPings pings in a process of its own and says what it got.
+// childPings pings in its own process and prints the results.
 func childPings() int {
 	var kind icmpcore.SocketKind
 	if err := kind.UnmarshalText([]byte(os.Getenv("PINGTEL_TEST_SOCKET"))); err != nil {
@@ -409,7 +409,7 @@ func TestClosed(t *testing.T) {
 	})
 }
 
-// TestLinkLocal pings scoped addresses, some of which need no scope.
+// TestLinkLocal pings addresses with a zone, some of which need none.
 func TestLinkLocal(t *testing.T) {
 	for _, s := range sockets {
 		if s.family == icmpcore.FamilyIPv4 {

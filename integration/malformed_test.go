@@ -12,11 +12,10 @@ import (
 	"github.com/pingtel/pingtel/integration/netsim"
 )
 
-// TestMalformed sends, ahead of each true reply, every malformed packet made
-// of it and of an error about it: each header byte altered, each length, each
-// quote cut short, errors that quote errors and themselves. None may become a
-// figure, except that a reply altered behind its cookie counts as corrupt, and
-// all true replies count.
+// TestMalformed sends malformed packets before each true reply, made from that reply
+// and from an error about it: each header byte altered, each length, each quote cut
+// short, errors that quote errors and themselves. None may become a figure, except
+// that a reply altered after its cookie counts as corrupt. All true replies count.
 func TestMalformed(t *testing.T) {
 	const echoes, delay = 3, 200 * ms
 	requests := make(chan netsim.Request, echoes)
@@ -137,8 +136,8 @@ func malformed(f icmpcore.Family, r netsim.Request) [][]byte {
 	return out
 }
 
-// sumAgain works out an IPv4 header's checksum again, so that the kernel reads
-// on.
+// sumAgain computes an IPv4 header's checksum again, so that the kernel accepts the
+// packet.
 func sumAgain(b []byte, v4 bool) []byte {
 	size := int(b[0]&0x0f) * 4
 	if !v4 || size < 20 || size > len(b) {

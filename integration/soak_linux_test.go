@@ -27,8 +27,8 @@ import (
 
 var soak = flag.Duration("soak", 0, "how long TestSoak runs; 0 leaves it out")
 
-// soakFile wants 10,236 targets of loopback and 126 of the simulated network,
-// to which each second reload adds 126 more.
+// soakFile has 10,236 loopback targets and 126 of the simulated network. Every second
+// reload adds 126 more.
 func soakFile(round int) string {
 	hosts := []string{`"127.2.0.0/19"`, `"127.3.0.0/21"`}
 	if round%2 == 1 {
@@ -47,11 +47,10 @@ timeout = "3s"
 `, strings.Join(hosts, ", "))
 }
 
-// lasting is how the hosts begin that no reload removes.
+// lasting is the prefix of the hosts that no reload removes.
 const lasting = "127."
 
-// losses are the series that lost something, read from pingtel's lines as they
-// come.
+// losses counts the series that lost an echo, from pingtel's lines as they come.
 type losses struct {
 	mu       sync.Mutex
 	points   int
@@ -107,11 +106,11 @@ type window struct {
 	from, to time.Time
 }
 
-// sampleOf is what a process holds at a time.
+// sampleOf returns the resources that a process has now.
 type sampleOf struct{ rss, heap, threads, descriptors, goroutines int }
 
-// TestSoak runs both sinks for long, with a reload each minute and a fault each
-// two, and looks for growth and for losses outside the faults.
+// TestSoak runs both outputs for a long time, with a reload every minute and a fault
+// every two minutes. It looks for growth, and for losses outside the faults.
 func TestSoak(t *testing.T) {
 	if *soak == 0 {
 		t.Skip("integration: a long run: go test ./integration -v -run TestSoak -soak=15m -timeout=30m")
@@ -217,8 +216,8 @@ func TestSoak(t *testing.T) {
 	})
 }
 
-// checkPushed holds what the collector has of the lasting targets in the end
-// against the lines.
+// checkPushed compares the collector's sums of the lasting targets with those of the
+// lines.
 func checkPushed(t *testing.T, dir string, got *losses) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "metrics*.json")) // the older one first, by their names
@@ -307,7 +306,7 @@ func checkSoak(t *testing.T, said string, got *losses, windows []window, samples
 		t.Fatal("too short to tell growth: want -soak=5m or more")
 	}
 	early, late := samples[2], samples[len(samples)-1]
-	// What is live must not grow. How much garbage lies beside it is the runtime's business, within the bounds of its pacing.
+	// The live heap must not grow. The runtime decides how much garbage there is besides, within the bounds of its pacing.
 	if late.heap > early.heap*11/10 || late.rss > early.rss*3/2 || late.threads > early.threads+3 || late.descriptors > early.descriptors || late.goroutines > early.goroutines+3 {
 		t.Errorf("growth from %+v to %+v", early, late)
 	}

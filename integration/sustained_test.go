@@ -15,9 +15,9 @@ import (
 
 var sustained = flag.Duration("sustained", 0, "how long TestSustained runs; 0 leaves it out")
 
-// TestSustained sends 50,000 echoes a second to 100,000 loopback targets: each
-// has one series of five in every ten seconds. Nothing may be lost. It says
-// what an echo took of CPU time, to be held against the limit program's.
+// TestSustained sends 50,000 echoes a second to 100,000 loopback targets: each has one
+// series of five in every ten seconds. Nothing may be lost. The test logs the CPU time
+// of an echo, to compare it with that of the limit program.
 func TestSustained(t *testing.T) {
 	if *sustained == 0 {
 		t.Skip("integration: a long run: go test ./integration -v -run TestSustained -sustained=10m")

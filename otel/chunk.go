@@ -23,8 +23,8 @@ func temporality(delta bool) metricdata.Temporality {
 }
 
 // chunk is a part of a push, built as metricdata: the points of some targets, or
-// of pingtel itself. Its slices are used again by the next one. It reckons how
-// large the OTLP message of it will be, for messages have a limit.
+// those on the program itself. The next chunk reuses its slices. It estimates how
+// large its OTLP message will be, because messages have a limit.
 type chunk struct {
 	store *Store
 	delta temporalities
@@ -37,17 +37,17 @@ type chunk struct {
 	floats      [targetMetrics][]metricdata.DataPoint[float64]
 	explicit    []metricdata.HistogramDataPoint[float64]
 	exponential []metricdata.ExponentialHistogramDataPoint[float64]
-	buckets     []uint64 // that the histograms' points share
+	buckets     []uint64 // shared by the histograms' points
 	list        []metricdata.Metrics
 
-	// The attributes of the stream under way, and the bytes that they take in
-	// each point, at most.
+	// The attributes of the stream that is being added, and the bytes that they take
+	// in each point, at most.
 	keyValues, scratch []attribute.KeyValue
 	set                attribute.Set
 	width              int
 }
 
-// mark is how much a chunk holds.
+// mark is how much a chunk holds at one moment.
 type mark struct {
 	size, points, explicit, exponential, buckets int
 
@@ -57,8 +57,8 @@ type mark struct {
 
 func newChunk(s *Store, d temporalities) *chunk { return &chunk{store: s, delta: d} }
 
-// begin starts a new chunk of the push made at now. What the last one gave must
-// not be used any more.
+// begin starts a new chunk of the push made at now. What scopes returned for the
+// last one must not be used any more.
 func (c *chunk) begin(now time.Time) {
 	c.back(mark{})
 	c.now = now
@@ -82,7 +82,7 @@ func (c *chunk) mark() mark {
 	return m
 }
 
-// back takes off what was added since m.
+// back removes what was added since m.
 func (c *chunk) back(m mark) {
 	c.size, c.points = m.size, m.points
 	c.explicit, c.exponential, c.buckets = c.explicit[:m.explicit], c.exponential[:m.exponential], c.buckets[:m.buckets]
@@ -98,15 +98,15 @@ func (c *chunk) back(m mark) {
 func (c *chunk) add(r ref) {
 	s := r.stream
 	c.describe(&r.target.options, s)
-	s.start = min(s.start, c.now.UnixNano()) // where the wall clock was set back, nothing may end before it began
+	s.start = min(s.start, c.now.UnixNano()) // if the wall clock was set back, no point may end before it began
 	c.addTotals(time.Unix(0, s.start), s.take(c.delta.counters), s.addr.IsValid())
 	if r.current() {
 		c.addLatest(&s.latest)
 	}
 }
 
-// addWithin is add, unless the message becomes larger than limit by it. It
-// reports whether the stream was added. The first one always is.
+// addWithin is add, unless that makes the message larger than limit. It reports
+// whether the stream was added. The first one always is.
 func (c *chunk) addWithin(limit int, r ref) bool {
 	before := c.mark()
 	c.add(r)
@@ -117,8 +117,8 @@ func (c *chunk) addWithin(limit int, r ref) bool {
 	return false
 }
 
-// describe makes the attributes of a stream. They are merged in the order of
-// their keys: attribute.NewSet sorts them, which takes long for any other order.
+// describe makes the attributes of a stream. It merges them in the order of their
+// keys: attribute.NewSet sorts them, and any other order takes it long.
 func (c *chunk) describe(o *TargetOptions, s *stream) {
 	own := [4]attribute.KeyValue{}
 	n := 0
@@ -135,7 +135,7 @@ func (c *chunk) describe(o *TargetOptions, s *stream) {
 	add(hostKey.String(o.Host))
 	kvs, rest := c.keyValues[:0], o.Attributes
 	for _, kv := range own[:n] {
-		for len(rest) > 0 && rest[0].Key <= kv.Key { // ours behind an equal one: the last of them is kept
+		for len(rest) > 0 && rest[0].Key <= kv.Key { // ours after an equal key: NewSet keeps the last
 			kvs, rest = append(kvs, rest[0]), rest[1:]
 		}
 		kvs = append(kvs, kv)
@@ -194,8 +194,8 @@ func (c *chunk) addLatest(l *latest) {
 	c.addInt(upMetric, time.Time{}, up)
 }
 
-// addSelf adds the figures of pingtel itself, counted since start; with delta
-// what the counters have beyond delivered, counted since then.
+// addSelf adds the figures on the program itself, counted since start. With delta
+// it adds by how much the counters exceed delivered, counted since then.
 func (c *chunk) addSelf(n, delivered selfCounts, start, then time.Time) {
 	c.set, c.width = attribute.Set{}, 0
 	for i, v := range n {
@@ -210,7 +210,7 @@ func (c *chunk) addSelf(n, delivered selfCounts, start, then time.Time) {
 	}
 }
 
-// addInt adds a point of the stream under way, if its instrument is wanted.
+// addInt adds a point of the stream, if its instrument is wanted.
 func (c *chunk) addInt(metric int, start time.Time, n uint64) {
 	if c.store.targets[metric] {
 		c.addNumber(metric, start, int64(n), c.set, c.width)
@@ -252,10 +252,10 @@ func (c *chunk) addHistogram(start time.Time, h histogram) {
 	}
 }
 
-// spread returns a copy of counts among n buckets, from offset on. What it
-// copies may change as soon as the table is unlocked.
+// spread returns n buckets with a copy of counts from offset on. It copies because
+// counts may change as soon as the table is unlocked.
 func (c *chunk) spread(counts []uint64, offset, n int) []uint64 {
-	if len(c.buckets)+n > cap(c.buckets) { // those given out stay where they are
+	if len(c.buckets)+n > cap(c.buckets) { // buckets that were returned stay where they are
 		c.buckets = make([]uint64, 0, max(2*cap(c.buckets), 64*n))
 	}
 	at := len(c.buckets)
@@ -269,14 +269,14 @@ func (c *chunk) spread(counts []uint64, offset, n int) []uint64 {
 // seconds converts nanoseconds.
 func seconds(ns uint64) float64 { return float64(ns) / 1e9 }
 
-// count takes in a point of this many bytes.
+// count counts a point of this many bytes.
 func (c *chunk) count(bytes int) {
 	c.size += bytes
 	c.points++
 }
 
-// scopes returns the chunk, as an exporter and a reader take it. It is nil
-// where the chunk is empty.
+// scopes returns the chunk in the form that exporters and readers take. It is nil
+// if the chunk is empty.
 func (c *chunk) scopes() []metricdata.ScopeMetrics {
 	c.list = c.list[:0]
 	add := func(in instrument, data metricdata.Aggregation) {
@@ -311,12 +311,12 @@ func (c *chunk) scopes() []metricdata.ScopeMetrics {
 // Bytes that parts of an OTLP message take at most (opentelemetry-proto,
 // metrics.proto): a tag is one byte, a length up to five.
 const (
-	headBytes      = 256                                 // request, scope and what else is there once; the resource is extra
+	headBytes      = 256                                 // request, scope and all else that is there once, except for the resource
 	numberBytes    = 6 + 3*9                             // a NumberDataPoint: start, time and value
 	histogramBytes = 6 + 4*9 + 2*6 + 6 + 6 + 9 + 2*(6+6) // a point of either kind, without its buckets
 )
 
-// metricBytes is what a Metric takes beside its points.
+// metricBytes is what a Metric takes besides its points.
 func metricBytes(in instrument) int { return len(in.name) + len(in.description) + len(in.unit) + 6*6 }
 
 // attributeBytes is what a KeyValue takes in a point.

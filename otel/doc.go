@@ -22,21 +22,31 @@
 // three hundred targets, and a Store above that, or where targets come and go.
 // What the SDK (1.47) does with the instruments of a Recorder:
 //
-//   - An instrument keeps 2,000 sets of attributes by default, and adds all
-//     others to one series, otel.metric.overflow, without a word. ping.errors has
+//   - An instrument keeps 2,000 sets of attributes by default. It adds all others
+//     to one series, otel.metric.overflow, and reports no error. ping.errors has
 //     two sets for each address and more with rarer errors, so at most 1,000
 //     addresses fill it. sdk/metric.WithCardinalityLimit(0) lifts the limit.
 //   - Nothing is forgotten: a target that is not pinged any more is exported for
-//     ever, with cumulative temporality its gauges too. A gauge whose value does
-//     not exist any more, such as ping.ttl of a target that is down, goes on with
-//     its last value.
+//     ever, with cumulative temporality also its gauges. A gauge whose value does
+//     not exist any more, such as ping.ttl of a target that is down, keeps its
+//     last value.
+//   - ping.rtt begins with the first reply. A Store has an empty histogram for a
+//     target that has not answered yet, so that a database sees its first value
+//     as an increase.
 //   - It keeps exemplars for each series: 50,000 targets took 2.2 GB, and 0.4 GB
 //     with sdk/metric.WithExemplarFilter(exemplar.AlwaysOffFilter).
 //   - Recording takes 600 to 2,100 ns a value, and a push of 50,000 targets 4.3 s
 //     of CPU and 900 MB in one message, which no collector takes.
 //
 // A Store records a value in about 30 ns without an allocation, forgets removed
-// targets, has true start times, and a Pusher sends messages of at most 512 KiB.
+// targets and has true start times. A Pusher sends messages of at most 512 KiB.
+//
+// # In callbacks
+//
+// [Recorder.Record] and [Store.Record] never wait for an exporter or a reader, so a
+// callback of [icmpcore.Pinger.Go] may call them. They do not keep the result. A
+// callback must not call [Store.Produce], [Pusher.Run] or [Pusher.Close], because
+// these take long and delay all further callbacks.
 //
 // # Instruments
 //
@@ -59,41 +69,41 @@
 //
 // error.type is timeout, late, send, resolve, destination_unreachable,
 // time_exceeded, packet_too_big or parameter_problem. A series whose name did
-// not resolve counts one resolve, one that nothing could be sent for counts one
-// send; all others are requests. So, except for these two, ping.requests is the
-// sum of ping.replies and ping.errors.
+// not resolve counts as one resolve, and a series for which nothing could be sent
+// counts as one send. All other errors are requests. So, except for these two,
+// ping.requests is the sum of ping.replies and ping.errors.
 //
-// timeout and destination_unreachable, of which most outages consist, have a
-// point from the first push of an address on, also of zero: a counter that begins
-// with its first error shows a database no increase at that error. The others
-// have a point once their count is above zero. A gauge whose value does not exist
-// has no point: ping.jitter and ping.ipdv need two replies.
+// Most outages consist of timeout and destination_unreachable. These two have a
+// point, also with the value zero, from the first push of an address on: if a
+// counter began with its first error, a database would see no increase at that
+// error. The others have a point once their count is above zero. A gauge whose
+// value does not exist has no point: ping.jitter and ping.ipdv need two replies.
 //
 // All points of a push have the time of that push.
 //
 // Attributes: server.address (the host as the user wrote it),
 // network.peer.address (what it resolved to), network.type (ipv4, ipv6),
-// ping.dscp where one is set, error.type, and those given for the target. A
-// target whose name changes its address begins a new series. The old one ends
-// after ten further results, unless the address comes back.
+// ping.dscp (of a Store's target, where one is set), error.type, and those given
+// for the target. When the name of a target resolves to another address, a new
+// series begins. In a Store the old one ends after ten further results, unless the
+// address comes back.
 //
-// On the program itself, without attributes of targets: ping.target.count,
-// ping.rounds.skipped, ping.foreign, ping.kernel.drops, ping.export.failed. A
-// Recorder has none of these.
+// A Store also reports on the program itself, without attributes of targets:
+// ping.target.count, ping.rounds.skipped, ping.foreign, ping.kernel.drops and
+// ping.export.failed. A Recorder does not.
 //
 // # The histogram
 //
 // [DefaultBounds] has 51 bounds. From 0.1 ms to 1 s each is at most 1.25 times the
-// one before, so that a percentile that a database reads from the buckets, by
-// linear interpolation as PromQL's histogram_quantile does, is off by 25 % at
-// most. RTTs of one path lie close together, often in a single bucket, and then
-// it is off by nearly the whole width of that bucket: with bounds at 10 and 20 ms
-// a path of 10 to 13 ms shows a p95 of 19.5 ms.
+// one before. So a percentile that a database reads from the buckets by linear
+// interpolation, as PromQL's histogram_quantile does, is off by 25 % at most. The
+// RTTs of one path lie close together, often in a single bucket, and then the
+// percentile is off by nearly the whole width of that bucket: with bounds at 10 and
+// 20 ms, a path of 10 to 13 ms shows a p95 of 19.5 ms.
 //
-// Exponential histograms would be finer and smaller. They are not the default
-// because not every receiver takes them: Telegraf's inputs.opentelemetry drops
-// the whole request, and Prometheus needs native histograms. Set
-// [StoreOptions].Exponential where all receivers do. Each explicit bound is a
-// series in Prometheus; set [StoreOptions].Bounds to fewer where that costs too
-// much.
+// Exponential histograms are finer and smaller. They are not the default because
+// not every receiver takes them: Telegraf's inputs.opentelemetry drops the whole
+// request, and Prometheus needs native histograms. Set [StoreOptions].Exponential
+// if all your receivers take them. Each explicit bound is a series in Prometheus;
+// set [StoreOptions].Bounds to fewer bounds if that costs too much.
 package otel

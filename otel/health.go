@@ -10,23 +10,23 @@ import (
 // maxCauses bounds how many causes of one outage are logged.
 const maxCauses = 10
 
-// health logs pushes that fail: a line when that begins, one for each further
+// health logs pushes that fail: one record when that begins, one for each further
 // cause, and one when it is over.
 type health struct {
 	store    *Store // counts the pushes that failed
-	rejected int64  // points that were refused for good, since the start
+	rejected int64  // points that receivers have rejected since the start
 
-	since        time.Time    // of the first push that failed; zero while all is well
-	causes       []string     // that have been logged since then
+	since        time.Time    // when the first push failed; zero while pushes succeed
+	causes       []string     // logged since then
 	last         *ExportError // of the last push
-	failedBefore uint64       // the counts at that time
+	failedBefore uint64       // the counts at since
 	rejectedThen int64
 	lostThen     uint64
 	lost         uint64
 }
 
-// note takes down how the push made at now went. lost is how many streams have
-// been lost since the start.
+// note records how the push made at now ended. lost is how many streams have been
+// lost since the start.
 func (h *health) note(log *slog.Logger, now time.Time, e *ExportError, lost uint64) {
 	defer func() { h.last, h.lost = e, lost }()
 	if e == nil {
@@ -52,8 +52,8 @@ func (h *health) note(log *slog.Logger, now time.Time, e *ExportError, lost uint
 	h.causes = append(h.causes, causeOf(e))
 }
 
-// causeOf is the same for errors that tell the same: it leaves out numbers, such
-// as ports and request ids.
+// causeOf returns the text of e without its digits: errors that differ only in
+// numbers, such as ports and request ids, have one cause.
 func causeOf(e *ExportError) string {
 	return strings.Map(func(r rune) rune {
 		if r >= '0' && r <= '9' {
@@ -63,8 +63,8 @@ func causeOf(e *ExportError) string {
 	}, e.Error())
 }
 
-// losses are what a time of failed pushes has cost: counts only where something
-// could not be kept. Its gauges are gone in any case.
+// losses returns what failed pushes have cost, as attributes of a record. Counts are
+// among them only if they could not be kept. The gauges of that time are always lost.
 func (h *health) losses(now time.Time, lost uint64) []any {
 	a := []any{"failed_pushes", h.store.failed.Load() - h.failedBefore, "after", now.Sub(h.since).Round(time.Second)}
 	if n := h.rejected - h.rejectedThen; n > 0 {
@@ -76,8 +76,8 @@ func (h *health) losses(now time.Time, lost uint64) []any {
 	return a
 }
 
-// end says what is lost at the end: left of all targets have counts that no push
-// has delivered.
+// end logs what is lost at the end. left is how many of all targets have counts that
+// no push has delivered.
 func (h *health) end(log *slog.Logger, left, all int) {
 	switch {
 	case h.last == nil:

@@ -28,9 +28,8 @@ func DefaultBounds() []float64 {
 	}
 }
 
-// explicit is a histogram with bounds chosen beforehand. The RTTs of a target
-// lie in few of its buckets, so it holds those from the first to the last that
-// has a value.
+// explicit is a histogram with fixed bounds. The RTTs of a target lie in few of its
+// buckets, so it holds only those from the first to the last that has a value.
 type explicit struct {
 	bounds *bounds
 	offset int      // of counts[0] among the buckets, of which there is one more than bounds
@@ -40,16 +39,16 @@ type explicit struct {
 
 // bounds are the upper bounds, inclusive, of an explicit histogram's buckets.
 type bounds struct {
-	seconds []float64 // as messages carry them
+	seconds []float64 // for messages
 	nanos   []int64   // for comparisons
 }
 
-// newBounds takes ascending bounds in seconds. A bound that is no whole number
-// of nanoseconds has the values below it, which are, and only those.
+// newBounds takes ascending bounds in seconds. It rounds a bound down to whole
+// nanoseconds, because RTTs are whole nanoseconds.
 func newBounds(seconds []float64) *bounds {
 	b := &bounds{seconds: seconds, nanos: make([]int64, len(seconds))}
 	for i, s := range seconds {
-		const slack = 1e-3 // 5e-5 * 1e9 may come out a hair below 50000
+		const slack = 1e-3 // 5e-5 * 1e9 may be slightly below 50000
 		b.nanos[i] = int64(math.Floor(s*1e9 + slack))
 	}
 	return b
@@ -88,8 +87,9 @@ func (h *explicit) count() uint64 {
 	return n
 }
 
-// reach returns buckets with room from low to high, of which counts[0] is
-// offset, or any where there are none yet.
+// reach extends counts, whose first bucket is offset, so that it holds the buckets
+// from low to high, and returns the new offset and buckets. If counts is empty, the
+// offset does not matter.
 func reach[T int | int32](offset T, counts []uint64, low, high T) (T, []uint64) {
 	if len(counts) == 0 {
 		offset = low
@@ -114,7 +114,7 @@ func reach[T int | int32](offset T, counts []uint64, low, high T) (T, []uint64) 
 
 const (
 	maxScale   = 20  // of an exponential histogram: buckets a millionth wide
-	maxBuckets = 160 // of one: what other SDKs hold, 5 % wide for 1 µs to 1 h
+	maxBuckets = 160 // of an exponential histogram: as in other SDKs; 5 % wide for 1 µs to 1 h
 )
 
 // exponential is a base-2 exponential histogram (OpenTelemetry metrics data
@@ -173,8 +173,8 @@ func bucketOf(v float64, scale int32) int32 {
 	return int32(exponent)<<scale + int32(math.Ceil(math.Log(fraction)*perLog[scale])) - 1
 }
 
-// excess returns by how many steps the scale must fall for the buckets from low
-// to high to fit beside those that are there.
+// excess returns by how many steps the scale must fall so that the buckets from low
+// to high fit beside those that are there.
 func (h *exponential) excess(low, high int32) int32 {
 	if len(h.counts) > 0 {
 		low, high = min(low, h.offset), max(high, h.offset+int32(len(h.counts))-1)
@@ -187,7 +187,7 @@ func (h *exponential) excess(low, high int32) int32 {
 	return steps
 }
 
-// coarsen makes each 2^steps buckets one.
+// coarsen merges each 2^steps buckets into one.
 func (h *exponential) coarsen(steps int32) {
 	h.scale -= steps
 	if len(h.counts) == 0 {

@@ -14,7 +14,7 @@ type kind uint8
 
 const (
 	counter kind = iota
-	updown       // a sum that may fall
+	updown       // a sum that can fall
 	gauge
 	distribution
 )
@@ -59,7 +59,7 @@ var targetInstruments = [targetMetrics]instrument{
 	upMetric:         {"ping.up", "{target}", "1 if the latest series had a reply, else 0.", gauge},
 }
 
-// The instruments of pingtel itself, as indices of selfInstruments.
+// The instruments on the program itself, as indices of selfInstruments.
 const (
 	targetsMetric = iota
 	skippedMetric
@@ -77,8 +77,9 @@ var selfInstruments = [selfMetrics]instrument{
 	failedMetric:  {"ping.export.failed", "{export}", "Pushes that failed, wholly or in part.", counter},
 }
 
-// Instruments returns the names of all instruments, in the order in which they
-// are documented.
+// Instruments returns the names of all instruments, in the order of the package's
+// documentation. They are the values of [StoreOptions].Metrics. The caller owns the
+// slice.
 func Instruments() []string {
 	var names []string
 	for _, i := range targetInstruments {
@@ -90,7 +91,7 @@ func Instruments() []string {
 	return names
 }
 
-// Keys of attributes, by the semantic conventions where these have them.
+// Keys of attributes. Where the semantic conventions have a name, it is theirs.
 const (
 	hostKey    = attribute.Key("server.address")
 	addressKey = attribute.Key("network.peer.address")
@@ -120,13 +121,13 @@ var failureNames = [failures]string{
 	failedTooBig: "packet_too_big", failedParameter: "parameter_problem",
 }
 
-// outage holds the failures that most outages consist of. Each has a point from
-// the first push of an address on, also while its count is zero: a counter that
-// begins with its first error shows no increase at that error. More of them would
-// be true of every failure, but each costs a twelfth of a push.
+// outage holds the failures that most outages consist of. Each has a point from the
+// first push of an address on, also while its count is zero: a counter that begins
+// with its first error shows no increase at that error. That is true of every
+// failure, but each such point costs a twelfth of a push.
 var outage = [failures]bool{failedTimeout: true, failedUnreachable: true}
 
-// failureOf returns the failure that an echo's error is.
+// failureOf returns the failure for an echo's error.
 func failureOf(k icmpcore.ErrorKind) failure {
 	switch k {
 	case icmpcore.SendFailed:

@@ -10,33 +10,40 @@ import (
 type Outcome uint8
 
 const (
-	// Unavailable means that nothing was taken, and that nothing else would be
+	// Unavailable means that the receiver took nothing and would take nothing else
 	// now. The push stops, and the next one carries the counts.
 	Unavailable Outcome = iota
-	// Refused means that this message was not taken. Others may be.
+	// Refused means that the receiver did not take this message. It may take others.
 	Refused
-	// TooLarge means that the same points may be taken in smaller messages.
+	// TooLarge means that the receiver may take the same points in smaller messages.
 	TooLarge
-	// Partial means that the message was taken, except for some points. They
-	// must not be sent again.
+	// Partial means that the receiver took the message, except for some points,
+	// which must not be sent again.
 	Partial
 	// Broken means that nothing can be exported any more. [Pusher.Run] ends.
 	Broken
 )
 
-// ExportError is how an exporter tells a [Pusher] what became of a message. The
-// pusher finds it by [errors.As]. It takes any other error for Unavailable,
-// except the OTLP exporters' own error on partial success, which it knows by
-// its text.
+// ExportError is how an exporter tells a [Pusher] what happened to a message. The
+// pusher finds it with [errors.As]. Any other error counts as Unavailable, except
+// for the OTLP exporters' own error on partial success, which the pusher recognizes
+// by its text.
 type ExportError struct {
 	Outcome    Outcome
-	Rejected   int64         // data points, with Partial; 0 where the number is not known
-	RetryAfter time.Duration // how long the receiver asks to be left alone
-	Err        error
+	Rejected   int64         // with Partial: rejected data points, 0 if the number is not known
+	RetryAfter time.Duration // how long the receiver asks the pusher to wait; 5 minutes at most count
+	Err        error         // what went wrong
 }
 
-func (e *ExportError) Error() string { return e.Err.Error() }
+// Error returns the text of Err.
+func (e *ExportError) Error() string {
+	if e.Err == nil {
+		return "otel: the export failed"
+	}
+	return e.Err.Error()
+}
 
+// Unwrap returns Err.
 func (e *ExportError) Unwrap() error { return e.Err }
 
 // The texts by which the OTLP exporters report partial success. The type of
@@ -46,8 +53,8 @@ const (
 	warningText = " (0 metric data points rejected)"
 )
 
-// judge returns the error of an exporter as an *ExportError. It is nil where
-// the message was taken, also with a warning.
+// judge returns the error of an exporter as an *ExportError. It is nil if the
+// receiver took the message, also with a warning.
 func judge(err error) *ExportError {
 	var known *ExportError
 	switch {
@@ -63,13 +70,13 @@ func judge(err error) *ExportError {
 	return &ExportError{Outcome: Partial, Err: err}
 }
 
-// taken reports whether the receiver has a message for which an exporter gave
-// e, and must not get it again.
+// taken reports whether the receiver has the message for which the exporter
+// returned e, and must not get it again.
 func taken(e *ExportError) bool { return e == nil || e.Outcome == Partial }
 
-// worse returns the one of two errors of a push that says more about it: the
-// first one, unless only the other means that something was not taken, or that
-// all is over.
+// worse returns the one of two errors of a push that says more about it. That is
+// the first one, unless only the second means that something was not taken, or the
+// second is Broken.
 func worse(first, second *ExportError) *ExportError {
 	if first == nil || taken(first) && !taken(second) || second != nil && second.Outcome == Broken {
 		return second

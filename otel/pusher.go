@@ -20,44 +20,47 @@ const (
 
 const (
 	// messageLimit is how many bytes an OTLP message has at most, before
-	// compression. Collectors take 4 MiB by default. An exporter takes twenty
-	// times the size of a message in memory to make it.
+	// compression. Collectors take 4 MiB by default. To make a message, an exporter
+	// needs twenty times its size in memory.
 	messageLimit = 512 << 10
 
-	// leastLimit is how far the limit falls where a collector refuses
-	// messages as too large. It is doubled again after so many pushes without
-	// that: the collector, or what stands before it, may be another by then.
+	// leastLimit is the lowest limit, for a collector that refuses messages as too
+	// large. After recoverPushes pushes without such a refusal the limit is doubled
+	// again: the collector, or the proxy before it, may have been replaced.
 	leastLimit    = 32 << 10
 	recoverPushes = 100
 
-	// firstPush is when the first push comes at the latest, so that a wrong
-	// endpoint and the first figures are seen soon.
+	// firstPush is when the first push comes at the latest, so that a user soon sees
+	// a wrong endpoint or the first figures.
 	firstPush = 3 * time.Second
 
-	// longestPause bounds for how long a collector can ask to be left alone.
+	// longestPause bounds how long a collector can ask the pusher to wait.
 	longestPause = 5 * time.Minute
 
-	// graceTime is how long Run may still push when it is to end. What the
-	// collector has taken of a push under way would else be sent again by the
-	// last one, and with delta be counted twice.
+	// graceTime is how long Run may still push after its context is done. If it
+	// stopped in the middle of a push, the last push would send again what the
+	// collector has taken of it, and with delta the collector would count it twice.
 	graceTime = 2500 * time.Millisecond
 )
 
 // Pusher pushes what a [Store] holds into an exporter, in messages of at most
-// 512 KiB, or less where the receiver refuses these as too large. Make one with
-// [NewPusher]. A store has one pusher at most.
+// 512 KiB, or smaller ones if the receiver refuses these as too large. Make one
+// with [NewPusher]; the zero value does not work. A store has one pusher at most.
+//
+// Set the fields before Run. Call Run once and Close after it has returned. Only
+// SetInterval may be called at the same time.
 type Pusher struct {
-	// Interval is the time from the start of one push to the next; the first
-	// comes within three seconds. Zero means DefaultInterval. SetInterval changes
-	// it while Run is running.
+	// Interval is the time from the start of one push to the start of the next. The
+	// first push comes within three seconds. Zero means [DefaultInterval].
+	// [Pusher.SetInterval] changes it while Run is running.
 	Interval time.Duration
 
-	// Timeout is how long one push, of many messages, may take. Zero means
-	// DefaultTimeout.
+	// Timeout is how long one push may take, with all its messages. Zero means
+	// [DefaultTimeout].
 	Timeout time.Duration
 
-	// Log gets a line when pushes begin to fail, for a further cause of that, and
-	// when they succeed again. Nil means that there is no log.
+	// Log gets a record when pushes begin to fail, for each further cause, and when
+	// they succeed again. Nil means no log.
 	Log *slog.Logger
 
 	store    *Store
@@ -65,34 +68,42 @@ type Pusher struct {
 	resource *resource.Resource
 	head     int // bytes that the resource takes in a message, at most
 	chunk    *chunk
-	refs     []ref // of the push under way; used again
+	refs     []ref // of the push that runs; reused
 	health   health
 	broken   *ExportError // why nothing can be sent any more
 
 	started, deliveredAt time.Time
-	delivered            selfCounts // that a push delivered at deliveredAt
+	delivered            selfCounts // what a push delivered at deliveredAt
 
 	limit       int       // bytes of a message
-	smallest    int       // limit that was logged
+	smallest    int       // the lowest limit that was logged
 	calm        int       // pushes since the limit changed
-	quiet       time.Time // until when the collector wants to be left alone
-	toldCrowded time.Time // when it was logged that addresses are too many
+	quiet       time.Time // until when the collector wants no push
+	toldCrowded time.Time // when a host with too many addresses was last logged
 
 	interval atomic.Int64  // ns from one push to the next, 0 for that of Interval
-	changed  chan struct{} // holds one where the interval has changed
+	changed  chan struct{} // holds one if the interval has changed
 }
 
-// NewPusher returns a pusher of what st holds, as the points of resource r, into
-// e. It sends nothing before Run or Close. Counters and histograms of targets
-// are delta where e wants [metricdata.DeltaTemporality] of a counter, those of
-// the program itself where it wants it of an observable counter.
+// NewPusher returns a pusher that pushes what st holds into e, as the points of
+// resource r. Nil means a resource without attributes. It sends nothing before Run
+// or Close.
 //
-// e must not retry by itself: the next push carries what this one did not. Set
-// the exporter's own retry off. Its errors are taken as [ExportError] says.
+// Counters and histograms of targets are delta if e wants
+// [metricdata.DeltaTemporality] for a counter, those of the program itself if e
+// wants it for an observable counter.
+//
+// e must not retry by itself, because the next push carries what this one could
+// not deliver: turn the exporter's own retry off. [ExportError] tells what the
+// pusher makes of e's errors.
 func NewPusher(st *Store, e sdkmetric.Exporter, r *resource.Resource) *Pusher {
 	wants := func(k sdkmetric.InstrumentKind) bool { return e.Temporality(k) == metricdata.DeltaTemporality }
 	d := temporalities{counters: wants(sdkmetric.InstrumentKindCounter), self: wants(sdkmetric.InstrumentKindObservableCounter)}
+	st.pushed.Store(true)
 	st.delta.Store(d.counters)
+	if r == nil {
+		r = resource.Empty()
+	}
 	p := &Pusher{
 		store: st, exporter: e, resource: r, chunk: newChunk(st, d), health: health{store: st},
 		started: st.started, deliveredAt: st.started, limit: messageLimit, smallest: messageLimit, changed: make(chan struct{}, 1),
@@ -103,13 +114,13 @@ func NewPusher(st *Store, e sdkmetric.Exporter, r *resource.Resource) *Pusher {
 	return p
 }
 
-// SetInterval changes the interval. A shorter one counts from now on, a longer
-// one from the next push.
+// SetInterval changes the interval. A shorter one takes effect at once, a longer
+// one after the next push. It is safe for concurrent use.
 func (p *Pusher) SetInterval(d time.Duration) {
 	p.interval.Store(int64(d))
 	select {
 	case p.changed <- struct{}{}:
-	default: // Run will look already
+	default: // Run is going to look anyway
 	}
 }
 
@@ -134,10 +145,10 @@ func (p *Pusher) log() *slog.Logger {
 	return p.Log
 }
 
-// Run pushes once in every interval until ctx is done. Then it finishes a push
-// under way, pushes what none has delivered, for 2.5 seconds in all, and returns
-// nil. It returns an error earlier where the exporter says that it is [Broken].
-// Close has to follow.
+// Run pushes once in every interval until ctx is done. Then it finishes the push
+// that runs, pushes what no push has delivered, for 2.5 seconds in all, and returns
+// nil. It returns an error earlier if the exporter reports that it is [Broken].
+// Call Close afterwards.
 func (p *Pusher) Run(ctx context.Context) error {
 	next := time.Now().Add(min(p.every(), firstPush))
 	timer := time.NewTimer(time.Until(next))
@@ -153,7 +164,7 @@ func (p *Pusher) Run(ctx context.Context) error {
 				p.push(whole, true)
 			}
 			return p.brokenError()
-		case <-p.changed: // a shorter interval must not wait for the end of a long one
+		case <-p.changed: // a shorter interval does not wait for the end of a long one
 			if soon := time.Now().Add(p.every()); soon.Before(next) {
 				next = soon
 			}
@@ -161,7 +172,7 @@ func (p *Pusher) Run(ctx context.Context) error {
 			if p.push(whole, false); p.broken != nil {
 				return p.broken
 			}
-			for now := time.Now(); !next.After(now); { // a push that took too long leaves out its successors
+			for now := time.Now(); !next.After(now); { // a push that took too long replaces those that were due meanwhile
 				next = next.Add(p.every())
 			}
 		}
@@ -179,9 +190,9 @@ func (p *Pusher) brokenError() error {
 	return p.broken
 }
 
-// Close pushes what no push has delivered, until ctx is done, logs what is lost
-// where that fails, and shuts the exporter down. It must not run beside Run. The
-// error is that of Run, if there was one, or of the exporter's end.
+// Close pushes what no push has delivered, until ctx is done, and logs what is lost
+// if that fails. Then it shuts the exporter down. The error is that of Run, if there
+// was one, joined with that of the exporter's Shutdown.
 func (p *Pusher) Close(ctx context.Context) error {
 	if p.broken == nil {
 		p.push(ctx, true)
@@ -193,9 +204,9 @@ func (p *Pusher) Close(ctx context.Context) error {
 	return errors.Join(p.brokenError(), p.exporter.Shutdown(context.WithoutCancel(ctx)))
 }
 
-// push sends everything, or with newOnly what no push has delivered. It stops at
-// the first sign that the collector takes nothing: with many messages each would
-// wait in vain for its turn.
+// push sends everything, or with newOnly what no push has delivered. It stops as
+// soon as the collector takes nothing: otherwise each of many messages would wait
+// for its own timeout.
 func (p *Pusher) push(ctx context.Context, newOnly bool) {
 	ctx, cancel := context.WithTimeout(ctx, orDefault(p.Timeout, DefaultTimeout))
 	defer cancel()
@@ -204,14 +215,14 @@ func (p *Pusher) push(ctx context.Context, newOnly bool) {
 	if taken(failed) || failed.Outcome == Refused {
 		p.refs = p.store.table.refs(p.refs[:0], newOnly)
 		failed = worse(failed, p.pushStreams(ctx, now, p.refs))
-		clear(p.refs) // or it would keep removed targets
+		clear(p.refs) // otherwise it would keep removed targets in memory
 	}
 	if failed != nil && failed.Outcome == Broken {
 		p.broken = failed
 		return
 	}
 	if failed != nil && errors.Is(ctx.Err(), context.Canceled) {
-		return // the end: Close pushes again
+		return // the process ends: Close pushes again
 	}
 	if failed != nil {
 		p.quiet = time.Now().Add(min(failed.RetryAfter, longestPause))
@@ -224,8 +235,8 @@ func (p *Pusher) push(ctx context.Context, newOnly bool) {
 	p.health.note(p.log(), now, failed, lost)
 }
 
-// pushSelf sends the figures of pingtel itself: a small message, which finds
-// out whether there is a collector.
+// pushSelf sends the figures on the program itself: a small message that also finds
+// out whether the collector is there.
 func (p *Pusher) pushSelf(ctx context.Context, now time.Time) *ExportError {
 	counts := p.store.self()
 	p.chunk.begin(now)
@@ -243,7 +254,7 @@ func (p *Pusher) pushSelf(ctx context.Context, now time.Time) *ExportError {
 	return failed
 }
 
-// export sends the chunk that has been built, and counts what of it the
+// export sends the chunk that has been built, and counts the points that the
 // collector rejects.
 func (p *Pusher) export(ctx context.Context) *ExportError {
 	scopes := p.chunk.scopes()
@@ -257,8 +268,8 @@ func (p *Pusher) export(ctx context.Context) *ExportError {
 	return failed
 }
 
-// pushStreams sends streams in as many messages as it takes. The error is the
-// one that says most; one message that is refused does not keep the others.
+// pushStreams sends streams in as many messages as necessary. It returns the error
+// that says most. After a message that was refused it sends the others.
 func (p *Pusher) pushStreams(ctx context.Context, now time.Time, refs []ref) *ExportError {
 	var worst *ExportError
 	for p.recoverLimit(); len(refs) > 0; {
@@ -280,19 +291,19 @@ func (p *Pusher) pushStreams(ctx context.Context, now time.Time, refs []ref) *Ex
 	}
 	if p.limit < p.smallest {
 		p.smallest = p.limit
-		p.log().Info("the collector refuses large messages: it gets smaller ones", "bytes", p.smallest)
+		p.log().Info("the collector rejected a message as too large: now sending smaller ones", "bytes", p.smallest)
 	}
 	return worst
 }
 
-// recoverLimit raises the limit of messages again from time to time.
+// recoverLimit raises the limit of messages again after recoverPushes pushes.
 func (p *Pusher) recoverLimit() {
 	if p.calm++; p.calm > recoverPushes && p.limit < messageLimit {
 		p.limit, p.calm = 2*p.limit, 0
 	}
 }
 
-// fill builds a message of the first refs and returns how many they are.
+// fill builds a message of as many refs as it can hold, and returns how many.
 func (p *Pusher) fill(now time.Time, refs []ref) int {
 	p.chunk.begin(now)
 	for i := range refs {

@@ -12,9 +12,10 @@ import (
 	"github.com/pingtel/pingtel/icmpcore"
 )
 
-// Recorder records results with the instruments of a Meter: for a program that
-// has a MeterProvider of its own and pings some hundred targets. Its limits, and
-// when a [Store] is the better choice, are in the documentation of the package.
+// Recorder records results with the instruments of a Meter. It is for a program
+// that has its own MeterProvider and pings up to about three hundred targets. The
+// documentation of the package tells its limits, and when a [Store] is the better
+// choice. Make one with [NewRecorder]; the zero value does not work.
 type Recorder struct {
 	rtt    metric.Float64Histogram
 	counts [targetMetrics]metric.Int64Counter
@@ -22,9 +23,9 @@ type Recorder struct {
 	floats [targetMetrics]metric.Float64Gauge
 }
 
-// NewRecorder makes the instruments of targets on m. ping.rtt has
-// [DefaultBounds], unless a view of the MeterProvider says otherwise. The error
-// is that of m.
+// NewRecorder creates the instruments of targets on m. ping.rtt has
+// [DefaultBounds], unless a view of the MeterProvider sets others. The error is
+// that of m.
 func NewRecorder(m metric.Meter) (*Recorder, error) {
 	r := new(Recorder)
 	var errs []error
@@ -44,13 +45,17 @@ func NewRecorder(m metric.Meter) (*Recorder, error) {
 		}
 		made(err)
 	}
-	return r, errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
-// Record records the result of one series, with server.address,
-// network.peer.address and network.type of it, and attrs. Those of the package
-// win where keys are equal. A series that was ended before its first request is
-// not recorded. Record is safe for concurrent use, and does not keep res.
+// Record records the result of one series, with the attributes server.address,
+// network.peer.address and network.type, and with attrs. If a key of attrs is one
+// of these three, attrs loses. A series that was cancelled before its first request
+// is not recorded. Record is safe for concurrent use. It does not keep res, and it
+// does not change attrs.
 func (r *Recorder) Record(ctx context.Context, res *icmpcore.PingResult, attrs ...attribute.KeyValue) {
 	if ended(res) {
 		return
@@ -63,7 +68,7 @@ func (r *Recorder) Record(ctx context.Context, res *icmpcore.PingResult, attrs .
 	if family := networkType(res.Family(), res.Addr); family != "" {
 		kvs = append(kvs, typeKey.String(family))
 	}
-	kvs = slices.Clip(kvs) // what is appended to it must not be sorted into it
+	kvs = slices.Clip(kvs) // NewSet below sorts what it gets: an append must copy kvs
 	with := metric.WithAttributeSet(attribute.NewSet(kvs...))
 	var t totals
 	t.count(res)

@@ -17,38 +17,40 @@ import (
 	"github.com/pingtel/pingtel/icmpcore"
 )
 
-// StoreOptions say what a [Store] keeps. The zero value is good.
+// StoreOptions say what a [Store] keeps. The zero value is ready to use.
 type StoreOptions struct {
-	// Bounds are the upper bounds of the buckets of ping.rtt: seconds, ascending.
-	// Nil means [DefaultBounds]. They count for nothing with Exponential.
+	// Bounds are the upper bounds of the buckets of ping.rtt, in seconds, above 0
+	// and ascending. Nil means [DefaultBounds]. With Exponential they are not used.
 	Bounds []float64
 
 	// Exponential makes ping.rtt a base-2 exponential histogram of at most 160
 	// buckets.
 	Exponential bool
 
-	// Metrics are the names of the instruments to produce. Nil means all.
+	// Metrics are the names of the instruments to produce; see [Instruments]. Nil
+	// means all, an empty list means none.
 	Metrics []string
 
-	// Version is that of the instrumentation scope.
+	// Version is the version of the instrumentation scope. It may be empty.
 	Version string
 
-	// Self returns what the program reports of itself. Nil means that there are
-	// no such points, except ping.export.failed.
+	// Self returns what the program reports on itself. Nil means that there are no
+	// such points, except ping.export.failed. Self is called for each push and each
+	// Produce, from several goroutines at once if there are several readers.
 	Self func() Self
 }
 
-// Self is what a program that pings reports of itself.
+// Self is what a program that pings reports on itself.
 type Self struct {
-	Targets     int    // in the configuration in force
-	Skipped     uint64 // series left out since the start
-	Foreign     uint64 // [icmpcore.Stats]
-	KernelDrops uint64 // [icmpcore.Stats]
+	Targets     int    // targets that are pinged now
+	Skipped     uint64 // series that were not sent, since the start
+	Foreign     uint64 // of [icmpcore.Stats]
+	KernelDrops uint64 // of [icmpcore.Stats]
 }
 
-// Store counts the results of any number of targets. It is a
-// [sdkmetric.Producer] for any reader, and what a [Pusher] pushes. All methods
-// are safe for concurrent use.
+// Store counts the results of any number of targets. It is a [sdkmetric.Producer]
+// for any reader, and a [Pusher] pushes what it holds. Make one with [NewStore]; the
+// zero value does not work. All methods are safe for concurrent use.
 //
 // [sdkmetric.Producer]: https://pkg.go.dev/go.opentelemetry.io/otel/sdk/metric#Producer
 type Store struct {
@@ -59,14 +61,16 @@ type Store struct {
 	table   table
 	started time.Time
 	failed  atomic.Uint64 // pushes, wholly or in part
-	delta   atomic.Bool   // a pusher takes deltas
+	pushed  atomic.Bool   // a pusher delivers the points, and drops what is over
+	delta   atomic.Bool   // the pusher takes deltas
 
 	clock sync.Mutex // guards what follows
-	last  time.Time  // that stamp returned last
-	asked time.Time  // when that was
+	last  time.Time  // what stamp returned last
+	asked time.Time  // when it was called last
 }
 
-// NewStore returns an empty store. The error names options that cannot be used.
+// NewStore returns an empty store. The error names the option whose value is not
+// allowed.
 func NewStore(o StoreOptions) (*Store, error) {
 	s := &Store{options: o, started: time.Now()}
 	if o.Bounds == nil {
@@ -102,24 +106,28 @@ func NewStore(o StoreOptions) (*Store, error) {
 
 // TargetOptions describe a target: they are its attributes.
 type TargetOptions struct {
-	Host       string               // server.address, as the user wrote it
-	Family     icmpcore.Family      // network.type while no address is known
-	DSCP       int                  // ping.dscp, 0 for none
-	Attributes []attribute.KeyValue // more of them; those of the package win where the keys are equal. Not changed, and kept
+	Host   string          // server.address, as the user wrote it
+	Family icmpcore.Family // network.type as long as no address is known
+	DSCP   int             // ping.dscp; 0 means that there is none
+
+	// Attributes are further ones. If a key is one of the package's own, the package
+	// wins. The store keeps the slice: do not change it.
+	Attributes []attribute.KeyValue
 }
 
-// Target is a target of a [Store]. Make one with [Store.Add].
+// Target is a target of one [Store], to which alone it may be given. Make one with
+// [Store.Add].
 type Target struct {
 	options TargetOptions
-	streams []*stream // the one recorded last is the first
+	streams []*stream // the one that was recorded last is first
 	rounds  uint64    // series recorded
-	removed time.Time // zero as long as it is in the store
+	removed time.Time // zero while it is in the store
 }
 
-// Add takes in a target. Two with the same attributes would be one series of
-// points twice: it is the caller's task that there are none. One that has the
-// attributes of a removed target goes on with its counts, if it has a result
-// within ten minutes.
+// Add adds a target. No two targets of a store may have the same attributes: they
+// would be two points of one series. The store does not check that. A target with
+// the attributes of a removed one continues its counts, if it has a result within
+// ten minutes.
 func (s *Store) Add(o TargetOptions) *Target {
 	byKey := func(a, b attribute.KeyValue) int { return strings.Compare(string(a.Key), string(b.Key)) }
 	if !slices.IsSortedFunc(o.Attributes, byKey) {
@@ -131,36 +139,49 @@ func (s *Store) Add(o TargetOptions) *Target {
 	return t
 }
 
-// Record counts the result of one series of t. That of a removed target counts
-// for nothing, and so does one that was ended before its first request. It does
-// not keep r.
+// Record counts the result of one series of t. It ignores results of a removed
+// target, and a series that was cancelled before its first request. It does not
+// keep r.
 func (s *Store) Record(t *Target, r *icmpcore.PingResult) { s.table.record(t, r) }
 
-// Remove takes t off: it is in no further [Store.Produce]. A pusher still sends
-// what no push has carried yet.
-func (s *Store) Remove(t *Target) { s.table.remove(t, time.Now()) }
+// Remove removes t: [Store.Produce] leaves it out from now on. A Pusher still
+// sends what no push has delivered yet. To remove it twice is allowed.
+func (s *Store) Remove(t *Target) {
+	now := time.Now()
+	s.table.remove(t, now)
+	if !s.pushed.Load() {
+		s.table.sweepOverdue(now) // perhaps nothing reads the store
+	}
+}
 
-// Failed returns how many pushes have failed since the start, wholly or in
-// part.
+// Failed returns how many pushes of a [Pusher] have failed since the start, wholly
+// or in part.
 func (s *Store) Failed() uint64 { return s.failed.Load() }
 
 // Produce returns the points of all targets in the store, cumulative since their
-// start, with one time for all. It fails where a [Pusher] takes deltas from the
-// same store: these are not in the sums any more.
+// start, all with the time of the call. It fails if a [Pusher] takes deltas from
+// the same store, because the sums do not contain these any more. A target that has
+// no result yet has no points.
 func (s *Store) Produce(ctx context.Context) ([]metricdata.ScopeMetrics, error) {
 	if s.delta.Load() {
 		return nil, errors.New("otel: the store is pushed with delta temporality: a reader wants a store of its own")
 	}
-	c := newChunk(s, temporalities{})
-	c.begin(s.stamp())
+	c, now := newChunk(s, temporalities{}), s.stamp()
+	c.begin(now)
 	c.addSelf(s.self(), selfCounts{}, s.started, s.started)
-	for _, r := range s.table.kept() {
+	refs := s.table.kept()
+	for i := range refs {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		s.table.mu.Lock()
-		c.add(r)
+		refs[i].recorded = refs[i].stream.recorded
+		c.add(refs[i])
 		s.table.mu.Unlock()
+	}
+	if !s.pushed.Load() { // a Pusher does this after each push
+		s.table.delivered(refs, now)
+		s.table.sweep(now, keepTime)
 	}
 	return c.scopes(), nil
 }
@@ -169,7 +190,7 @@ func (s *Store) scope() instrumentation.Scope {
 	return instrumentation.Scope{Name: scopeName, Version: s.options.Version}
 }
 
-// selfCounts are the figures of pingtel itself.
+// selfCounts are the figures on the program itself.
 type selfCounts [selfMetrics]int64
 
 func (s *Store) self() selfCounts {
@@ -182,14 +203,15 @@ func (s *Store) self() selfCounts {
 	return n
 }
 
-// longestHold is how far a wall clock may be set back for the points' times not
-// to follow it.
+// longestHold is how far the wall clock may be set back without the times of the
+// points following it.
 const longestHold = 5 * time.Minute
 
-// stamp returns the time of points that are made now: the wall clock's. While
-// that is a little behind the last stamp, because it was corrected, stamp goes on
-// from there at half the speed: databases refuse points that are older than their
-// last. A clock that was set back far had been wrong, and stamp follows it.
+// stamp returns the time for points that are made now: the wall clock's. If the
+// clock was set back a little, stamp continues from its last value at half the
+// speed until the clock has caught up, because databases refuse points that are
+// older than their last. If the clock was set back far, it had been wrong, and
+// stamp follows it.
 func (s *Store) stamp() time.Time {
 	s.clock.Lock()
 	defer s.clock.Unlock()
@@ -198,7 +220,8 @@ func (s *Store) stamp() time.Time {
 	return s.last
 }
 
-// later is the stamp at wall time now, elapsed after the one that gave last.
+// later returns the stamp for the wall time now, if the stamp before it was last
+// and elapsed is the time between the two calls.
 func later(last time.Time, elapsed time.Duration, now time.Time) time.Time {
 	held := last.Add(elapsed / 2)
 	if back := held.Sub(now); !last.IsZero() && back > 0 && back <= longestHold {

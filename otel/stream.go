@@ -45,8 +45,8 @@ func (t *totals) count(r *icmpcore.PingResult) {
 	}
 }
 
-// ended reports whether a series was ended before its first request: there is
-// nothing to count.
+// ended reports whether a series was cancelled before its first request, so that
+// there is nothing to count.
 func ended(r *icmpcore.PingResult) bool {
 	return r.Sent == 0 && r.Err != nil && (errors.Is(r.Err, context.Canceled) || errors.Is(r.Err, net.ErrClosed))
 }
@@ -78,8 +78,8 @@ func (t *totals) reset() {
 	*t = totals{rtts: rtts}
 }
 
-// latest are the figures of the latest series. What does not exist is NaN, or
-// for ttl zero.
+// latest are the figures of the latest series. A figure that does not exist is NaN,
+// ttl and hops are zero then.
 type latest struct {
 	loss, jitter, ipdv float64
 	ttl, hops          uint8
@@ -103,19 +103,19 @@ func latestOf(r *icmpcore.PingResult) latest {
 	return l
 }
 
-// stream is one address of a target, or, where addr is not valid, the target
-// without one: what has the same attributes.
+// stream is one address of a target, or, if addr is not valid, the target while it
+// has no address. All its points have the same attributes.
 type stream struct {
 	addr   netip.Addr
 	text   string  // of addr
-	start  int64   // when counting began, Unix ns; with delta, from when on nothing has been delivered
+	start  int64   // when counting began, Unix ns; with delta, the time of the last delivery
 	total  totals  // with delta, what no push has taken yet
-	taken  *totals // with delta, what pushes have taken and none has delivered; else nil
+	taken  *totals // with delta, what pushes have taken and none has delivered; otherwise nil
 	latest latest
 
-	round               uint64 // of its target, when it was recorded last
-	recorded, delivered uint64 // series so far, and those of them that a push has delivered
-	push                uint64 // the push that delivered it last, by its number
+	round               uint64 // the target's rounds when this stream was last recorded
+	recorded, delivered uint64 // series so far, and how many of them a push has delivered
+	push                uint64 // the number of the push that delivered it last
 }
 
 func newStream(addr netip.Addr, start time.Time, rtts histogram) *stream {
@@ -128,7 +128,7 @@ func (s *stream) record(r *icmpcore.PingResult) {
 	s.recorded++
 }
 
-// take returns what a push is to carry.
+// take returns what a push has to carry.
 func (s *stream) take(delta bool) *totals {
 	if !delta {
 		return &s.total
@@ -141,10 +141,11 @@ func (s *stream) take(delta bool) *totals {
 	return s.taken
 }
 
-// deliver notes that a push made at now has carried the first recorded series.
+// deliver records that a push made at now has delivered the first series, recorded
+// in number.
 func (s *stream) deliver(recorded uint64, now int64) {
 	s.delivered = recorded
-	if s.taken != nil { // made anew by the next push: few streams at a time have one
+	if s.taken != nil { // the next push makes a new one, so few streams have one at a time
 		s.taken, s.start = nil, now
 	}
 }
@@ -157,8 +158,8 @@ func empty(h histogram) histogram {
 	return newExponential()
 }
 
-// networkType is the value of network.type: the family of the address, or the
-// one that the target is to have.
+// networkType returns the value of network.type: the family of the address, or the
+// family that the target asks for if it has no address.
 func networkType(f icmpcore.Family, addr netip.Addr) string {
 	switch {
 	case addr.Is4() || !addr.IsValid() && f == icmpcore.FamilyIPv4:

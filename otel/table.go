@@ -13,16 +13,16 @@ import (
 
 const (
 	// idleRounds is for how many series of its target a stream is kept after its
-	// address was last probed. A name with several addresses, whose server puts
-	// another one first in each answer, goes on with the counters of each.
+	// address was last probed. If a name has several addresses, and its server puts
+	// another one first in each answer, the counters of each continue.
 	idleRounds = 10
 
-	// maxStreams bounds the streams of a target, whatever the name servers say.
+	// maxStreams bounds the streams of a target, whatever name servers answer.
 	maxStreams = 16
 
 	// keepTime is how long the streams of a removed target are kept at least. A
-	// target that replaces it goes on with them, and a collector that is away may
-	// come back.
+	// target that replaces it continues them, and a collector that is down may come
+	// back.
 	keepTime = 10 * time.Minute
 )
 
@@ -30,14 +30,15 @@ const (
 type table struct {
 	newHistogram func() histogram
 
-	// mu guards what follows. It is held for one stream's work in a push, and
-	// for a walk over all of them at the beginning and end of one.
+	// mu guards the fields below. A push holds it while it adds one stream to a
+	// message, and at its beginning and end for a walk over all streams.
 	mu      sync.Mutex
 	targets map[*Target]struct{}
 	gone    map[identity]ref // streams of removed targets
 	crowded string           // a host that lost a stream to maxStreams since takeCrowded was last called
 	lost    uint64           // streams dropped with something in them that no push has delivered
 	pushes  uint64           // begun so far
+	swept   time.Time        // when sweep was last called
 }
 
 // init makes an empty table, whose histograms are made by h.
@@ -46,7 +47,7 @@ func (t *table) init(h func() histogram) {
 }
 
 // identity is what the attributes of a stream are made of. A reload that changes
-// anything else of a target, as its count, must not begin its counters anew.
+// anything else of a target, such as its count, must not restart its counters.
 type identity struct {
 	target string
 	addr   netip.Addr
@@ -81,8 +82,8 @@ type ref struct {
 // table is locked.
 func (r ref) current() bool { return r.target.removed.IsZero() && r.target.streams[0] == r.stream }
 
-// record counts what came of one series. One that was ended before its first
-// request has nothing to count, and a removed target counts nothing.
+// record counts the result of one series, unless it was cancelled before its first
+// request or its target has been removed.
 func (t *table) record(target *Target, r *icmpcore.PingResult) {
 	if ended(r) {
 		return
@@ -94,8 +95,8 @@ func (t *table) record(target *Target, r *icmpcore.PingResult) {
 	}
 }
 
-// streamOf returns the stream of e for the address of r, as the first of its
-// streams. t.mu is held.
+// streamOf returns the stream of e for the address of r, and makes it the first of
+// its streams. t.mu is held.
 func (t *table) streamOf(e *Target, r *icmpcore.PingResult) *stream {
 	e.rounds++
 	i := slices.IndexFunc(e.streams, func(s *stream) bool { return s.addr == r.Addr })
@@ -117,8 +118,8 @@ func (t *table) streamOf(e *Target, r *icmpcore.PingResult) *stream {
 	return s
 }
 
-// begin returns a stream for the address of r: that of a removed target, if it
-// has the same attributes, else a new one. t.mu is held.
+// begin returns a stream for the address of r: that of a removed target with the
+// same attributes, or else a new one. t.mu is held.
 func (t *table) begin(e *Target, r *icmpcore.PingResult) *stream {
 	if len(t.gone) > 0 {
 		key := identityOf(&e.options, r.Addr)
@@ -140,8 +141,8 @@ func (t *table) lose(s *stream) bool {
 	return true
 }
 
-// takeCrowded returns a host that lost a stream to maxStreams since the last
-// call, "" where there is none.
+// takeCrowded returns a host that lost a stream to maxStreams since the last call,
+// or "" if there is none.
 func (t *table) takeCrowded() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -150,15 +151,15 @@ func (t *table) takeCrowded() string {
 	return host
 }
 
-// add takes a target in.
+// add adds a target.
 func (t *table) add(target *Target) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.targets[target] = struct{}{}
 }
 
-// remove takes a target off. The next pushes carry what none has delivered of
-// it yet, and a target with the same attributes goes on with its streams.
+// remove removes a target. The next pushes carry what no push has delivered of it
+// yet, and a target with the same attributes continues its streams.
 func (t *table) remove(target *Target, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -172,9 +173,9 @@ func (t *table) remove(target *Target, now time.Time) {
 	}
 }
 
-// refs returns the streams that a push must carry: of targets all of them, or
-// with newOnly those that no push has delivered, and of removed targets what
-// has not been delivered. Streams that the push before this one did not deliver
+// refs appends the streams that a push must carry to buf: those of removed targets
+// that have not been delivered, and all those of targets, or with newOnly only the
+// ones that have not been delivered. Streams that the last push did not deliver
 // come first.
 func (t *table) refs(buf []ref, newOnly bool) []ref {
 	t.mu.Lock()
@@ -210,8 +211,8 @@ func (t *table) kept() []ref {
 	return list
 }
 
-// undelivered counts the targets with something that no push has delivered, and
-// all targets. Removed ones count where they have something.
+// undelivered returns how many targets have counts that no push has delivered, and
+// how many targets there are. Removed targets with such counts are in both.
 func (t *table) undelivered() (left, all int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -230,7 +231,7 @@ func (t *table) undelivered() (left, all int) {
 	return len(seen), all
 }
 
-// delivered notes that a push made at now has carried refs.
+// delivered records that a push made at now has delivered refs.
 func (t *table) delivered(refs []ref, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -240,12 +241,13 @@ func (t *table) delivered(refs []ref, now time.Time) {
 	}
 }
 
-// sweep drops what need not be kept any longer: streams of targets that were
-// removed longer ago than keep, and addresses that have not been probed for
-// long. It returns how many streams have been lost by now.
+// sweep drops streams that need not be kept any longer: those of targets that were
+// removed at least keep ago, and those of addresses that have not been probed for
+// idleRounds. It returns how many streams have been lost since the start.
 func (t *table) sweep(now time.Time, keep time.Duration) uint64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.swept = now
 	maps.DeleteFunc(t.gone, func(_ identity, r ref) bool {
 		if now.Sub(r.target.removed) < keep {
 			return false
@@ -254,7 +256,7 @@ func (t *table) sweep(now time.Time, keep time.Duration) uint64 {
 		return true
 	})
 	if len(t.gone) == 0 {
-		t.gone = make(map[identity]ref) // a map keeps the memory of what was deleted
+		t.gone = make(map[identity]ref) // a map does not give back the memory of deleted keys
 	}
 	for e := range t.targets {
 		e.streams = slices.DeleteFunc(e.streams, func(s *stream) bool {
@@ -262,4 +264,14 @@ func (t *table) sweep(now time.Time, keep time.Duration) uint64 {
 		})
 	}
 	return t.lost
+}
+
+// sweepOverdue calls sweep if nobody has done so for keepTime.
+func (t *table) sweepOverdue(now time.Time) {
+	t.mu.Lock()
+	overdue := now.Sub(t.swept) >= keepTime
+	t.mu.Unlock()
+	if overdue {
+		t.sweep(now, keepTime)
+	}
 }

@@ -7,7 +7,8 @@
 #
 # VERSION is that of the packages, such as 0.1.0. The binary takes its own from
 # the tag and commit that it is built from. GOARCH chooses the architecture. The
-# same commit and Go version give the same bytes, on any machine.
+# same commit and Go version give the same bytes, on any machine. The date of
+# all files is SOURCE_DATE_EPOCH, or that of the commit.
 set -euo pipefail
 
 nfpm=github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.0
@@ -25,16 +26,13 @@ stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
 
 arch=${GOARCH:-$(go env GOARCH)}
-SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 export SOURCE_DATE_EPOCH PACKAGE_VERSION=$version PACKAGE_ARCH=$arch
 export CGO_ENABLED=0
 
 GOOS=linux GOARCH=$arch go build -trimpath -tags grpcnotrace -buildvcs=true -o "$stage/pingtel" ./cmd/pingtel
-# documents are made here, whatever the packages are for
-GOOS= GOARCH= go run -tags gendocs ./cmd/pingtel gendocs "$stage"
-gzip -n9 "$stage"/man/*.1
-
-packaging/docs.sh "$stage/doc"
+packaging/docs.sh "$stage"
+gzip -n9 "$stage"/man/*
 cp LICENSE packaging/nfpm.yaml packaging/pingtel.service "$stage/"
 cp config.example.toml "$stage/pingtel.toml"
 cp -r packaging/scripts "$stage/"
@@ -44,6 +42,6 @@ find "$stage" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 
 cd "$stage"
 for packager in deb rpm; do
-	GOOS= GOARCH= go run "$nfpm" package --config nfpm.yaml --packager "$packager" --target "$out/"
+	GOOS='' GOARCH='' go run "$nfpm" package --config nfpm.yaml --packager "$packager" --target "$out/"
 done
 install -m 0755 pingtel "$out/pingtel"

@@ -69,7 +69,7 @@ func TestDockerfile(t *testing.T) {
 			t.Errorf("%s does not build %s without cgo", name, how)
 		}
 	}
-	if !regexp.MustCompile(`(?m)^FROM \S+/golang:1\.\d+\.\d+ AS build$`).Match(b) {
+	if !regexp.MustCompile(`(?m)^FROM --platform=\$BUILDPLATFORM \S+/golang:1\.\d+\.\d+ AS build$`).Match(b) {
 		t.Error("the Dockerfile names no patch version of Go")
 	}
 }

@@ -7,34 +7,36 @@ import (
 	"syscall"
 )
 
-// Event is what the other side of a [Conversation] wants.
+// Event is what Telegraf, or whoever sends the signals, wants of a plugin.
 type Event int
 
 const (
-	// End means that the plugin is to write what it has, and to exit with
-	// status 0.
+	// End means: write what there is, and exit with status 0.
 	End Event = iota
-	// Collect means that one round of results is wanted now.
+	// Collect means: ping every target once, now.
 	Collect
-	// Reload means that the configuration is to be read again.
+	// Reload means: read the configuration again.
 	Reload
-	// Other is a signal without a meaning here.
+	// Other is a signal that has no meaning here. Ignore it.
 	Other
 )
 
 // Conversation is how Telegraf's inputs.execd speaks to a plugin: a newline on
 // stdin or a signal asks for a round of results, and the end of stdin ends the
-// plugin. Make one with [NewConversation].
+// plugin. Make one with [NewConversation]; the zero value does not work.
 type Conversation struct {
 	signal  string
 	signals <-chan os.Signal
-	demand  chan struct{} // holds one where a newline has come
-	eof     chan error    // holds why stdin ended, nil at its end
+	demand  chan struct{} // holds one if a newline has come
+	eof     chan error    // holds why stdin cannot be read any more: nil at its end
 }
 
-// NewConversation reads stdin until its end. signal is the setting of
-// inputs.execd: "none", "STDIN", "SIGHUP", "SIGUSR1" or "SIGUSR2". signals
-// brings the signals of the process; see [Signals]. It may be nil.
+// NewConversation starts to read stdin. signal is the setting of inputs.execd:
+// "none", "STDIN", "SIGHUP", "SIGUSR1" or "SIGUSR2". Anything else counts as
+// "none": nothing asks for rounds, and the plugin keeps its own schedule.
+//
+// signals is a channel that [os/signal.Notify] sends [Signals] to. It may be nil,
+// and must not be closed.
 //
 // The goroutine that reads ends with stdin, or with the process.
 func NewConversation(stdin io.Reader, signal string, signals <-chan os.Signal) *Conversation {
@@ -44,9 +46,11 @@ func NewConversation(stdin io.Reader, signal string, signals <-chan os.Signal) *
 }
 
 // Next waits for the next event. Newlines that come faster than Next is called
-// are one event. SIGHUP means [Reload], unless it asks for rounds. When ctx is
-// done, or stdin is at its end, Next returns [End]; the error says why stdin
-// cannot be read, where that is the reason.
+// are one event. SIGHUP means [Reload], unless it asks for rounds.
+//
+// When ctx is done, and when stdin has ended, Next returns [End], and so does each
+// further call. The error is nil, unless End comes because stdin cannot be read.
+// Cancel ctx when SIGINT or SIGTERM arrives.
 func (c *Conversation) Next(ctx context.Context) (Event, error) {
 	for {
 		select {
@@ -57,18 +61,18 @@ func (c *Conversation) Next(ctx context.Context) (Event, error) {
 				return Collect, nil
 			}
 		case sig := <-c.signals:
-			switch {
-			case signalName(sig) == c.signal:
+			switch name := signalName(sig); {
+			case name != "" && name == c.signal:
 				return Collect, nil
 			case sig == syscall.SIGHUP:
 				return Reload, nil
 			}
 			return Other, nil
 		case err := <-c.eof:
+			c.eof <- err // for the next call
 			select {
 			case <-c.demand: // a newline before the end counts
 				if c.signal == "STDIN" {
-					c.eof <- err
 					return Collect, nil
 				}
 			default:

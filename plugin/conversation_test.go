@@ -32,6 +32,9 @@ func TestConversation(t *testing.T) {
 		{"the signal", "SIGUSR1", nil, []os.Signal{sigUsr1}, []Event{Collect}, nil},
 		{"another signal", "SIGUSR1", nil, []os.Signal{sigUsr2}, []Event{Other}, nil},
 		{"reload", "SIGUSR2", nil, []os.Signal{syscall.SIGHUP, sigUsr2}, []Event{Reload, Collect}, nil},
+		{"an empty setting", "", nil, []os.Signal{syscall.SIGTERM}, []Event{Other}, nil},
+		{"the end again", "STDIN", strings.NewReader("\n"), nil, []Event{Collect, End, End}, nil},
+		{"the error again", "none", iotest.ErrReader(broken), nil, []Event{End, End}, broken},
 		{"SIGHUP on demand", "SIGHUP", nil, []os.Signal{syscall.SIGHUP}, []Event{Collect}, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

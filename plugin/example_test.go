@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"strings"
+	"syscall"
 	"time"
 
 	"github.com/pingtel/pingtel/icmpcore"
@@ -45,23 +47,69 @@ func ExampleFields() {
 	// map[address:192.0.2.1 url:router.example]
 }
 
-// A program that Telegraf's inputs.execd runs with signal = "STDIN".
+// An Output writes to a pipe that may be full, and never blocks its callers.
+func ExampleOutput() {
+	out := plugin.NewOutput(os.Stdout, plugin.Format{Percentiles: []float64{}}, 0, nil)
+	out.Write("router.example", nil, result())
+	if err := out.Close(context.Background()); err != nil {
+		panic(err)
+	}
+	// Output:
+	// ping,address=192.0.2.1,url=router.example packets_transmitted=2i,packets_received=1i,result_code=0i,percent_packet_loss=50,minimum_response_ms=1.5,average_response_ms=1.5,maximum_response_ms=1.5,standard_deviation_ms=0,ttl=57i,hops=8i,duplicates=0i,late=0i,reordered=0i,corrupt=0i 1700000000000000000
+}
+
+func ExampleNewLogHandler() {
+	log := slog.New(plugin.NewLogHandler(os.Stdout, slog.LevelInfo))
+	log.Warn("cannot ping", "host", "router.example", "error", "no route to host")
+	log.Debug("not shown")
+	// Output:
+	// W! cannot ping host=router.example error="no route to host"
+}
+
+// Telegraf asks for a round with a newline, and ends the plugin by the end of
+// stdin.
 func ExampleConversation() {
-	log := slog.New(plugin.NewLogHandler(os.Stderr, slog.LevelInfo))
+	stdin := strings.NewReader("\n")
+	conversation := plugin.NewConversation(stdin, "STDIN", nil)
+	for {
+		event, err := conversation.Next(context.Background())
+		if err != nil {
+			panic(err)
+		}
+		switch event {
+		case plugin.Collect:
+			fmt.Println("ping all targets")
+		case plugin.End:
+			fmt.Println("the end")
+			return
+		}
+	}
+	// Output:
+	// ping all targets
+	// the end
+}
+
+// A whole program that Telegraf's inputs.execd runs with signal = "STDIN".
+func Example() {
+	stderr := plugin.NewLogWriter(os.Stderr)
+	log := slog.New(plugin.NewLogHandler(stderr, slog.LevelInfo))
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, plugin.Signals()...)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	pinger, err := icmpcore.Open(icmpcore.Config{})
 	if err != nil {
 		log.Error(err.Error())
+		stderr.Close()
 		os.Exit(2)
 	}
 	defer pinger.Close()
 	out := plugin.NewOutput(os.Stdout, plugin.Format{}, 0, log)
-	ctx, conversation := context.Background(), plugin.NewConversation(os.Stdin, "STDIN", signals)
+	conversation := plugin.NewConversation(os.Stdin, "STDIN", signals)
 	for {
 		event, err := conversation.Next(ctx)
 		if err != nil {
-			log.Warn("stdin cannot be read", "error", err)
+			log.Warn("cannot read stdin", "error", err)
 		}
 		switch event {
 		case plugin.Collect:
@@ -71,9 +119,12 @@ func ExampleConversation() {
 			}
 			out.Write("192.0.2.1", nil, &res)
 		case plugin.End:
-			if err := out.Close(ctx); err != nil {
+			last, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+			defer cancel()
+			if err := out.Close(last); err != nil {
 				log.Error("lines are lost", "error", err)
 			}
+			stderr.Close()
 			return
 		}
 	}

@@ -10,31 +10,33 @@ import (
 	"github.com/pingtel/pingtel/icmpcore"
 )
 
-// Format says how results are written. The zero value is the default.
+// Format says how results are written. The zero value is the default format.
 type Format struct {
-	// Measurement is the name of the measurement. The default is "ping", as that
-	// of Telegraf's inputs.ping.
+	// Measurement is the name of the measurement. If it is empty, the name is
+	// "ping", as with Telegraf's inputs.ping.
 	Measurement string
 
-	// Percentiles of the round-trip times, 0 to 100, each a field such as
-	// percentile95_ms. Nil means 50, 95 and 99; an empty list means none.
+	// Percentiles are the percentiles of the round-trip times, 0 to 100. Each is a
+	// field such as percentile95_ms. Nil means 50, 95 and 99; an empty list means
+	// none. They must differ from each other.
 	Percentiles []float64
 }
 
-// Tag is a tag of a target.
+// Tag is a tag of a target. One with an empty key or value is left out, because
+// line protocol has none.
 type Tag struct{ Key, Value string }
 
-// Fields returns the fields of a result, as [Encoder.Append] writes them: values
-// are int64, float64 or string, and one that does not exist is not there. It is
-// for programs that hand points on themselves, such as a plugin of Telegraf with
-// an accumulator.
+// Fields returns the fields of a result, with the names and values that
+// [Encoder.Append] writes. Values are int64, float64 or string. A value that does
+// not exist has no key. The caller owns the map.
 func Fields(f Format, r *icmpcore.PingResult) map[string]any {
 	m := make(fieldMap, 24)
 	addFields(m, newFormat(f).percentiles, nil, r)
 	return m
 }
 
-// Tags returns the tags of a result, as [Encoder.Append] writes them.
+// Tags returns the tags of a result, as [Encoder.Append] writes them. The caller
+// owns the map.
 func Tags(host string, tags []Tag, r *icmpcore.PingResult) map[string]string {
 	m := make(map[string]string, len(tags)+2)
 	for _, t := range appendTags(nil, host, tags, r) {
@@ -46,7 +48,7 @@ func Tags(host string, tags []Tag, r *icmpcore.PingResult) map[string]string {
 // fields takes the fields of a result.
 type fields interface {
 	int(field string, v int64)
-	float(field string, v float64) // v may be no number, and is no field then
+	float(field string, v float64) // leaves v out if it is NaN or infinite
 	text(field, s string)          // s is not empty
 }
 
@@ -63,7 +65,7 @@ func (m fieldMap) float(field string, v float64) {
 
 func (m fieldMap) text(field, s string) { m[field] = printable(s) }
 
-// format is a Format as lines need it.
+// format is a Format, prepared for writing.
 type format struct {
 	measurement string
 	percentiles []percentile
@@ -113,8 +115,8 @@ func onlySendErrors(r *icmpcore.PingResult) bool {
 	return refused == r.Sent
 }
 
-// appendTags appends the target's tags and ours to b, sorted, each key once. A
-// key of ours is never the target's, whether ours has a value or not.
+// appendTags appends the target's tags and ours to b, sorted, each key once. The
+// target cannot set a key of ours, even where ours has no value.
 func appendTags(b []Tag, host string, tags []Tag, r *icmpcore.PingResult) []Tag {
 	b = append(b, Tag{Key: "url", Value: name(host)})
 	if r.Addr.IsValid() {
@@ -128,7 +130,7 @@ func appendTags(b []Tag, host string, tags []Tag, r *icmpcore.PingResult) []Tag 
 	slices.SortStableFunc(b, func(a, b Tag) int { return strings.Compare(a.Key, b.Key) })
 	last, kept := "", b[:0]
 	for _, t := range b {
-		if t.Key == last || t.Value == "" { // the empty key is caught too
+		if t.Key == last || t.Value == "" { // at first last is "": no empty key either
 			continue
 		}
 		last = t.Key
@@ -177,7 +179,7 @@ func addReplies(f fields, percentiles []percentile, rtts []time.Duration, r *icm
 			milliseconds(f, p.field, float64(icmpcore.Percentile(rtts, p.rank)))
 		}
 	}
-	if r.Received > 1 { // one reply has none; standard_deviation_ms is 0 then, as inputs.ping has it
+	if r.Received > 1 { // one reply has no jitter; standard_deviation_ms is 0 then, as in inputs.ping
 		milliseconds(f, "jitter_ms", float64(r.Jitter))
 	}
 	if r.IPDVPairs > 0 {
@@ -194,8 +196,8 @@ func addReplies(f fields, percentiles []percentile, rtts []time.Duration, r *icm
 	return rtts
 }
 
-// deviation is the standard deviation of the population, which inputs.ping
-// gives, while [icmpcore.PingResult.Jitter] is that of a sample.
+// deviation returns the population's standard deviation, as inputs.ping does.
+// [icmpcore.PingResult.Jitter] is that of a sample.
 func deviation(rtts []time.Duration) float64 {
 	var mean, squares float64
 	for i, rtt := range rtts { // Welford's method
@@ -228,9 +230,8 @@ func addErrors(f fields, r *icmpcore.PingResult) {
 	}
 }
 
-// worst returns the ICMP error that came most, by type and code, the first of
-// those that came as often, and the first refusal of the system. Either may be
-// nil.
+// worst returns the most frequent ICMP error by type and code, the first one on a
+// tie, and the system's first refusal to send. Either may be nil.
 func worst(errs []icmpcore.EchoError) (reported, refused *icmpcore.EchoError) {
 	most := 0
 	for i := range errs {
@@ -257,8 +258,7 @@ func worst(errs []icmpcore.EchoError) (reported, refused *icmpcore.EchoError) {
 	return reported, refused
 }
 
-// milliseconds adds a duration, given in nanoseconds. One that is no number
-// does not exist.
+// milliseconds adds a duration that is given in nanoseconds.
 func milliseconds(f fields, field string, ns float64) { f.float(field, ns/float64(time.Millisecond)) }
 
 // text adds a text, unless it is empty.

@@ -9,24 +9,33 @@ import (
 	"github.com/pingtel/pingtel/icmpcore"
 )
 
-// Encoder writes results as lines of line protocol. Make one with [NewEncoder].
-// One goroutine at a time may use it.
+// Encoder writes results as lines of line protocol. The zero value has the default
+// [Format]. Only one goroutine at a time may use an Encoder.
 type Encoder struct {
-	format format
+	format *format // nil: the default
 	lines  lineprotocol.Encoder
 	tags   []Tag           // reused
 	rtts   []time.Duration // reused
 }
 
 // NewEncoder returns an encoder of lines in format f.
-func NewEncoder(f Format) *Encoder { return &Encoder{format: newFormat(f)} }
+func NewEncoder(f Format) *Encoder {
+	format := newFormat(f)
+	return &Encoder{format: &format}
+}
 
-// Append appends the line of one series to dst: of host as the user wrote it,
-// with the target's tags. The time of the line is r.Start. A key of a tag that is
-// "url" or "address" is left out: these two are the encoder's. An error means
-// that the line cannot be written, which only an empty measurement causes;
-// dst comes back as it was.
+// Append appends the line of one series, with its newline, to dst and returns the
+// longer slice. The tags are url, which is host as the user wrote it, address, if
+// the name resolved, and those of the target. A target's tag named "url" or
+// "address" is left out, and of two tags with one key the first counts. The time
+// of the line is r.Start. Append does not keep tags or r.
+//
+// An error means that the line cannot be written: the measurement is nothing but
+// backslashes, or line protocol cannot hold r.Start. dst is then returned as it was.
 func (e *Encoder) Append(dst []byte, host string, tags []Tag, r *icmpcore.PingResult) ([]byte, error) {
+	if e.format == nil {
+		*e = *NewEncoder(Format{})
+	}
 	e.lines.SetBuffer(dst)
 	e.lines.StartLine(e.format.measurement)
 	e.tags = appendTags(e.tags[:0], host, tags, r)

@@ -11,20 +11,21 @@ import (
 	"time"
 )
 
-// maxLogLine bounds a line of the log: inputs.execd stops to read stderr after
-// one of 64 KiB.
+// maxLogLine bounds a line of the log: after a line of 64 KiB inputs.execd stops
+// reading stderr.
 const maxLogLine = 8 << 10
 
-// maxLogBytes is how much of the log waits for stderr, and logEndTime how long
-// the end waits for it.
+// maxLogBytes is how much of the log may wait for stderr, and logEndTime how long
+// Close waits for stderr.
 const (
 	maxLogBytes = 256 << 10
 	logEndTime  = time.Second
 )
 
-// LogWriter passes a log on to a writer that may block, as a full pipe does,
-// without ever waiting for it: the oldest lines make room for new ones, and how
-// many are gone is said when it goes on. Make one with [NewLogWriter].
+// LogWriter passes log lines to a writer that may block, as a full pipe does, and
+// never waits for it. It holds 256 KiB. When that is full, the oldest lines are
+// dropped; a line says how many once the writer takes lines again. Make one with
+// [NewLogWriter]; the zero value does not work. It is safe for concurrent use.
 type LogWriter struct {
 	queue *queue
 
@@ -32,10 +33,10 @@ type LogWriter struct {
 	said uint64     // lines dropped, when that was last said
 }
 
-// NewLogWriter returns a writer to w. It ends with Close.
+// NewLogWriter returns a writer to w. Its goroutine ends with Close.
 func NewLogWriter(w io.Writer) *LogWriter { return &LogWriter{queue: newQueue(w, maxLogBytes, 0)} }
 
-// Write takes one line. It never fails.
+// Write queues one line. It never fails and never waits. It does not keep line.
 func (l *LogWriter) Write(line []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -47,8 +48,8 @@ func (l *LogWriter) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// Close returns when all is written, or after a second: an error says that
-// something was lost.
+// Close returns when all lines are written, or after a second with an error that
+// says how many are lost. It does not close the writer.
 func (l *LogWriter) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), logEndTime)
 	defer cancel()
@@ -67,8 +68,11 @@ type logHandler struct {
 	w  io.Writer
 }
 
-// NewLogHandler returns a handler that writes records of level and above to w
-// with Telegraf's prefixes, each in one call of Write.
+// NewLogHandler returns a handler that writes records of level and above to w as
+// inputs.execd reads them from stderr: one line each, with the level as "E! ",
+// "W! ", "I! " or "D! " in front, and attributes as key=value. Telegraf adds the
+// time. Each record is one call of w.Write, one call at a time. A line longer than
+// 8 KiB is cut.
 func NewLogHandler(w io.Writer, level slog.Leveler) slog.Handler {
 	return &logHandler{level: level, mu: new(sync.Mutex), w: w}
 }

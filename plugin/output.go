@@ -10,15 +10,15 @@ import (
 	"github.com/pingtel/pingtel/icmpcore"
 )
 
-// DefaultQueueBytes is the default limit of an [Output]'s queue: three rounds of
-// ten thousand targets.
+// DefaultQueueBytes is the default limit of the lines that wait in an [Output]:
+// three rounds of ten thousand targets.
 const DefaultQueueBytes = 16 << 20
 
-// Output writes results as lines to a writer that may block, as a full pipe
-// does. It never blocks its callers: lines wait in a queue of limited size,
-// where the oldest make room for new ones and are counted. Lines gather for a
-// tenth of a second before they are written. Make one with [NewOutput]. Its
-// methods are safe for concurrent use.
+// Output writes results as lines to a writer that may block, as a full pipe does.
+// It never blocks its callers: lines wait in a queue of limited size. When the
+// queue is full, the oldest lines are dropped and counted. Lines gather for a tenth
+// of a second before they are written. Make one with [NewOutput]; the zero value
+// does not work. Its methods are safe for concurrent use.
 type Output struct {
 	queue *queue
 	log   *slog.Logger
@@ -30,8 +30,11 @@ type Output struct {
 }
 
 // NewOutput returns an output to w in format f. limit is how many bytes of lines
-// wait at most; 0 means [DefaultQueueBytes]. log, which may be nil, gets a line
-// if a result cannot be encoded.
+// may wait; 0 means [DefaultQueueBytes]. log, which may be nil, gets a record if a
+// result cannot be encoded.
+//
+// A goroutine of the Output writes to w until Close. One Write to w has whole
+// lines, 64 KiB at most unless a single line is longer.
 func NewOutput(w io.Writer, f Format, limit int, log *slog.Logger) *Output {
 	if limit <= 0 {
 		limit = DefaultQueueBytes
@@ -42,14 +45,16 @@ func NewOutput(w io.Writer, f Format, limit int, log *slog.Logger) *Output {
 	return &Output{queue: newQueue(w, limit, gatherTime), log: log, encoder: NewEncoder(f)}
 }
 
-// SetFormat changes the format of the results to come.
+// SetFormat sets the format of the results that are written from now on.
 func (o *Output) SetFormat(f Format) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.encoder = NewEncoder(f)
 }
 
-// Write writes one result; see [Encoder.Append]. It does not keep r.
+// Write queues the line of one result; see [Encoder.Append]. It does not wait, and
+// it does not keep tags or r. After Close and after a failure of the writer, the
+// line is dropped and counted.
 func (o *Output) Write(host string, tags []Tag, r *icmpcore.PingResult) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -65,15 +70,15 @@ func (o *Output) Write(host string, tags []Tag, r *icmpcore.PingResult) {
 	o.refused++
 }
 
-// WriteLine writes a line that the caller has encoded, with its newline. It does
-// not keep line.
+// WriteLine queues a line that the caller has encoded, with its newline, as Write
+// does. It does not keep line.
 func (o *Output) WriteLine(line []byte) { o.queue.put(line) }
 
 // OutputStats are counts of an [Output].
 type OutputStats struct {
-	QueuedBytes  int    // that wait now
+	QueuedBytes  int    // bytes of lines that wait, or are being written, now
 	LinesWritten uint64 // since the start
-	LinesDropped uint64 // since the start
+	LinesDropped uint64 // since the start: the queue was full, the writer failed, or Close was called
 }
 
 // Stats returns the counts so far.
@@ -82,13 +87,14 @@ func (o *Output) Stats() OutputStats {
 	return OutputStats{QueuedBytes: s.bytes, LinesWritten: s.written, LinesDropped: s.dropped}
 }
 
-// Failed returns a channel that is closed when the writer has failed. Nothing
-// is written after that, and Close says why.
+// Failed returns a channel that is closed when the writer returns an error.
+// Nothing is written after that, and Close returns the error.
 func (o *Output) Failed() <-chan struct{} { return o.queue.failed }
 
-// Close writes what waits and returns when that is done, or when ctx is. The
-// error says what was lost and why: it wraps [ErrUnread] where the writer still
-// blocks, else what the writer failed with. Nothing may be written after it.
+// Close writes the lines that wait, and returns when that is done or ctx is done.
+// The error says how many lines are lost and why: it wraps [ErrUnread] if the
+// writer still blocks, or else the writer's own error. Close does not close the
+// writer.
 func (o *Output) Close(ctx context.Context) error {
 	if err := o.queue.close(ctx); err != nil {
 		return err

@@ -14,24 +14,24 @@ const (
 	// dropped at once where the queue is full.
 	chunkSize = 64 << 10
 
-	// gatherTime is how long lines gather before they are written: a write for
-	// each costs more than all the rest of it.
+	// gatherTime is how long lines gather before they are written. A write for each
+	// line would cost more than everything else that is done for it.
 	gatherTime = 100 * time.Millisecond
 )
 
-// ErrUnread is the error of [Output.Close] where nobody reads what is written.
+// ErrUnread is the error of [Output.Close] if nobody reads what is written, so that
+// the writer still blocks.
 var ErrUnread = errors.New("stdout is not read")
 
-// queue hands lines to a writer through a goroutine, so that whoever puts them
-// in never waits. It holds a limited number of bytes; the oldest lines make
-// room for new ones.
+// queue hands lines to a writer through a goroutine, so that put never waits. It
+// holds a limited number of bytes; the oldest lines are dropped for new ones.
 type queue struct {
 	limit, chunkSize int
 	gather           time.Duration // how long lines gather before they are written
 
-	closing chan struct{} // closed by close: nothing gathers any more
+	closing chan struct{} // closed by close: lines are written without a delay from then on
 	failed  chan struct{} // closed when the writer has failed
-	empty   chan struct{} // holds one when all has been written, for flush
+	empty   chan struct{} // holds one when everything has been written, for close
 	wake    chan struct{} // holds one when there is something to write; closed by close
 
 	mu      sync.Mutex // guards what follows; never held during a write
@@ -74,7 +74,7 @@ func (q *queue) put(line []byte) {
 		q.take()
 	}
 	if q.size+q.writing+len(line) > q.limit {
-		q.dropped++ // what is being written fills the queue alone
+		q.dropped++ // the lines that are being written fill the queue already
 		return
 	}
 	last := len(q.chunks) - 1
@@ -134,7 +134,7 @@ func (q *queue) next() (chunk, bool) {
 	return c, true
 }
 
-// done notes how the writing of c ended, and reports whether to go on.
+// done records how the write of c ended, and reports whether to go on.
 func (q *queue) done(c chunk, err error) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -153,15 +153,15 @@ func (q *queue) done(c chunk, err error) bool {
 	return false
 }
 
-// close takes no more lines and returns when all are written. Where ctx is
-// done before, what is left is dropped and the error wraps ErrUnread. It
-// returns what the writer failed with, if it did.
+// close takes no more lines and returns when all are written. If ctx is done
+// earlier, the lines that are left are dropped and the error wraps ErrUnread. If
+// the writer has failed, close returns its error.
 func (q *queue) close(ctx context.Context) error {
 	q.mu.Lock()
 	if !q.closed {
 		q.closed = true
 		close(q.closing)
-		close(q.wake) // nobody puts anything in any more; what is there is still written
+		close(q.wake) // put adds nothing any more; run still writes what is there
 	}
 	q.mu.Unlock()
 	for {
@@ -183,8 +183,8 @@ func (q *queue) close(ctx context.Context) error {
 	}
 }
 
-// abandon drops all that waits. The write under way cannot be ended: it ends
-// with the process.
+// abandon drops all lines that wait. A write that has begun cannot be stopped: it
+// ends with the process.
 func (q *queue) abandon() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -13,5 +13,6 @@ const (
 	sigUsr2 = syscall.Signal(-2)
 )
 
-// Signals returns the signals that a session wants to be told of.
+// Signals returns the signals that a [Conversation] wants to receive. SIGINT and
+// SIGTERM, which end a plugin, are not among them.
 func Signals() []os.Signal { return []os.Signal{syscall.SIGHUP} }

@@ -12,6 +12,7 @@ const (
 	sigUsr2 = syscall.SIGUSR2
 )
 
-// Signals returns the signals that a session wants to be told of. All of them
-// end a process that does not catch them.
+// Signals returns the signals that a [Conversation] wants to receive. Each of them
+// ends a process that does not catch it. SIGINT and SIGTERM, which end a plugin,
+// are not among them.
 func Signals() []os.Signal { return []os.Signal{syscall.SIGHUP, sigUsr1, sigUsr2} }

@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// printable returns s such that line protocol and a log line can hold it:
-// control characters become what Go writes for them ("\n"), bytes that are no
+// printable returns s in a form that line protocol and a log line can hold:
+// control characters are written as in a Go string ("\n"), and bytes that are not
 // UTF-8 become U+FFFD.
 func printable(s string) string {
 	if isPrintable(s) {
@@ -20,7 +20,7 @@ func printable(s string) string {
 			b.WriteString(quoted[1 : len(quoted)-1])
 			continue
 		}
-		b.WriteRune(c) // U+FFFD for what is no UTF-8
+		b.WriteRune(c) // U+FFFD for bytes that are not UTF-8
 	}
 	return b.String()
 }
@@ -34,10 +34,10 @@ func isPrintable(s string) bool {
 	return utf8.ValidString(s)
 }
 
-// isControl tells what line protocol forbids: the ASCII control characters.
-// Those of Latin-1 it allows.
+// isControl reports whether line protocol forbids c: the ASCII control characters,
+// but not those of Latin-1.
 func isControl(c rune) bool { return c < 0x20 || c == 0x7f }
 
-// name returns s such that it can be a measurement, key or tag value. What is
-// left may be empty.
+// name returns s in a form that can be a measurement, a key or the value of a tag.
+// The result may be empty.
 func name(s string) string { return strings.TrimRight(printable(s), `\`) }

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// BenchmarkPing sends one echo to each of b.N loopback hosts that are read, and
-// writes a line of JSON for each.
+// BenchmarkPing reads b.N loopback hosts, sends one echo to each, and writes a line of
+// JSON for each.
 func BenchmarkPing(b *testing.B) {
 	var hosts bytes.Buffer
 	for i := range b.N {

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/netip"
 	"os"
+	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,15 +19,15 @@ import (
 	"github.com/pingtel/pingtel/icmpcore"
 	"github.com/pingtel/pingtel/internal/config"
 	"github.com/pingtel/pingtel/internal/nagios"
-	"github.com/pingtel/pingtel/internal/sweep"
 )
 
 // checkJob is what one run of check does.
 type checkJob struct {
 	config icmpcore.Config
-	marks  bool // some host is pinged with a firewall mark
-	each   func(check func(aim) error) error
-	closer io.Closer // of the file that each reads
+	marks  bool                                 // some host is pinged with a firewall mark
+	hosts  func(yield func([]byte) error) error // what aims is called with; nil: it needs no hosts
+	aims   func(hosts []string) ([]aim, error)
+	closer io.Closer // of the file that hosts reads
 }
 
 // aim is one host to check.
@@ -38,13 +38,86 @@ type aim struct {
 	marks      []nagios.Mark
 }
 
-// fileJob makes the job of a config file. The other flags that say whom and
-// how to check do not go with it.
+// job works out what to check, from the flags or the config file.
+func (f *checkFlags) job(cmd *cobra.Command, args []string) (checkJob, error) {
+	if f.configFile != "" {
+		return f.fileJob(cmd, args)
+	}
+	args = append(slices.Clone(f.named), args...)
+	thresholds, err := f.finish(cmd, args)
+	if err != nil {
+		return checkJob{}, err
+	}
+	hosts, closer, err := f.hosts(args, cmd.InOrStdin())
+	if err != nil {
+		return checkJob{}, err
+	}
+	aims := func(hosts []string) ([]aim, error) {
+		opts, err := f.planFor(len(hosts), thresholds)
+		if err != nil {
+			return nil, err
+		}
+		aims := make([]aim, len(hosts))
+		for i, host := range hosts {
+			aims[i] = aim{host: host, opts: opts, thresholds: thresholds}
+		}
+		return aims, nil
+	}
+	return checkJob{config: f.config, marks: f.opts.Mark != 0, hosts: hosts, aims: aims, closer: closer}, nil
+}
+
+// read returns all hosts to check. The time of the run bounds also how long a
+// list of hosts takes to come: a part of it would be no answer.
+func (j *checkJob) read(ctx context.Context) ([]aim, error) {
+	if j.hosts == nil {
+		return j.aims(nil)
+	}
+	type list struct {
+		hosts []string
+		err   error
+		panic string
+	}
+	read := make(chan list, 1)
+	go func() { // ends with the list; one that never ends is left alone
+		var l list
+		defer func() {
+			if v := recover(); v != nil { // for recovered, which is not on this goroutine
+				read <- list{panic: fmt.Sprintf("%v\n\n%s", v, debug.Stack())}
+			}
+		}()
+		l.err = j.hosts(func(host []byte) error {
+			l.hosts = append(l.hosts, string(host))
+			return ctx.Err()
+		})
+		read <- l
+	}()
+	select {
+	case <-ctx.Done():
+		return nil, errIncomplete
+	case l := <-read:
+		switch {
+		case l.panic != "":
+			panic(l.panic)
+		case ctx.Err() != nil:
+			return nil, errIncomplete
+		case l.err != nil:
+			return nil, fmt.Errorf("hosts: %w", l.err)
+		case len(l.hosts) == 0:
+			return nil, errors.New("the file names no host: want one on each line")
+		}
+		return j.aims(l.hosts)
+	}
+}
+
+var errIncomplete = errors.New("ended before the list of hosts was complete")
+
+// fileJob makes the job of a config file. It refuses flags that say whom and how
+// to check: the file does.
 func (f *checkFlags) fileJob(cmd *cobra.Command, args []string) (checkJob, error) {
 	var also []string
 	cmd.Flags().Visit(func(flag *pflag.Flag) {
 		switch flag.Name {
-		case "config", "timeout-total", "quiet", "perfdata":
+		case "config", "timeout", "need", "quiet", "verbose", "perfdata":
 		default:
 			also = append(also, "--"+flag.Name)
 		}
@@ -53,7 +126,7 @@ func (f *checkFlags) fileJob(cmd *cobra.Command, args []string) (checkJob, error
 		also = append(also, "HOST")
 	}
 	if len(also) > 0 {
-		f.faults.add(fmt.Errorf("--config: hosts, options and thresholds stand in the file: want no %s beside it", strings.Join(also, ", ")))
+		f.faults.add(fmt.Errorf("--config: hosts, options and thresholds are in the file: want no %s with it", strings.Join(also, ", ")))
 	}
 	if err := f.faults.err(); err != nil {
 		return checkJob{}, err
@@ -63,28 +136,25 @@ func (f *checkFlags) fileJob(cmd *cobra.Command, args []string) (checkJob, error
 		return checkJob{}, err
 	}
 	warnMissing(file, warnOn(cmd.ErrOrStderr()))
-	if longest := file.Plan().Longest; longest > f.total {
-		return checkJob{}, fmt.Errorf("--timeout-total %v is too short: the file's longest series takes up to %v", f.total, longest)
-	}
 	job := checkJob{
 		config: icmpcore.Config{Socket: file.Agent.Socket, MaxRate: file.Agent.MaxRate},
 		closer: io.NopCloser(nil), // Load has closed it
-		each: func(check func(aim) error) error {
-			for _, t := range file.Targets {
-				if err := check(aim{t.Host, t.Options, judgedBy(t.Thresholds), marks(t)}); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
 	}
+	var aims []aim
+	var options []icmpcore.Options
 	for _, t := range file.Targets {
+		aims = append(aims, aim{t.Host, t.Options, judgedBy(t.Thresholds), marks(t)})
+		options = append(options, t.Options)
 		job.marks = job.marks || t.Options.Mark != 0
 	}
+	if takes := runTime(options, len(options), file.Agent.MaxRate); takes >= f.total {
+		return checkJob{}, fmt.Errorf("--timeout %v is too short: the file's targets take up to %v: want a longer one", f.total, takes)
+	}
+	job.aims = func([]string) ([]aim, error) { return aims, nil }
 	return job, nil
 }
 
-// marks are what may tell a target of a file from another one of its host.
+// marks are what may distinguish a target of a file from another one of its host.
 func marks(t config.Target) []nagios.Mark {
 	var marks []nagios.Mark
 	add := func(name, value string, given bool) {
@@ -104,9 +174,9 @@ func marks(t config.Target) []nagios.Mark {
 	return marks
 }
 
-// judgedBy fills in the defaults of check for what a file leaves open: were it
-// not judged, a dead host would pass for well. A default is never below the
-// warning that stands in the file.
+// judgedBy fills in the defaults of check for what the flags or the file leave
+// open: without them a dead host would be OK. A default gives way to the level
+// that is given, so that no warning is above its critical level.
 func judgedBy(t nagios.Thresholds) nagios.Thresholds {
 	fill := func(d *time.Duration, value time.Duration) {
 		if *d == 0 {
@@ -122,53 +192,4 @@ func judgedBy(t nagios.Thresholds) nagios.Thresholds {
 		t.Warn.Loss = min(defaultWarnLoss, t.Crit.Loss)
 	}
 	return t
-}
-
-// checked is one host of a check, and its result once there is one.
-type checked struct {
-	aim
-	result     icmpcore.PingResult
-	unfinished bool
-}
-
-// judge runs the job and returns the verdicts in the order of the hosts. A
-// host that time did not suffice for has one too.
-func (j *checkJob) judge(ctx context.Context, s *sweep.Sweep) ([]nagios.Verdict, error) {
-	var mu sync.Mutex // guards hosts and what it holds
-	var hosts []*checked
-	err := s.Run(ctx, func(yield func([]byte, *sweep.Probe) error) error {
-		return j.each(func(a aim) error {
-			c := &checked{aim: a, result: icmpcore.PingResult{Host: a.host}, unfinished: true}
-			mu.Lock()
-			hosts = append(hosts, c)
-			mu.Unlock()
-			return yield([]byte(a.host), s.Probe(a.opts, func(r icmpcore.PingResult) {
-				mu.Lock()
-				defer mu.Unlock()
-				c.result, c.unfinished = r, cutShort(r.Err)
-			}))
-		})
-	})
-	if err != nil {
-		return nil, fmt.Errorf("hosts: %w", err)
-	}
-	mu.Lock()
-	defer mu.Unlock()
-	if len(hosts) == 0 {
-		if ctx.Err() != nil {
-			return nil, errors.New("no host was read in time")
-		}
-		return nil, errors.New("the file names no host: want one a line")
-	}
-	verdicts := make([]nagios.Verdict, len(hosts))
-	for i, c := range hosts {
-		verdicts[i] = nagios.Judge(c.result, c.thresholds, c.unfinished)
-		verdicts[i].Marks = c.marks
-	}
-	return verdicts, nil
-}
-
-// cutShort reports whether a series ended early because the check did.
-func cutShort(err error) bool {
-	return errors.Is(err, net.ErrClosed) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 }

@@ -18,12 +18,13 @@ func newConfigCommand() *cobra.Command {
 	}
 	cmd.AddCommand(&cobra.Command{
 		Use:   "check FILE",
-		Short: "Check a configuration file and print what it asks for",
-		Long: `Check a configuration file and print what it asks for.
+		Short: "Check a configuration file and print its plan",
+		Long: `Check a configuration file and print its plan: how many targets it has, how many
+echo requests it sends, and how long a series takes.
 
-With an [otel] table, or OTEL_* variables in the environment, it also prints
-what is in force for OpenTelemetry, and where from: the file, a variable, or a
-default. The values of headers are not shown.
+If the file has an [otel] table, or the environment has OTEL_* variables, it also
+prints the OpenTelemetry settings and where each comes from: the file, a
+variable, or a default. The values of headers are not shown.
 
 Without [otel] enabled = true, a fault in an OTEL_* variable is only a warning.`,
 		Example: "  pingtel config check /etc/pingtel/pingtel.toml",

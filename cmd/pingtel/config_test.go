@@ -40,8 +40,8 @@ func TestConfigCheck(t *testing.T) {
 	}
 }
 
-// TestConfigCheckVariable has a variable at fault, which a file that does not
-// push need not care for.
+// TestConfigCheckVariable has a fault in a variable, which is only a warning for a file
+// that does not push.
 func TestConfigCheckVariable(t *testing.T) {
 	clearOTelVariables(t)
 	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")
@@ -64,12 +64,13 @@ func TestConfigCheckVariable(t *testing.T) {
 	}
 }
 
-// clearOTelVariables keeps the variables of whoever runs the tests out of them.
+// clearOTelVariables removes the OTEL_* variables of the environment in which the tests
+// run.
 func clearOTelVariables(t *testing.T) {
 	t.Helper()
 	for _, variable := range os.Environ() {
 		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "OTEL_") {
-			t.Setenv(name, "") // which counts as unset
+			t.Setenv(name, "") // an empty variable counts as unset
 		}
 	}
 }

@@ -11,9 +11,9 @@ import (
 	"github.com/spf13/cobra/doc"
 )
 
-// docsCommands returns the command that writes man pages and completions. It
-// is left out of the binary that people get, with the Markdown library that it
-// needs: packaging/build.sh runs it.
+// docsCommands returns the command that writes man pages and completions, which
+// packaging/build.sh runs. The released binary has neither this command nor the
+// Markdown library that it needs.
 func docsCommands() []*cobra.Command {
 	return []*cobra.Command{{
 		Use:    "gendocs DIR",
@@ -58,7 +58,7 @@ func writeFile(name string, write func(io.Writer) error) error {
 		return err
 	}
 	if err := write(f); err != nil {
-		f.Close() // the first error tells
+		f.Close() // the first error is the cause
 		return err
 	}
 	return f.Close()

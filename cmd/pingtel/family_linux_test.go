@@ -16,14 +16,14 @@ import (
 	"github.com/pingtel/pingtel/integration/peer"
 )
 
-// withoutFamilyEnv makes a process of the tests become pingtel, without the IP
-// version that it names.
+// withoutFamilyEnv names an IP version. A test process with this variable becomes
+// pingtel on a system without that version.
 const withoutFamilyEnv = "PINGTEL_TEST_WITHOUT"
 
-// runWithoutFamily becomes pingtel with the process's arguments, on a system that
-// has no sockets of one IP version. It returns only where that fails.
+// runWithoutFamily becomes pingtel with the process's arguments, on a system that has no
+// sockets of one IP version. It returns only if that fails.
 func runWithoutFamily(family string) error {
-	runtime.LockOSThread() // the filter is this thread's, and exec keeps it
+	runtime.LockOSThread() // the filter belongs to this thread, and exec keeps it
 	domain := map[string]uint32{"IPv4": unix.AF_INET, "IPv6": unix.AF_INET6}[family]
 	const callOffset, firstArgument = 0, 16 // in struct seccomp_data, where bytes are little-endian
 	program, err := bpf.Assemble([]bpf.Instruction{
@@ -47,8 +47,9 @@ func runWithoutFamily(family string) error {
 	return syscall.Exec(peer.Pingtel(), append([]string{"pingtel"}, os.Args[1:]...), os.Environ())
 }
 
-// TestWithoutOneFamily pings both families where the system has one: the hosts of
-// the other are told apart from those that do not answer, and hurt nobody.
+// TestWithoutOneFamily pings both families on a system that has one. The hosts of the
+// other must be reported differently from hosts that do not answer, and must not change
+// the other results.
 func TestWithoutOneFamily(t *testing.T) {
 	needSocket(t)
 	exe, err := os.Executable()

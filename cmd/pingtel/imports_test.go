@@ -9,7 +9,7 @@ import (
 
 const module = "github.com/pingtel/pingtel"
 
-// TestImportArrows holds who may import whom within the module.
+// TestImportArrows checks which package of the module imports which.
 func TestImportArrows(t *testing.T) {
 	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, module+"/...").Output()
 	if err != nil {
@@ -33,9 +33,9 @@ func TestImportArrows(t *testing.T) {
 	}
 }
 
-// mayImport knows the arrows: cmd → internal/agent → outputs → internal/monitor →
-// icmpcore. Public packages import none of internal. The outputs are the packages
-// of internal that use a public one.
+// mayImport reports whether an import is allowed: cmd → internal/agent → outputs →
+// internal/monitor → icmpcore. Public packages import none of internal. The outputs are
+// the packages of internal that use a public one.
 func mayImport(from, to string) bool {
 	folder := func(path string) string {
 		first, _, _ := strings.Cut(path, "/")

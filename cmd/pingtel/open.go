@@ -11,20 +11,20 @@ import (
 	"github.com/pingtel/pingtel/internal/privilege"
 )
 
-// dropKey is the key of a context's function that gives privileges up. Only
-// main sets it: tests run commands in a process that goes on, and would lose
-// its privileges with the first one.
+// dropKey is the context key of the function that gives up privileges. Only
+// main sets it: tests run many commands in one process, which would lose its
+// privileges with the first one.
 type dropKey struct{}
 
 func withDrop(ctx context.Context, drop func(privilege.Keep) error) context.Context {
 	return context.WithValue(ctx, dropKey{}, drop)
 }
 
-// openPinger opens the sockets and gives up all privileges before anything is
-// read from them, or any name looked up. Every command gets its Pinger here.
-// marks says whether packets will be sent with a firewall mark, for which the
-// kernel asks a capability each time. warn is called where privileges could not
-// be given up and the command goes on with them.
+// openPinger opens the sockets. It gives up all privileges before it reads
+// anything from them and before it looks up any name. Every command gets its
+// Pinger here. marks says whether packets will have a firewall mark: the kernel
+// then checks a capability for each packet. openPinger calls warn if privileges
+// cannot be given up and the command goes on with them.
 func openPinger(ctx context.Context, cfg icmpcore.Config, marks bool, warn func(error)) (*icmpcore.Pinger, error) {
 	drop, ok := ctx.Value(dropKey{}).(func(privilege.Keep) error)
 	if !ok {
@@ -48,7 +48,8 @@ func openPinger(ctx context.Context, cfg icmpcore.Config, marks bool, warn func(
 	return icmpcore.Open(cfg)
 }
 
-// warnMissing warns of what a file names and the machine lacks at the moment.
+// warnMissing warns of interfaces and source addresses that the file names and
+// this machine does not have now.
 func warnMissing(c *config.Config, warn func(error)) {
 	for _, f := range c.Missing() {
 		warn(f)
@@ -58,10 +59,10 @@ func warnMissing(c *config.Config, warn func(error)) {
 // warnOn returns a function that prints warnings for people.
 func warnOn(stderr io.Writer) func(error) {
 	return func(err error) {
-		fmt.Fprintf(stderr, "pingtel: warning: %s\n", oneLine(err)) // nothing else can be said where this fails
+		fmt.Fprintf(stderr, "pingtel: warning: %s\n", oneLine(err)) // an error here cannot be reported anywhere
 	}
 }
 
-// quietly is the warn of commands that are over in seconds: a person or a
-// scheduler at every run would be told what concerns who built the binary.
+// quietly is the warn function of commands that end within seconds. Such a
+// warning is for those who build the binary, and each run would repeat it.
 func quietly(error) {}

@@ -16,13 +16,17 @@ func newOTelCommand() *cobra.Command {
 	flags := &otelFlags{}
 	cmd := &cobra.Command{
 		Use:   "otel --config FILE",
-		Short: "Measure by a schedule and push metrics over OTLP",
-		Long: `Measure the targets of a file by its schedule, and push what comes of them to an
-OpenTelemetry collector over OTLP: by the file's [otel] table, by the OTEL_*
-variables where that is silent, else to localhost, port 4317 for gRPC and 4318
-for http/protobuf. 'pingtel config check' shows what is in force.
+		Short: "Measure on a schedule and push metrics over OTLP",
+		Long: `Measure the targets of a file on a schedule, and push the metrics to an
+OpenTelemetry collector over OTLP.
 
-Messages go to stderr. SIGHUP reads the file again; SIGTERM ends with a last push.`,
+The [otel] table of the file says where and how to push. For a key that is not
+in the file, the OTEL_* variables count. The default is localhost, port 4317 for
+gRPC and port 4318 for http/protobuf. 'pingtel config check FILE' shows the
+settings and where each of them comes from.
+
+Messages go to stderr. SIGHUP reads the file again. SIGTERM sends a last push and
+stops.`,
 		Example: `  pingtel otel --config /etc/pingtel/pingtel.toml
   pingtel otel --config pingtel.toml --stdout`,
 		Args: noArgs,
@@ -32,6 +36,6 @@ Messages go to stderr. SIGHUP reads the file again; SIGTERM ends with a last pus
 	}
 	f := cmd.Flags()
 	f.StringVar(&flags.config, "config", "", "the configuration `file`")
-	f.BoolVar(&flags.stdout, "stdout", false, "print what would be sent, as OTLP in JSON, instead of sending it")
+	f.BoolVar(&flags.stdout, "stdout", false, "print the messages as OTLP JSON instead of sending them")
 	return cmd
 }

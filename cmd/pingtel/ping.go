@@ -4,225 +4,181 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
+	"os"
+	"os/signal"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/pingtel/pingtel/icmpcore"
+	"github.com/pingtel/pingtel/internal/console"
 	"github.com/pingtel/pingtel/internal/hosts"
-	"github.com/pingtel/pingtel/internal/report"
-	"github.com/pingtel/pingtel/internal/sweep"
 )
+
+// maxDeadline is longer than anybody waits for a run that must end.
+const maxDeadline = 366 * 24 * time.Hour
 
 // pingFlags are the flags of ping.
 type pingFlags struct {
 	probeFlags
-	count                          int
-	showRTTs, json, precise, quiet bool
+	count                                   int
+	deadline                                time.Duration
+	showRTTs, json, times, precise, quiet   bool
+	untilReply, alive, dead, version, alone bool
+	timeoutText, rateText                   *keptText
 }
 
 func newPingCommand() *cobra.Command {
 	flags := &pingFlags{count: defaultPingCount}
 	cmd := &cobra.Command{
 		Use:   "ping HOST...",
-		Short: "Ping hosts and show the figures",
+		Short: "Ping hosts and show loss and round-trip times",
 		Long: `Ping hosts, many at once, and show loss, round-trip times, hops and errors.
 
-One host gets a block of figures, several get a row each as they finish.
+One host gets a block of figures; with -c 0 also a line for each echo. Several
+hosts get a row each; with -c 0 a terminal shows a table that is updated in
+place, and anything else gets a line for each host every 10 seconds.
 A host is a name, an address, a prefix (198.18.0.0/24) or a range (198.18.1.1-9).
 Durations are seconds (0.5) or have a unit (500ms).
+Ctrl-C, SIGTERM, SIGHUP and --deadline end the run and print its figures; Ctrl-\
+(SIGQUIT) prints the figures so far to stderr and goes on.
 Exit status: 0 every host answered, 1 some host did not, 2 no host could be pinged
 at all.`,
 		Example: `  pingtel ping 192.0.2.1
-  pingtel ping -c 0 --show-rtts --dscp EF router.example.net
+  pingtel ping -c 0 --dscp EF router.example.net
   pingtel ping -c 1 -r 0 -q -f hosts.txt
+  pingtel ping --alive 198.18.0.0/24
   pingtel ping -j 192.0.2.1 2001:db8::1`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error { return flags.run(cmd, args) },
 	}
-	f := cmd.Flags()
-	f.VarP(&flagValue[int]{&flags.count, intIn(0, maxCount, ", 0 for no end"), strconv.Itoa, "count", "number", &flags.faults},
-		"count", "c", "echoes to each host, 0 until interrupted")
 	flags.register(cmd)
-	f.BoolVar(&flags.showRTTs, "show-rtts", false, "a line for each echo as it happens (in text, not with -q)")
-	f.BoolVarP(&flags.json, "json", "j", false, "one JSON object for each host, nothing else")
-	f.BoolVar(&flags.precise, "precise", false, "insist on kernel timestamps: warn where there are none")
-	f.BoolVarP(&flags.quiet, "quiet", "q", false, "summary only; of many hosts, only those in trouble (in text)")
 	return cmd
 }
 
-// run pings all hosts and reports them.
-func (f *pingFlags) run(cmd *cobra.Command, args []string) error {
+// register adds ping's own flags and those it shares with check.
+func (f *pingFlags) register(cmd *cobra.Command) {
+	set := cmd.Flags()
+	set.VarP(&flagValue[int]{&f.count, intIn(0, maxCount, ", 0 for no end"), strconv.Itoa, "count", "number", &f.faults},
+		"count", "c", "echoes to each host, 0 until interrupted")
+	f.probeFlags.register(cmd)
+	f.timeoutText, f.rateText = keepText(set, "timeout"), keepText(set, "rate")
+	set.VarP(&flagValue[time.Duration]{&f.deadline, durationIn(minDuration, maxDeadline), hideZeroDuration, "deadline", "duration", &f.faults},
+		"deadline", "w", "when to end the run, whatever is missing (default: never)")
+	set.BoolVar(&f.untilReply, "until-reply", false, "a host is done at its first reply")
+	set.BoolVar(&f.showRTTs, "show-rtts", false, "a line for each echo as it happens (default with -c 0 for one host)")
+	set.BoolVar(&f.times, "timestamps", false, "the time before each line of an echo")
+	set.BoolVarP(&f.json, "json", "j", false, "one JSON object for each host; with --show-rtts also one for each echo")
+	set.BoolVar(&f.alive, "alive", false, "print only the hosts that answered, one on each line")
+	set.BoolVar(&f.dead, "dead", false, "print only the hosts that did not answer, one on each line")
+	set.BoolVar(&f.precise, "precise", false, "warn where there are no kernel timestamps")
+	set.BoolVarP(&f.quiet, "quiet", "q", false, "summary only; of many hosts, only those in trouble (in text)")
+	set.BoolVarP(&f.version, "version", "V", false, "print the version")
+}
+
+// finish works out what depends on several flags, and reports every fault.
+func (f *pingFlags) finish(cmd *cobra.Command, args []string) error {
 	f.opts.Count = f.count
 	if f.count == 0 {
 		f.opts.Count = icmpcore.Forever
 	}
-	if err := f.finish(args); err != nil {
+	f.alone = len(args) == 1 && f.file == "" && isOne(args[0])
+	if !cmd.Flags().Changed("show-rtts") {
+		f.showRTTs = f.count == 0 && f.alone && !f.alive && !f.dead
+	}
+	f.showRTTs = f.showRTTs && (!f.quiet || f.json)
+	if f.alive && f.dead {
+		f.faults.add(errors.New("--alive and --dead: want one of them"))
+	}
+	if (f.alive || f.dead) && (f.json || f.showRTTs) {
+		f.faults.add(errors.New("--alive and --dead print hosts alone: want no --json or --show-rtts with them"))
+	}
+	f.checkPMTU(args)
+	return f.probeFlags.finish(args)
+}
+
+// isOne reports whether an argument stands for one host.
+func isOne(arg string) bool {
+	e, err := hosts.Parse(arg)
+	return err == nil && e.Len() == 1
+}
+
+// run pings all hosts and reports them.
+func (f *pingFlags) run(cmd *cobra.Command, args []string) error {
+	if f.version {
+		return printVersion(cmd)
+	}
+	if err := f.finish(cmd, args); err != nil {
 		return err
 	}
-	hosts, closer, err := f.hosts(args, cmd.InOrStdin())
+	each, closer, err := f.hosts(args, cmd.InOrStdin())
 	if err != nil {
-		return err
+		return f.fileError(err)
 	}
 	defer closer.Close() // was only read
 	stderr := cmd.ErrOrStderr()
+	for _, note := range f.notes() {
+		fmt.Fprintln(stderr, "pingtel: note: "+note)
+	}
 	pinger, err := openPinger(cmd.Context(), f.config, f.opts.Mark != 0, quietly)
 	if err != nil {
 		return err
 	}
-	if best := pinger.Timestamps(); f.precise && best < icmpcore.TimestampsKernel {
-		fmt.Fprintf(stderr, "pingtel: warning: no kernel timestamps to be had here: going on with %s timestamps\n", best)
-		f.precise = false // said
+	precise := f.precise
+	if best := pinger.Timestamps(); precise && best < icmpcore.TimestampsKernel {
+		fmt.Fprintf(stderr, "pingtel: warning: there are no kernel timestamps here: going on with %s timestamps\n", best)
+		precise = false // said
 	}
-	ctx, stop := context.WithCancel(cmd.Context())
+	ctx, stop := endOnHangup(cmd.Context())
 	defer stop()
-	r := f.newRun(cmd.Context(), newOutput(cmd.OutOrStdout(), stop), args, wantsColour(cmd.OutOrStdout()))
-	if f.showRTTs && !f.json && !f.quiet {
-		f.opts.OnEcho = r.echo
+	if f.deadline > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, f.deadline)
+		defer cancel()
 	}
-	s := sweep.New(pinger)
-	how := s.Probe(f.opts, r.result)
-	source := func(yield func([]byte, *sweep.Probe) error) error {
-		return hosts(func(host []byte) error { return yield(host, how) })
-	}
-	if r.many && !f.quiet && takesEscapes(stderr) {
-		p := startProgress(stderr, s)
-		r.out.showBeside(p)
-		err = s.Run(ctx, source)
-		p.close()
-		r.out.showBeside(nil)
-	} else {
-		err = s.Run(ctx, source)
-	}
-	return r.finish(err, s.Started(), stderr)
-}
-
-// pingRun is one run of ping: what is shown and what is counted of it.
-type pingRun struct {
-	interrupt            context.Context // done when the user or the system wants an end; not of the results' making
-	out                  *output         // its lock guards all that follows
-	style                report.Style
-	json, quiet, precise bool
-	many, table          bool
-	start                time.Time
-
-	buf     []byte // reused for each line
-	header  bool   // the table's titles are written
-	totals  report.Totals
-	inexact int   // hosts measured with less than kernel timestamps
-	broken  error // what ended a series that had begun
-}
-
-func (f *pingFlags) newRun(ctx context.Context, out *output, args []string, colour bool) *pingRun {
-	r := &pingRun{
-		interrupt: ctx, out: out, style: report.Style{Colour: colour},
-		json: f.json, quiet: f.quiet, precise: f.precise,
-		many: len(args) > 1 || f.file != "", start: time.Now(),
-	}
-	width := 1
-	for _, a := range args {
-		e, err := hosts.Parse(a)
-		if err != nil {
-			continue // finish has refused it
-		}
-		r.many = r.many || e.Len() > 1
-		for h := range e.All() {
-			width = max(width, min(len(report.Clean(string(h))), 60))
-		}
-	}
-	r.table = r.many && (!f.showRTTs || f.quiet)
-	if f.file == "" {
-		r.style.HostWidth = width
-	}
-	return r
-}
-
-// echo shows one echo.
-func (r *pingRun) echo(e icmpcore.Echo) {
-	r.out.mu.Lock()
-	defer r.out.mu.Unlock()
-	r.buf = report.AppendEcho(r.buf[:0], &e, r.style)
-	r.out.put(r.buf)
-}
-
-// result counts one host's result and shows it.
-func (r *pingRun) result(res icmpcore.PingResult) {
-	r.out.mu.Lock()
-	defer r.out.mu.Unlock()
-	if res.Err != nil && !r.classify(&res) {
-		return
-	}
-	r.totals.Add(&res)
-	if res.Received > 0 && res.Timestamps < icmpcore.TimestampsKernel {
-		r.inexact++
-	}
-	r.buf = r.append(r.buf[:0], &res)
-	r.out.put(r.buf)
-}
-
-// classify looks at what kept a host from being pinged, or its series from
-// ending, and reports whether the result is to be shown. After an interrupt an
-// early end is no trouble, and a host not begun is no result.
-func (r *pingRun) classify(res *icmpcore.PingResult) bool {
-	var send *icmpcore.SendError
-	switch err := res.Err; {
-	case r.interrupt.Err() != nil && errors.Is(err, r.interrupt.Err()):
-		return false
-	case errors.Is(err, context.Canceled), errors.Is(err, net.ErrClosed):
-		res.Err = nil
-		return !r.many || res.Sent > 0
-	case res.Sent > 0 && !errors.As(err, &send) && r.broken == nil:
-		r.broken = fmt.Errorf("%s: %w", res.Host, err)
-	}
-	return true
-}
-
-// append appends a result in the form asked for.
-func (r *pingRun) append(b []byte, res *icmpcore.PingResult) []byte {
-	switch {
-	case r.json:
-		return append(res.AppendJSON(b), '\n')
-	case !r.table:
-		return report.AppendBlock(b, res, r.style)
-	case r.quiet && !report.Trouble(res):
-		return b
-	}
-	if !r.header {
-		r.header = true
-		b = report.AppendHeader(b, r.style)
-	}
-	return report.AppendRow(b, res, r.style)
-}
-
-// finish writes what comes last and works out the exit status. err is what
-// the sweep ended with, started how many hosts there were.
-func (r *pingRun) finish(err error, started int64, stderr io.Writer) error {
-	r.out.mu.Lock()
-	if r.many && !r.json && r.totals.Hosts > 0 {
-		r.buf = r.totals.Append(r.buf[:0], time.Since(r.start), r.style)
-		r.out.put(r.buf)
-	}
-	r.out.mu.Unlock()
-	if r.precise && r.inexact > 0 {
-		fmt.Fprintf(stderr, "pingtel: warning: %d of %d hosts were measured without kernel timestamps\n", r.inexact, r.totals.Hosts)
-	}
-	if werr := r.out.close(); werr != nil {
-		return werr
-	}
+	interim := make(chan os.Signal, 1)
+	signal.Notify(interim, syscall.SIGQUIT)
+	defer signal.Stop(interim)
+	opts := f.console()
+	opts.Precise, opts.Interim = precise, interim
+	opts.Stdout, opts.Stderr = newStream(cmd.OutOrStdout()), newStream(stderr)
+	verdict, err := console.Run(ctx, pinger, each, opts)
 	switch {
 	case err != nil:
-		return fmt.Errorf("hosts: %w", err)
-	case r.broken != nil:
-		return r.broken
-	case started == 0 && r.interrupt.Err() == nil:
-		return errors.New("the file names no host: want one a line")
-	case started > 0 && int64(r.totals.Failed) == started:
+		return err
+	case verdict == console.NonePinged:
 		return exitStatus(statusUnable)
-	case int64(r.totals.Answered) < started, started == 0:
+	case verdict == console.SomeDidNot:
 		return exitStatus(statusNoAnswer)
 	}
 	return nil
+}
+
+// console is what the flags say of the run and of what is shown of it.
+func (f *pingFlags) console() console.Options {
+	opts := console.Options{
+		Echoes: f.opts, Deadline: f.deadline, One: f.alone,
+		EachEcho: f.showRTTs, JSON: f.json, Quiet: f.quiet, Times: f.times,
+		UntilReply: f.untilReply || f.alive || f.dead, // more echoes to a host that answered change nothing
+	}
+	switch {
+	case f.alive:
+		opts.Only = console.OnlyAlive
+	case f.dead:
+		opts.Only = console.OnlyDead
+	}
+	return opts
+}
+
+// endOnHangup returns a context that SIGHUP ends, unless the process was started
+// to survive it, by nohup(1). A second one ends the process as main says.
+func endOnHangup(ctx context.Context) (context.Context, context.CancelFunc) {
+	if signal.Ignored(syscall.SIGHUP) {
+		return context.WithCancel(ctx)
+	}
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP)
+	context.AfterFunc(ctx, func() { time.AfterFunc(secondSignal, stop) })
+	return ctx, stop
 }

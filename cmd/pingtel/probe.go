@@ -36,7 +36,8 @@ const (
 	maxSize     = 65507
 )
 
-// probeFlags are the flags that ping and check share: how to probe, and whom.
+// probeFlags are the flags that ping and check share: the options of the echoes, and
+// the hosts.
 type probeFlags struct {
 	opts       icmpcore.Options
 	config     icmpcore.Config
@@ -45,14 +46,14 @@ type probeFlags struct {
 	faults     faults
 }
 
-// register adds the flags to a command. Count is the commands' own.
+// register adds the flags to a command, except --count, which each command defines.
 func (p *probeFlags) register(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.SortFlags = false
 	p.opts.Timeout, p.opts.Interval, p.opts.Size = icmpcore.DefaultTimeout, icmpcore.DefaultInterval, defaultFlagSize
 	p.config.MaxRate = icmpcore.DefaultMaxRate
 
-	p.duration(f, &p.opts.Timeout, maxTimeout, "timeout", "t", "how long each echo's reply is waited for")
+	p.duration(f, &p.opts.Timeout, maxTimeout, "timeout", "t", "how long to wait for the reply to each echo")
 	p.duration(f, &p.opts.Interval, maxInterval, "interval", "i", "time from one echo to the next of a host")
 	f.VarP(&flagValue[int]{&p.opts.Size, intIn(minSize, maxSize, " bytes"), hideZero[int], "size", "bytes", &p.faults},
 		"size", "s", "payload of an echo, 8 to 65507")
@@ -84,14 +85,14 @@ func (p *probeFlags) duration(f *pflag.FlagSet, dst *time.Duration, high time.Du
 	f.VarP(&flagValue[time.Duration]{dst, durationIn(minDuration, high), formatDuration, name, "duration", &p.faults}, name, short, usage)
 }
 
-// complete offers words for a flag in shell completion.
+// complete adds words for the shell completion of a flag.
 func complete(cmd *cobra.Command, flag string, words ...string) {
 	if err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)); err != nil {
 		panic("pingtel: internal error: " + err.Error()) // no such flag
 	}
 }
 
-// finish works out what depends on several flags, and reports every fault.
+// finish resolves the settings that depend on several flags, and reports all faults.
 func (p *probeFlags) finish(args []string) error {
 	switch {
 	case p.ipv4 && p.ipv6:
@@ -115,8 +116,8 @@ func (p *probeFlags) finish(args []string) error {
 	return p.faults.err()
 }
 
-// checkHost reports why the flags given, or the bound of the list, keep a host
-// from being pinged.
+// checkHost returns an error if the host cannot be pinged with these flags, or if the
+// list has too many hosts.
 func (p *probeFlags) checkHost(list *hosts.List, host string) error {
 	e, err := list.Parse(host)
 	if err != nil {
@@ -139,7 +140,7 @@ func (p *probeFlags) checkAddr(host string, addr netip.Addr) error {
 	case addr.IsUnspecified():
 		return fmt.Errorf("host %s: want the address of a host", host)
 	case p.opts.Family != icmpcore.FamilyAuto && p.opts.Family != family:
-		return fmt.Errorf("host %s: want an %s address, or no -4 or -6", host, p.opts.Family)
+		return fmt.Errorf("host %s: want an %s address, or leave out -4 and -6", host, p.opts.Family)
 	case source.IsValid() && source.Is4() != addr.Is4():
 		return fmt.Errorf("host %s: --source %s is of the other family: want an %s address", host, source, family)
 	}
@@ -154,8 +155,8 @@ func (p *probeFlags) checkAddr(host string, addr netip.Addr) error {
 	return nil
 }
 
-// hosts returns what calls its argument for each host, and the file to close
-// behind it.
+// hosts returns a function that calls its argument for each host, and the file to
+// close afterwards.
 func (p *probeFlags) hosts(args []string, stdin io.Reader) (func(func([]byte) error) error, io.Closer, error) {
 	var file io.ReadCloser
 	switch p.file {

@@ -16,19 +16,19 @@ import (
 	"github.com/pingtel/pingtel/plugin"
 )
 
-// The exit statuses of every command but check, which has those of
+// The exit statuses of every command except check, which has those of
 // [nagios.Status].
 const (
 	statusNoAnswer = 1 // some host did not answer
 	statusUnable   = 2 // the command could not do its work
 
-	// statusReaderLeft is the status where the reader of stdout has left. ping
-	// and fping are killed by SIGPIPE then, without a word, for which a shell
-	// says 128+13. The same number is as quiet and as far from success.
+	// statusReaderLeft is the status if the reader of stdout has left. SIGPIPE
+	// then kills ping and fping without a message, and a shell shows 128+13.
+	// pingtel ends with the same status, and as quietly.
 	statusReaderLeft = 128 + 13
 )
 
-// exitStatus is the error of a command that has said all there is to say.
+// exitStatus is the error of a command that has already printed its messages.
 type exitStatus int
 
 func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
@@ -44,15 +44,14 @@ OpenTelemetry.`,
 		Example: `  pingtel ping 127.0.0.1 ::1
   pingtel check -w 100ms,20% -c 500ms,60% 127.0.0.1`,
 		Args:          cobra.ArbitraryArgs,
-		RunE:          refuseNoCommand,
+		RunE:          runRoot,
 		SilenceErrors: true, // run prints them
 		SilenceUsage:  true,
 
-		SuggestionsMinimumDistance: 2, // one letter wrong, or two changed about
+		SuggestionsMinimumDistance: 2, // one wrong letter, or two letters swapped
 	}
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return fmt.Errorf("%w ('%s --help' lists the flags)", err, cmd.CommandPath())
-	})
+	root.SetFlagErrorFunc(flagError)
+	root.Flags().BoolP("version", "V", false, "print the version")
 	root.AddCommand(
 		newPingCommand(),
 		newWatchCommand(),
@@ -67,8 +66,8 @@ OpenTelemetry.`,
 	return root
 }
 
-// refuseUnknownTopics makes cobra's own commands, help and completion, fail
-// where they would print their usage and succeed.
+// refuseUnknownTopics makes cobra's own commands, help and completion, fail on
+// an unknown topic. By default they print their usage and succeed.
 func refuseUnknownTopics(root *cobra.Command) {
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
@@ -88,7 +87,15 @@ func refuseUnknownTopics(root *cobra.Command) {
 	}
 }
 
-// refuseNoCommand says which commands there are below one.
+// runRoot prints the version, or says which commands there are.
+func runRoot(cmd *cobra.Command, args []string) error {
+	if asked, err := cmd.Flags().GetBool("version"); err == nil && asked {
+		return printVersion(cmd)
+	}
+	return refuseNoCommand(cmd, args)
+}
+
+// refuseNoCommand returns an error that lists the subcommands of parent.
 func refuseNoCommand(parent *cobra.Command, args []string) error {
 	var names []string
 	for _, c := range parent.Commands() {
@@ -98,14 +105,24 @@ func refuseNoCommand(parent *cobra.Command, args []string) error {
 	}
 	want := "want one of " + strings.Join(names, ", ")
 	if len(names) == 0 {
-		want = "'" + parent.CommandPath() + "' has none"
+		want = "'" + parent.CommandPath() + "' has no subcommands"
 	}
 	if len(args) == 0 {
-		return fmt.Errorf("no command given: %s ('%s --help' tells more)", want, parent.CommandPath())
+		return fmt.Errorf("no command given: %s ('%s --help' explains them)", want, parent.CommandPath())
 	}
 	parent.SuggestionsMinimumDistance = parent.Root().SuggestionsMinimumDistance
-	if near := parent.SuggestionsFor(args[0]); len(near) > 0 {
+	hint, certain := "", false
+	if parent == parent.Root() {
+		hint, certain = hostHint(args[0])
+	}
+	near := parent.SuggestionsFor(args[0])
+	switch {
+	case certain:
+		want = hint
+	case len(near) > 0:
 		want = "did you mean " + near[0] + "?"
+	case hint != "":
+		want += "; " + hint
 	}
 	return fmt.Errorf("unknown command %q: %s", args[0], want)
 }
@@ -113,13 +130,14 @@ func refuseNoCommand(parent *cobra.Command, args []string) error {
 // noArgs refuses arguments of a command that takes none.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return fmt.Errorf("'%s' takes no argument: want it without %q", cmd.CommandPath(), args[0])
+		return fmt.Errorf("'%s' takes no arguments: remove %q", cmd.CommandPath(), args[0])
 	}
 	return nil
 }
 
-// run is the program: it returns the exit status. Data goes to stdout, all
-// else to stderr. When ctx is done the command ends with what it has.
+// run is the program: it returns the exit status. Data goes to stdout,
+// messages go to stderr. When ctx is done the command ends and prints the
+// results that it has.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	out := newStdout(stdout)
 	root := newRootCommand()
@@ -127,7 +145,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetIn(stdin)
 	root.SetOut(out)
 	root.SetErr(stderr)
-	refuseUnknownTopics(root) // by now: completion keeps the stdout of its making
+	refuseUnknownTopics(root) // after SetOut: the completion command keeps the stdout that was set when it was made
 	cmd, err := root.ExecuteContextC(ctx)
 	return conclude(cmd, withoutReaderLeft(err), out, stderr)
 }
@@ -139,13 +157,15 @@ func conclude(cmd *cobra.Command, err error, out *stdout, stderr io.Writer) int 
 	telegraf := cmd.CommandPath() == cmd.Root().Name()+" telegraf"
 	say := func(err error) {
 		if telegraf {
-			slog.New(plugin.NewLogHandler(stderr, slog.LevelInfo)).Error(oneLine(err)) // with a level for Telegraf
+			slog.New(plugin.NewLogHandler(stderr, slog.LevelInfo)).Error(oneLine(err)) // Telegraf reads the level
 			return
 		}
 		sayError(stderr, err)
 	}
 	status, said := statusUnable, exitStatus(0)
 	switch {
+	case err == nil && check && cmd.Flags().Changed("help"):
+		status = int(nagios.Unknown) // the guidelines: the help is no verdict
 	case err == nil:
 		status = 0
 	case errors.As(err, &said):
@@ -167,15 +187,15 @@ func conclude(cmd *cobra.Command, err error, out *stdout, stderr io.Writer) int 
 	}
 	switch {
 	case check:
-		return int(nagios.Unknown) // the verdict has reached nobody
+		return int(nagios.Unknown) // the verdict could not be written
 	case left:
 		return statusReaderLeft
 	}
 	return statusUnable
 }
 
-// sayError prints an error in one line, the faults of a file in one line each.
-// It is the last that can be said: a failure has nowhere to go.
+// sayError prints an error in one line, or one line for each fault of a file.
+// It drops the error of printing, which cannot be reported anywhere.
 func sayError(stderr io.Writer, err error) {
 	var faults config.Faults
 	if !errors.As(err, &faults) {

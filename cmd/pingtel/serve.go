@@ -22,13 +22,13 @@ func newServeCommand() *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
 		Use:   "serve --config FILE",
-		Short: "Measure by a schedule, with the outputs that the file turns on",
-		Long: `Measure the targets of a file by its schedule, with every output that the file
-turns on: OTLP with enabled = true in [otel]. 'pingtel config check' shows what
-is in force.
+		Short: "Measure on a schedule, with the outputs that the file turns on",
+		Long: `Measure the targets of a file on a schedule, with every output that the file
+turns on: OTLP with enabled = true in [otel]. 'pingtel config check FILE' shows
+the settings and where each of them comes from.
 
-Messages go to stderr. SIGHUP reads the file again; SIGTERM ends after the
-outputs have handed over what they have, within five seconds.`,
+Messages go to stderr. SIGHUP reads the file again. SIGTERM stops pingtel: within
+five seconds the outputs send the results that they still have.`,
 		Example: "  pingtel serve --config /etc/pingtel/pingtel.toml",
 		Args:    noArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return runService(cmd, file, agent.Options{}) },
@@ -37,16 +37,16 @@ outputs have handed over what they have, within five seconds.`,
 	return cmd
 }
 
-// runService runs a command that goes on by a schedule until it is stopped.
+// runService runs a command that measures on a schedule until it is stopped.
 func runService(cmd *cobra.Command, file string, o agent.Options) error {
 	if file == "" {
 		return errNoFile
 	}
-	signals := make(chan os.Signal, 4) // before anything that takes time: it would end the process
+	signals := make(chan os.Signal, 4) // first of all: until then a SIGHUP ends the process
 	signal.Notify(signals, syscall.SIGHUP)
 	defer signal.Stop(signals)
 	stderr := plugin.NewLogWriter(cmd.ErrOrStderr())
-	defer stderr.Close() // what it could not write has nowhere else to go
+	defer stderr.Close() // its error cannot be reported anywhere else
 	o.Level = new(slog.LevelVar)
 	o.Log = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: o.Level}))
 	o.Load = func() (*config.Config, error) { return config.Load(file, os.LookupEnv) }
@@ -54,7 +54,7 @@ func runService(cmd *cobra.Command, file string, o agent.Options) error {
 	return runAgent(cmd, o)
 }
 
-// runAgent adds to o what is the same for all commands, and runs it.
+// runAgent completes o with the settings that all commands share, and runs it.
 func runAgent(cmd *cobra.Command, o agent.Options) error {
 	o.Command, o.Version = cmd.Name(), productVersion(buildInfo())
 	o.Stdout = cmd.OutOrStdout()

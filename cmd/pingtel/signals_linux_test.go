@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -40,8 +41,8 @@ func startProcess(t *testing.T, args ...string) *process {
 	return p
 }
 
-// startProcessOn is startProcess with a stdout of the test's, which it closes
-// here.
+// startProcessOn is startProcess with the test's own stdout. It closes that stdout in
+// this process.
 func startProcessOn(t *testing.T, stdout *os.File, args ...string) *process {
 	t.Helper()
 	p := &process{cmd: exec.CommandContext(t.Context(), peer.Pingtel(), args...)}
@@ -69,7 +70,7 @@ func (p *process) signal(t *testing.T, signals ...os.Signal) {
 	}
 }
 
-// end returns what else the program writes, and how it ends.
+// end returns the rest of the output, and how the program ends.
 func (p *process) end(t *testing.T) (rest string, state *os.ProcessState) {
 	t.Helper()
 	b, err := io.ReadAll(p.stdout)
@@ -99,7 +100,7 @@ func (p *process) awaitReading(t *testing.T, hosts string) {
 	}
 }
 
-// TestTwoSignals stops commands as timeout(1) does, by two signals in a row.
+// TestTwoSignals stops commands like timeout(1), with two signals in a row.
 func TestTwoSignals(t *testing.T) {
 	needSocket(t)
 	config := writeConfig(t, "[agent]\ninterval = \"100ms\"\n[defaults]\ncount = 1\ntimeout = \"50ms\"\n[[targets]]\nhosts = [\"127.0.0.1\"]\n")
@@ -109,7 +110,7 @@ func TestTwoSignals(t *testing.T) {
 		want              string // in the rest of stdout
 	}{
 		{"ping", "ping -c 0 -i 0.01 --show-rtts 127.0.0.1", "", 0, " answered, 0% loss\n  packets "},
-		{"check", "check -n 3 -i 20 --timeout-total 60 -f -", "127.0.0.1\n", 3, "PING UNKNOWN - "},
+		{"check", "check -n 3 -i 20 -t 60 -f -", "127.0.0.1\n", 3, "PING UNKNOWN - "},
 		{"telegraf", "telegraf --config " + config, "", 0, ""},
 		{"otel", "otel --stdout --config " + config, "", 0, `{"resourceMetrics":`},
 	} {
@@ -129,8 +130,8 @@ func TestTwoSignals(t *testing.T) {
 	}
 }
 
-// TestLaterSignalEndsAtOnce gives the program a stdout that is full and that
-// nobody reads, so that it cannot end by itself.
+// TestLaterSignalEndsAtOnce gives the program a full stdout that nobody reads, so it
+// cannot end by itself.
 func TestLaterSignalEndsAtOnce(t *testing.T) {
 	needSocket(t)
 	unread, stdout, err := os.Pipe()
@@ -163,5 +164,66 @@ func TestLaterSignalEndsAtOnce(t *testing.T) {
 			return
 		case <-tick.C:
 		}
+	}
+}
+
+// TestHangupEndsPing: SIGHUP prints the figures, unless nohup(1) started it.
+func TestHangupEndsPing(t *testing.T) {
+	needSocket(t)
+	p := startProcess(t, strings.Fields("ping -c 0 -i 0.01 127.0.0.1")...)
+	p.awaitLine(t)
+	p.signal(t, syscall.SIGHUP)
+	if rest, state := p.end(t); state.ExitCode() != 0 || !strings.Contains(rest, " answered, 0% loss\n  packets ") {
+		t.Errorf("%v, stderr %q, the rest of stdout\n%s", state, p.stderr.String(), rest)
+	}
+
+	signal.Ignore(syscall.SIGHUP) // a child inherits it, as that of nohup(1)
+	p = startProcess(t, strings.Fields("ping -c 0 -i 0.01 127.0.0.1")...)
+	signal.Reset(syscall.SIGHUP)
+	p.awaitLine(t)
+	p.signal(t, syscall.SIGHUP)
+	for range 20 {
+		p.awaitLine(t)
+	}
+	p.signal(t, os.Interrupt)
+	if _, state := p.end(t); state.ExitCode() != 0 {
+		t.Errorf("%v, stderr %q", state, p.stderr.String())
+	}
+}
+
+// TestQuitShowsTheFiguresSoFar sends SIGQUIT, at which the Go runtime would print all
+// goroutines by default.
+func TestQuitShowsTheFiguresSoFar(t *testing.T) {
+	needSocket(t)
+	p := startProcess(t, strings.Fields("ping -c 0 -i 0.01 127.0.0.1")...)
+	p.awaitLine(t)
+	for range 2 {
+		p.signal(t, syscall.SIGQUIT)
+		for range 20 {
+			p.awaitLine(t) // it goes on
+		}
+	}
+	p.signal(t, syscall.SIGTERM)
+	rest, state := p.end(t)
+	if state.ExitCode() != 0 || !strings.Contains(rest, " answered, 0% loss\n  packets ") {
+		t.Errorf("%v, the rest of stdout\n%s", state, rest)
+	}
+	lines := strings.Split(strings.TrimSuffix(p.stderr.String(), "\n"), "\n")
+	for _, line := range lines {
+		if !strings.HasPrefix(line, "127.0.0.1: ") || !strings.Contains(line, " received, 0% loss, min ") {
+			t.Errorf("stderr %q", lines)
+		}
+	}
+	if len(lines) != 2 {
+		t.Errorf("%d lines on stderr, want 2", len(lines))
+	}
+}
+
+// TestDeadline ends an endless run.
+func TestDeadline(t *testing.T) {
+	needSocket(t)
+	status, stdout, stderr := runWith(t, "", strings.Fields("ping -c 0 -i 0.01 -w 0.3 127.0.0.1")...)
+	if status != 0 || stderr != "" || !strings.Contains(stdout, "127.0.0.1: seq=2 reply ttl=") || !strings.Contains(stdout, " answered, 0% loss\n  packets ") {
+		t.Errorf("status %d, stderr %q, stdout\n%s", status, stderr, stdout)
 	}
 }

@@ -9,12 +9,11 @@ import (
 	"syscall"
 )
 
-// errReaderLeft means that whoever read stdout has gone, as head(1) does.
+// errReaderLeft means that the reader of stdout has closed it, as head(1) does.
 var errReaderLeft = errors.New("nobody reads stdout any more")
 
-// stdout is where the data of every command goes. It keeps the first failure:
-// a command whose result could not be written has not succeeded, whether or not
-// it looked at the error.
+// stdout takes the data of every command. It keeps the first failure: a command whose
+// result could not be written has failed, even if it did not check the error.
 type stdout struct {
 	w io.Writer
 
@@ -29,8 +28,8 @@ func newStdout(w io.Writer) *stdout {
 	return &stdout{w: w}
 }
 
-// Write writes to stdout. It returns errReaderLeft instead of EPIPE, which a
-// connection can fail with too.
+// Write writes to stdout. It returns errReaderLeft instead of EPIPE, because EPIPE can
+// also be the error of a connection.
 func (s *stdout) Write(b []byte) (int, error) {
 	n, err := s.w.Write(b)
 	if errors.Is(err, syscall.EPIPE) {
@@ -48,8 +47,8 @@ func (s *stdout) keep(err error) {
 	}
 }
 
-// finish returns the first failure. It closes the process's own stdout, since a
-// file system may report only then that it had no room (close(2)).
+// finish returns the first failure. It closes the process's own stdout, since a file
+// system may report a full disk only then (close(2)).
 func (s *stdout) finish() error {
 	if f, ok := s.w.(*os.File); ok && f == os.Stdout {
 		if err := f.Close(); err != nil {
@@ -61,15 +60,15 @@ func (s *stdout) finish() error {
 	return s.err
 }
 
-// closedWriter stands for a stdout that is closed.
+// closedWriter replaces a closed stdout.
 type closedWriter struct{}
 
 func (closedWriter) Write([]byte) (int, error) {
 	return 0, fmt.Errorf("stdout is closed: %w", syscall.EBADF)
 }
 
-// withoutReaderLeft returns err without errReaderLeft, which nobody needs to be
-// told, nil where nothing remains. It looks into joined errors.
+// withoutReaderLeft returns err without errReaderLeft, which is not worth a message. It
+// looks into joined errors, and returns nil if no other error remains.
 func withoutReaderLeft(err error) error {
 	if !errors.Is(err, errReaderLeft) {
 		return err
@@ -84,28 +83,3 @@ func withoutReaderLeft(err error) error {
 	}
 	return errors.Join(rest...)
 }
-
-// isTerminal reports whether w is a character device, which is a terminal for
-// all that matters here: colours sent to /dev/null harm nobody.
-func isTerminal(w io.Writer) bool {
-	if s, ok := w.(*stdout); ok {
-		w = s.w
-	}
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
-
-// takesEscapes reports whether w is a terminal that understands escape
-// sequences. One that does not say what it is gets plain text.
-func takesEscapes(w io.Writer) bool {
-	kind := os.Getenv("TERM")
-	return isTerminal(w) && kind != "" && kind != "dumb"
-}
-
-// wantsColour reports whether colours may be sent to w, by the terminal's kind
-// and the convention of no-color.org.
-func wantsColour(w io.Writer) bool { return takesEscapes(w) && os.Getenv("NO_COLOR") == "" }

@@ -9,8 +9,8 @@ import (
 	"github.com/pingtel/pingtel/integration/peer"
 )
 
-// TestUnwrittenResult runs the program as a shell does: what could not be
-// written is no success.
+// TestUnwrittenResult runs the program from a shell: a result that could not be written
+// is not a success.
 func TestUnwrittenResult(t *testing.T) {
 	needSocket(t)
 	config := writeConfig(t, "[defaults]\ncount = 1\n[[targets]]\nhosts = [\"127.0.0.1\"]\n")
@@ -43,7 +43,7 @@ func TestUnwrittenResult(t *testing.T) {
 	}
 }
 
-// TestReaderLeaves has a reader that takes one line.
+// TestReaderLeaves has a reader that reads one line and leaves.
 func TestReaderLeaves(t *testing.T) {
 	needSocket(t)
 	config := writeConfig(t, "[agent]\ninterval = \"100ms\"\nlog_level = \"warn\"\n[defaults]\ncount = 1\ntimeout = \"50ms\"\n[[targets]]\nhosts = [\"127.0.0.1\"]\n")
@@ -61,14 +61,14 @@ func TestReaderLeaves(t *testing.T) {
 }
 
 // TestCheckQuit sends the signals that make the Go runtime end a process with
-// the status of CRITICAL.
+// the status of CRITICAL, while the list of hosts is read.
 func TestCheckQuit(t *testing.T) {
 	needSocket(t)
 	for _, s := range []syscall.Signal{syscall.SIGQUIT, syscall.SIGABRT} {
-		p := startProcess(t, "check", "-n", "3", "-i", "20", "--timeout-total", "60", "-f", "-")
+		p := startProcess(t, "check", "-n", "3", "-i", "20", "-t", "60", "-f", "-")
 		p.awaitReading(t, "127.0.0.1\n")
 		p.signal(t, s)
-		if stdout, state := p.end(t); state.ExitCode() != 3 || !strings.HasPrefix(stdout, "PING UNKNOWN - ") || p.stderr.Len() > 0 {
+		if stdout, state := p.end(t); state.ExitCode() != 3 || stdout != "PING UNKNOWN - ended before the list of hosts was complete\n" {
 			t.Errorf("%v: %v, stdout %q, stderr %q, want UNKNOWN", s, state, stdout, p.stderr.String())
 		}
 	}

@@ -2,6 +2,6 @@
 
 package main
 
-// closedAtStart reports whether the process began with a closed stdout, which
-// is found out on Linux only.
+// closedAtStart reports whether the process started with a closed stdout. Only Linux
+// can find this out.
 func closedAtStart() bool { return false }

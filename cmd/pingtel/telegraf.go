@@ -36,15 +36,15 @@ func newTelegrafCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "telegraf --config FILE",
 		Short: "Run as a plugin of Telegraf (inputs.execd)",
-		Long: `Run as a plugin of Telegraf: results go to stdout in line protocol, messages to
-stderr with the levels that Telegraf knows.
+		Long: `Run as a plugin of Telegraf. Results go to stdout in line protocol. Messages go
+to stderr with the levels that Telegraf reads.
 
-By the schedule of the file, or a round for each signal where telegraf.signal
-names one. Ends when stdin does, or on SIGTERM. SIGHUP reads the file again,
-unless it is the signal.
+pingtel follows the schedule of the file. If telegraf.signal names a signal, it
+runs one round for each signal instead. It stops when stdin ends, or on SIGTERM.
+SIGHUP reads the file again, unless telegraf.signal is SIGHUP.
 
-The flags of the programs that Telegraf's shim makes are understood as there,
-with one dash too: -config, -poll_interval, -poll_interval_disabled.`,
+The flags of Telegraf's shim programs work too, also with one dash: -config,
+-poll_interval, -poll_interval_disabled.`,
 		Example: `  pingtel telegraf --config /etc/pingtel/pingtel.toml
   pingtel telegraf --config pingtel.toml --once`,
 		Args: noArgs,
@@ -54,18 +54,18 @@ with one dash too: -config, -poll_interval, -poll_interval_disabled.`,
 	f.StringVar(&flags.config, "config", "", "the configuration `file`")
 	f.BoolVar(&flags.once, "once", false, "run one round and exit, for inputs.exec and cron")
 	f.Var(&flagValue[time.Duration]{&flags.pollInterval, durationIn(minPollInterval, maxPollInterval), hideZeroDuration, "poll_interval", "interval", &flags.faults},
-		"poll_interval", "run by the schedule with this interval, whatever the file's agent.interval and telegraf.signal are")
-	f.BoolVar(&flags.pollDisabled, "poll_interval_disabled", false, "leave interval and signal to the file, whatever --poll_interval says")
+		"poll_interval", "follow the schedule with this interval; overrides agent.interval and telegraf.signal of the file")
+	f.BoolVar(&flags.pollDisabled, "poll_interval_disabled", false, "ignore --poll_interval and use the interval and signal of the file")
 	cmd.MarkFlagsMutuallyExclusive("once", "poll_interval")
 	return cmd
 }
 
-// oneDash returns a copy of args in which flags of the telegraf command that
-// have one dash have two: Telegraf's shim takes both.
+// oneDash returns a copy of args in which the telegraf command's flags have two
+// dashes. Telegraf's shim takes one dash as well as two.
 func oneDash(root *cobra.Command, args []string) []string {
-	args = append([]string{}, args...) // never nil, for which cobra takes the process's own
+	args = append([]string{}, args...) // never nil: cobra would then use the arguments of the process
 	cmd, _, err := root.Find(args[:min(1, len(args))])
-	if err != nil || cmd.Name() != "telegraf" { // cobra tells of an error itself
+	if err != nil || cmd.Name() != "telegraf" { // cobra reports the error itself
 		return args
 	}
 	for i, arg := range args {
@@ -77,7 +77,7 @@ func oneDash(root *cobra.Command, args []string) []string {
 	return args
 }
 
-// load reads the file as the flags want it.
+// load reads the file and applies the flags.
 func (f *telegrafFlags) load() (*config.Config, error) {
 	if f.pollInterval == 0 || f.pollDisabled {
 		return config.Load(f.config, os.LookupEnv)
@@ -89,11 +89,11 @@ func (f *telegrafFlags) load() (*config.Config, error) {
 	return c, err
 }
 
-// run serves until the end. Every message goes through the log, for Telegraf
-// to know its level.
+// run serves until the end. Every message goes through the log, so that
+// Telegraf sees its level.
 func (f *telegrafFlags) run(cmd *cobra.Command) error {
 	stderr := plugin.NewLogWriter(cmd.ErrOrStderr())
-	defer stderr.Close() // what it could not write has nowhere else to go
+	defer stderr.Close() // its error cannot be reported anywhere else
 	log := slog.New(plugin.NewLogHandler(stderr, &f.level))
 	if err := withoutReaderLeft(f.serve(cmd, log)); err != nil {
 		var faults config.Faults
@@ -116,7 +116,7 @@ func (f *telegrafFlags) serve(cmd *cobra.Command, log *slog.Logger) error {
 	if err := f.faults.err(); err != nil {
 		return err
 	}
-	signals := make(chan os.Signal, 4) // before anything that takes time: they would end the process
+	signals := make(chan os.Signal, 4) // first of all: until then a signal ends the process
 	signal.Notify(signals, plugin.Signals()...)
 	defer signal.Stop(signals)
 	o := agent.Options{Load: f.load, Log: log, Level: &f.level, Signals: signals, Once: f.once}

@@ -36,7 +36,7 @@ func TestTelegrafRefuses(t *testing.T) {
 	}
 }
 
-// TestTelegrafUnreadStderr ends although nobody reads what there is to say.
+// TestTelegrafUnreadStderr: the command ends although nobody reads its messages.
 func TestTelegrafUnreadStderr(t *testing.T) {
 	r, w := io.Pipe()
 	defer r.Close()
@@ -45,8 +45,8 @@ func TestTelegrafUnreadStderr(t *testing.T) {
 	}
 }
 
-// TestTelegrafPollInterval has a file whose own interval is too short and whose
-// signal would leave nothing to do by a schedule.
+// TestTelegrafPollInterval has a file whose own interval is too short, and whose signal
+// would turn the schedule off.
 func TestTelegrafPollInterval(t *testing.T) {
 	path := writeConfig(t, "[agent]\ninterval = \"1s\"\n[[targets]]\nhosts = [\"127.0.0.1\"]\n[telegraf]\nsignal = \"SIGHUP\"\n")
 	load := func(interval time.Duration, disabled bool) (*config.Config, error) {

@@ -55,8 +55,8 @@ func terminal(t *testing.T) (*os.File, func() string) {
 	}
 }
 
-// TestTerminal looks for what a terminal gets and nothing else does: colours on
-// stdout, progress on stderr.
+// TestTerminal checks for output that only a terminal gets: colours on stdout, progress
+// on stderr.
 func TestTerminal(t *testing.T) {
 	needSocket(t)
 	const colour, erase = "\x1b[3", "\x1b[K"
@@ -73,7 +73,7 @@ func TestTerminal(t *testing.T) {
 			t.Setenv("NO_COLOR", tt.noColour)
 			t.Setenv("TERM", tt.term)
 			if tt.term == "" {
-				if err := os.Unsetenv("TERM"); err != nil { // Setenv takes it back at the end
+				if err := os.Unsetenv("TERM"); err != nil { // t.Setenv restores it at the end
 					t.Fatal(err)
 				}
 			}

@@ -13,8 +13,8 @@ import (
 	"github.com/pingtel/pingtel/icmpcore"
 )
 
-// faults collects what is wrong with the flags of a command, so that all of it
-// can be said at once.
+// faults collects the faults of a command's flags, so that all of them are
+// reported at once.
 type faults []error
 
 func (f *faults) add(err error) {
@@ -23,11 +23,11 @@ func (f *faults) add(err error) {
 	}
 }
 
-// err returns all faults as one error, nil where there is none.
+// err returns all faults as one error, nil if there is none.
 func (f *faults) err() error { return errors.Join(*f...) }
 
-// flagValue is a flag with a parser of its own ([pflag.Value]). A text that
-// does not parse becomes a fault; the flag then keeps its value.
+// flagValue is a flag with its own parser ([pflag.Value]). A text that does not
+// parse becomes a fault; the flag then keeps its value.
 type flagValue[T any] struct {
 	dst    *T
 	parse  func(string) (T, error)
@@ -49,7 +49,7 @@ func (v *flagValue[T]) Set(text string) error {
 }
 
 func (v *flagValue[T]) String() string {
-	if v.dst == nil { // pflag asks a zero value of the type
+	if v.dst == nil { // pflag calls String on a zero value of the type
 		return ""
 	}
 	return v.format(*v.dst)
@@ -57,10 +57,10 @@ func (v *flagValue[T]) String() string {
 
 func (v *flagValue[T]) Type() string { return v.kind }
 
-var errDuration = errors.New("want seconds, as 0.5, or a number with a unit, as 500ms")
+var errDuration = errors.New("want seconds, such as 0.5, or a number with a unit, such as 500ms")
 
 // parseDuration reads seconds as a plain decimal number, or a duration with
-// units as [time.ParseDuration] has it. It refuses what is negative.
+// units, which [time.ParseDuration] reads. It refuses a negative duration.
 func parseDuration(text string) (time.Duration, error) {
 	if text != "" && strings.Trim(text, "0123456789.") == "" {
 		seconds, err := strconv.ParseFloat(text, 64)
@@ -87,7 +87,7 @@ func durationIn(low, high time.Duration) func(string) (time.Duration, error) {
 	}
 }
 
-// formatDuration writes 24h for what Duration.String writes as 24h0m0s.
+// formatDuration writes 24h where Duration.String writes 24h0m0s.
 func formatDuration(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
@@ -99,8 +99,8 @@ func formatDuration(d time.Duration) string {
 	return s
 }
 
-// intIn reads a whole number between two bounds; also, not empty, adds to the
-// text of the error what one of them means.
+// intIn reads a whole number between two bounds. also is added to the text of
+// the error; it may say what one of the bounds means.
 func intIn(low, high int, also string) func(string) (int, error) {
 	return func(text string) (int, error) {
 		n, err := strconv.Atoi(text)
@@ -122,7 +122,7 @@ func parseMark(text string) (uint32, error) {
 
 func parseInterface(name string) (string, error) {
 	if _, err := net.InterfaceByName(name); err != nil {
-		return "", fmt.Errorf("want a network interface of this machine: %w", err)
+		return "", fmt.Errorf("want a network interface of this machine%s: %w", interfaceHint(name), err)
 	}
 	return name, nil
 }
@@ -143,8 +143,8 @@ func parseSocket(text string) (icmpcore.SocketKind, error) {
 	return kind, nil
 }
 
-// hideZero formats a number for a flag whose zero is the system's default,
-// which the help text must not show as 0.
+// hideZero formats the number of a flag. Zero means the system's default, and
+// the help text must not show that as 0.
 func hideZero[T int | uint32](n T) string {
 	if n == 0 {
 		return ""

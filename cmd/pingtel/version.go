@@ -14,11 +14,13 @@ func newVersionCommand() *cobra.Command {
 		Short:   "Print the version, the commit and the Go version",
 		Example: "  pingtel version",
 		Args:    noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), version(buildInfo()))
-			return err
-		},
+		RunE:    func(cmd *cobra.Command, _ []string) error { return printVersion(cmd) },
 	}
+}
+
+func printVersion(cmd *cobra.Command) error {
+	_, err := fmt.Fprintln(cmd.OutOrStdout(), version(buildInfo()))
+	return err
 }
 
 func buildInfo() *debug.BuildInfo {
@@ -28,7 +30,7 @@ func buildInfo() *debug.BuildInfo {
 	return &debug.BuildInfo{GoVersion: runtime.Version()} // built without module support
 }
 
-// productVersion is the version alone: of the tag, or made of the commit.
+// productVersion returns only the version, from the tag or from the commit.
 func productVersion(info *debug.BuildInfo) string {
 	if v := info.Main.Version; v != "" {
 		return v

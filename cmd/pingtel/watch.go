@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"runtime/debug"
 	"strings"
 	"time"
 
-	"github.com/charmbracelet/x/term"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -137,24 +135,14 @@ func saveMemory() {
 // none.
 func terminalOf(cmd *cobra.Command) (watch.Terminal, error) {
 	out := cmd.OutOrStdout()
-	file := fileOf(out)
-	if !takesEscapes(out) || !term.IsTerminal(file.Fd()) {
+	if !takesEscapes(out) {
 		return watch.Terminal{}, errors.New("watch needs a terminal: use 'pingtel ping -c 0' for lines of text, with -j for JSON")
 	}
-	t := watch.Terminal{Out: file, Colour: wantsColour(out), UTF8: utf8Locale(os.Getenv)}
+	t := watch.Terminal{Out: fileOf(out), Colour: wantsColour(out), UTF8: utf8Locale(os.Getenv)}
 	if in, ok := cmd.InOrStdin().(*os.File); ok && in != os.Stdin {
 		t.In = in // of a test
 	}
 	return t, nil
-}
-
-// fileOf returns the file behind a command's stdout, nil where there is none.
-func fileOf(w io.Writer) *os.File {
-	if s, ok := w.(*stdout); ok {
-		w = s.w
-	}
-	f, _ := w.(*os.File)
-	return f
 }
 
 // utf8Locale reports whether the user's locale has UTF-8, by the variables of

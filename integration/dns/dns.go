@@ -1,6 +1,6 @@
 //go:build unix
 
-// Package dns is a DNS server for tests. It answers each question by rule: with
+// Package dns is a DNS server for tests. It answers each question by a rule: with
 // addresses, with an error, late, or not at all.
 package dns
 
@@ -19,11 +19,11 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// Reply is what the server says of a name.
+// Reply is the server's answer about a name.
 type Reply struct {
-	Addrs []netip.Addr     // those of the family asked for are given; none is an empty answer
+	Addrs []netip.Addr     // the answer has those of the requested family; without one it is empty
 	Code  dnsmessage.RCode // of a failure
-	Drop  bool             // nothing is said
+	Drop  bool             // no answer
 	After time.Duration
 }
 
@@ -36,8 +36,8 @@ func Addr(addrs ...string) Reply {
 	return r
 }
 
-// Rule decides what the server says of a name without its last dot, asked for its
-// IPv4 or IPv6 addresses. Calls come one at a time.
+// Rule returns the answer to a question for the IPv4 or IPv6 addresses of a name.
+// The name has no dot at the end. Calls come one at a time.
 type Rule func(name string, ipv6 bool) Reply
 
 // Server is a DNS server on port 53 of loopback, in the network namespace of the
@@ -72,7 +72,7 @@ func (s *Server) Start() {
 	go s.serve(conn) // ends when conn is closed
 }
 
-// Stop closes the port: questions are refused from now on.
+// Stop closes the port: from now on the system refuses questions.
 func (s *Server) Stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -113,11 +113,11 @@ func (s *Server) serve(conn net.PacketConn) {
 			s.t.Errorf("DNS reply to %s: %v", q.Name, err)
 			continue
 		}
-		time.AfterFunc(r.After, func() { _, _ = conn.WriteTo(b, from) }) // fails only where the port is closed, as it should be then
+		time.AfterFunc(r.After, func() { _, _ = conn.WriteTo(b, from) }) // fails only if the port is closed, as it should
 	}
 }
 
-// response makes the message that answers m.
+// response returns the answer to m.
 func response(m *dnsmessage.Message, r Reply) ([]byte, error) {
 	q := m.Questions[0]
 	reply := dnsmessage.Message{
@@ -140,9 +140,8 @@ func response(m *dnsmessage.Message, r Reply) ([]byte, error) {
 	return reply.Pack()
 }
 
-// Asking returns a function that wraps a command so that it asks the test's
-// server: it gets a resolv.conf of its own, with options, in a mount namespace of
-// its own.
+// Asking returns a function that wraps a command so that it asks the test's server.
+// The command gets its own resolv.conf, with options, in its own mount namespace.
 func Asking(t testing.TB, options string) func(args ...string) *exec.Cmd {
 	t.Helper()
 	conf := filepath.Join(t.TempDir(), "resolv.conf")

@@ -25,17 +25,16 @@ func TestMain(m *testing.M) { os.Exit(peer.Main(m)) }
 
 const addr4, addr6 = "198.18.3.1", "2001:db8::31"
 
-// dropped is a name that nobody answers for. Its look-up takes as long as the
-// resolv.conf of the tests says, and so does every one that waits for a query
-// without an answer.
+// dropped is a name without an answer. Its look-up takes as long as the resolv.conf of
+// the tests says, and so does every look-up that waits for a query without an answer.
 const dropped = "dropped.test"
 
-// options make a look-up that nobody answers take so long that no machine under
-// load mistakes one that is answered for it.
+// options make a look-up without an answer take so long that even a busy machine can
+// tell it from one with an answer.
 const options = "timeout:8 attempts:1"
 
-// names are what the tests look up: how the server treats each question, and the
-// address that family auto comes to, or what is said of the name.
+// names are the names of the tests: how the server treats each question, and the address
+// that family auto chooses, or the error of the name.
 var names = []struct {
 	name      string
 	a, aaaa   dns.Reply
@@ -56,7 +55,7 @@ var names = []struct {
 	{dropped, dns.Reply{Drop: true}, dns.Reply{Drop: true}, "", "the DNS server 127.0.0.1 did not answer in time"},
 }
 
-// written is how a name is given to pingtel.
+// written returns a name in the form that pingtel gets.
 func written(name string) string {
 	return strings.Replace(name, "xn--mnchen-3ya", "münchen", 1)
 }
@@ -73,8 +72,8 @@ func rule(name string, ipv6 bool) dns.Reply {
 	return dns.Reply{Code: dnsmessage.RCodeNameError}
 }
 
-// hosts returns the names as they are written, those with an address alone if
-// found.
+// hosts returns the names as they are written. With found it returns only names with an
+// address.
 func hosts(found bool) (list []string) {
 	for _, n := range names {
 		if n.addr != "" || !found {
@@ -109,9 +108,8 @@ func config(t *testing.T, more string, list []string) string {
 	return path
 }
 
-// TestPing looks up all names at once. Results come as hosts finish: those whose
-// other query is dropped or slow must not come after the name that nobody
-// answers for.
+// TestPing looks up all names at once. Results come as hosts finish: a name whose other
+// query is dropped or slow must not come after the name without an answer.
 func TestPing(t *testing.T) {
 	inNetwork(t, func(t *testing.T, asking func(args ...string) *exec.Cmd) {
 		out, err := asking(append([]string{peer.Pingtel(), "ping", "-c", "1", "-j"}, hosts(false)...)...).Output()
@@ -145,12 +143,11 @@ func TestPing(t *testing.T) {
 	})
 }
 
-// TestCheck checks each name within less time than a query without an answer
-// takes.
+// TestCheck checks each name in less time than a query without an answer takes.
 func TestCheck(t *testing.T) {
 	inNetwork(t, func(t *testing.T, asking func(args ...string) *exec.Cmd) {
 		args := func(hosts ...string) []string {
-			return append([]string{peer.Pingtel(), "check", "-n", "1", "-t", "2", "-w", "2s,50%", "-c", "2s,90%", "--timeout-total", "6"}, hosts...)
+			return append([]string{peer.Pingtel(), "check", "-n", "1", "-w", "2s,50%", "-c", "2s,90%", "-t", "6"}, hosts...)
 		}
 		out, err := peer.Output(asking(args(hosts(true)...)...))
 		if err != nil || !strings.HasPrefix(out, "PING OK - ") {
@@ -169,7 +166,7 @@ func TestCheck(t *testing.T) {
 	})
 }
 
-// checkPoint demands of the first point of a host what its look-up gives.
+// checkPoint compares the first point of a host with the result of its look-up.
 func checkPoint(t *testing.T, points []peer.Point, host, addr, text string) {
 	t.Helper()
 	of := peer.Of(points, host)
@@ -188,8 +185,8 @@ func checkPoint(t *testing.T, points []peer.Point, host, addr, text string) {
 	}
 }
 
-// TestTelegraf looks at the first point of each name: by the schedule, in one
-// round for all, and in rounds that stdin asks for.
+// TestTelegraf checks the first point of each name: on the schedule, in one round for
+// all, and in rounds that stdin asks for.
 func TestTelegraf(t *testing.T) {
 	inNetwork(t, func(t *testing.T, asking func(args ...string) *exec.Cmd) {
 		t.Run("schedule", func(t *testing.T) {
@@ -199,7 +196,7 @@ func TestTelegraf(t *testing.T) {
 			s.End(t)
 			for _, n := range names {
 				text := n.err
-				if n.name == dropped { // the series does not wait for longer than its interval
+				if n.name == dropped { // the series waits for its interval at most
 					text = "no answer from the DNS yet"
 				}
 				checkPoint(t, points, written(n.name), n.addr, text)
@@ -279,8 +276,8 @@ func (l *lines) points(t *testing.T) []peer.Point {
 	return points
 }
 
-// TestFamilies has a file that asks for one family, or for both, of names whose
-// other query is never answered.
+// TestFamilies has files with one family, or both, for names whose other query is never
+// answered.
 func TestFamilies(t *testing.T) {
 	inNetwork(t, func(t *testing.T, asking func(args ...string) *exec.Cmd) {
 		file := filepath.Join(t.TempDir(), "pingtel.toml")
@@ -330,7 +327,7 @@ tags = { want = "both" }
 	})
 }
 
-// TestOTel waits for the addresses of all names in what is pushed.
+// TestOTel waits until the addresses of all names are in the pushed metrics.
 func TestOTel(t *testing.T) {
 	inNetwork(t, func(t *testing.T, asking func(args ...string) *exec.Cmd) {
 		cmd := asking(peer.Pingtel(), "otel", "--stdout", "--config", config(t, "[agent]\ninterval = \"3s\"\n[otel]\ninterval = \"1s\"\n", hosts(true)))
@@ -366,8 +363,8 @@ func pushed(text, host, addr string) bool {
 	return false
 }
 
-// TestLateAnswer has a server whose A reply comes after the series has begun by
-// IPv6: it counts from the next round on, and stays while the server fails.
+// TestLateAnswer has a server whose A reply comes after the series has started over IPv6.
+// It must count from the next round on, and stay while the server fails.
 func TestLateAnswer(t *testing.T) {
 	t.Parallel()
 	netsim.Run(t, network(), func(t *testing.T, _ *netsim.Net) {
@@ -411,8 +408,8 @@ func TestLateAnswer(t *testing.T) {
 	})
 }
 
-// TestDescriptors looks a name up without a descriptor to do it with: that is no
-// word of the DNS about the name.
+// TestDescriptors looks a name up without a free file descriptor. That is not an answer
+// of the DNS about the name.
 func TestDescriptors(t *testing.T) {
 	inNetwork(t, func(t *testing.T, asking func(args ...string) *exec.Cmd) {
 		const want = "both.test: name not resolved: cannot query the DNS: too many open files"

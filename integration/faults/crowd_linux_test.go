@@ -10,9 +10,9 @@ import (
 	"github.com/pingtel/pingtel/integration/peer"
 )
 
-// TestStalledDevice has the service, as an ordinary user, probe hosts behind a
-// device that sends nothing, far more packets than its sockets have room for:
-// the hosts elsewhere lose nothing, and the others have a line in each interval
+// TestStalledDevice runs the service as an ordinary user. It probes hosts behind a
+// device that sends nothing, with far more packets than its sockets have room for.
+// Hosts elsewhere must lose nothing. The others must have a line in each interval
 // that says that nothing came back, or why nothing could be sent.
 func TestStalledDevice(t *testing.T) {
 	t.Parallel()

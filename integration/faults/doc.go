@@ -1,5 +1,5 @@
-// Package faults makes what can go wrong around a running pingtel go wrong: it
-// takes interfaces, addresses, routes, the resolver, descriptors, memory and
-// stdout away from the real binary in a simulated network. What is reported of
-// that time must be true, and the work go on by itself. It holds tests only.
+// Package faults tests faults around a running pingtel. In a simulated network it
+// takes interfaces, addresses, routes, the resolver, descriptors, memory and stdout
+// away from the real binary. What pingtel reports of that time must be true, and
+// pingtel must recover by itself. The package has only tests.
 package faults

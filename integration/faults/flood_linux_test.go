@@ -12,10 +12,10 @@ import (
 	"github.com/pingtel/pingtel/integration/peer"
 )
 
-// TestFlooded floods the host with 50,000 forged packets a second while the
-// service, on the one processor it makes do with, probes a thousand hosts. Not
-// one figure may be wrong, not one reply lost and not one series left out.
-// TestFlood in the folder above floods twice as fast.
+// TestFlooded floods the host with 50,000 forged packets a second while the service
+// probes a thousand hosts on the one processor that it uses. No figure may be wrong,
+// no reply lost and no series left out. TestFlood in the folder above floods twice
+// as fast.
 func TestFlooded(t *testing.T) {
 	var hosts []netip.Addr
 	for a := netip.MustParseAddr("198.18.4.1"); len(hosts) < 1022; a = a.Next() {

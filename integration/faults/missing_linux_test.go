@@ -22,9 +22,9 @@ func addInterface(t *testing.T, name, addr string) {
 	}
 }
 
-// TestInterfaceComesLater starts with an interface and a source that are not
-// there, and reads a file again with another: only their targets are not probed
-// until they come.
+// TestInterfaceComesLater starts with an interface and a source that do not exist,
+// and then reads a file with another one. Only their targets must wait until they
+// come.
 func TestInterfaceComesLater(t *testing.T) {
 	t.Parallel()
 	const late, later = "198.18.77.1", "198.18.77.2"
@@ -34,13 +34,13 @@ func TestInterfaceComesLater(t *testing.T) {
 			"[[targets]]\nhosts = [\"" + other4 + "\"]\nsource = \"198.18.0.9\"\n"
 		s := peer.StartService(t, config, nil)
 		none := fault{from: time.Now().Add(-time.Minute)}
-		s.Says(t, 0, `targets[1].interface: "late0": not found on this machine now`)
-		s.Says(t, 0, "targets[2].source: 198.18.0.9: no address of this machine now")
+		s.Says(t, 0, `targets[1].interface: "late0": this machine does not have the interface now`)
+		s.Says(t, 0, "targets[2].source: 198.18.0.9: this machine does not have the address now")
 		s.More(t, 2, host4, late, other4)
 
 		said := len(s.Text())
 		s.Reload(t, config+"[[targets]]\nhosts = [\""+later+"\"]\ninterface = \"late1\"\n")
-		s.Says(t, said, `targets[3].interface: "late1": not found on this machine now`)
+		s.Says(t, said, `targets[3].interface: "late1": this machine does not have the interface now`)
 		s.Says(t, said, "configuration in force")
 		s.More(t, 2, host4, late, other4, later)
 		none.to = time.Now()

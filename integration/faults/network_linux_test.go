@@ -37,7 +37,7 @@ func TestLink(t *testing.T) {
 	})
 }
 
-// TestRoute starts without a route, gives one, and takes it away again.
+// TestRoute starts without a route, adds one, and removes it again.
 func TestRoute(t *testing.T) {
 	t.Parallel()
 	netsim.Run(t, network(), func(t *testing.T, n *netsim.Net) {
@@ -75,8 +75,8 @@ func TestRoute(t *testing.T) {
 	})
 }
 
-// TestAddress takes the host's address away and gives it another: requests go
-// on from the new one, those that ask for the old one wait for it.
+// TestAddress replaces the host's address by another one. Requests continue from the
+// new one; requests that need the old one wait for it.
 func TestAddress(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

@@ -17,7 +17,7 @@ import (
 	"github.com/pingtel/pingtel/integration/peer"
 )
 
-// TestDescriptors leaves the running process none to open.
+// TestDescriptors leaves the running process no descriptor to open.
 func TestDescriptors(t *testing.T) {
 	t.Parallel()
 	netsim.Run(t, network(), func(t *testing.T, _ *netsim.Net) {
@@ -54,8 +54,8 @@ func TestDescriptors(t *testing.T) {
 	})
 }
 
-// TestMemory sets a limit of memory below what the process needs: it collects
-// garbage all the time, and works.
+// TestMemory sets a memory limit below the need of the process: it collects garbage
+// all the time, but it works.
 func TestMemory(t *testing.T) {
 	t.Parallel()
 	netsim.Run(t, network(), func(t *testing.T, _ *netsim.Net) {
@@ -89,9 +89,9 @@ func TestMemory(t *testing.T) {
 
 var stop = flag.Duration("stop", 4*time.Second, "how long TestStopped stops the process, each of two times")
 
-// TestStopped stops the process for some rounds and lets it go on. Replies
-// that came in that time were in time, and the rounds that were not are counted
-// and not made up for in a burst.
+// TestStopped stops the process for some rounds and continues it. Replies that came
+// in that time count. Rounds that were missed are counted, and are not made up for in
+// a burst.
 func TestStopped(t *testing.T) {
 	t.Parallel()
 	netsim.Run(t, network(), func(t *testing.T, n *netsim.Net) {
@@ -127,9 +127,9 @@ func TestStopped(t *testing.T) {
 	})
 }
 
-// TestReloadNeedsRight reloads with what takes a right that the process has
-// given up, then with a file in order: the first changes nothing and is said,
-// the second is taken over.
+// TestReloadNeedsRight reloads a file that needs a right that the process has given
+// up, then a good one. The first changes nothing and is logged, the second takes
+// effect.
 func TestReloadNeedsRight(t *testing.T) {
 	t.Parallel()
 	netsim.Run(t, network(), func(t *testing.T, _ *netsim.Net) {
@@ -137,7 +137,7 @@ func TestReloadNeedsRight(t *testing.T) {
 		s.More(t, 1, host4)
 		for _, tt := range []struct{ config, says string }{
 			{fileWith(`socket = "datagram"`, "", host4, other4), "restart pingtel to change agent.socket (auto to datagram)"},
-			{fileWith("", "mark = 7", host4, other4), "restart pingtel to change mark (none to some: the capability it takes has been given up)"},
+			{fileWith("", "mark = 7", host4, other4), "restart pingtel to change mark (pingtel has given up the capability that a mark needs)"},
 		} {
 			from := len(s.Text())
 			s.Reload(t, tt.config)
@@ -156,13 +156,13 @@ func TestReloadNeedsRight(t *testing.T) {
 	})
 }
 
-// onlyStarted reports whether a process has logged no more than what runs.
+// onlyStarted reports whether a process has logged only the line about its start.
 func onlyStarted(text string) bool {
 	return strings.Count(text, "\n") == 1 && strings.Contains(text, "started version=")
 }
 
-// TestStdoutClosed closes the reading end of stdout: the process cannot do its
-// work any more, says so and ends.
+// TestStdoutClosed closes the reading end of stdout. The process cannot do its work
+// any more and ends quietly.
 func TestStdoutClosed(t *testing.T) {
 	t.Parallel()
 	netsim.Run(t, network(), func(t *testing.T, _ *netsim.Net) {
@@ -176,8 +176,8 @@ func TestStdoutClosed(t *testing.T) {
 	})
 }
 
-// TestPrinting closes the reading end of what "otel --stdout" prints to, and
-// lets it be full while the process is told to end.
+// TestPrinting closes the reading end of the pipe that "otel --stdout" prints to, and
+// also leaves it full while the process has to end.
 func TestPrinting(t *testing.T) {
 	t.Parallel()
 	netsim.Run(t, network(), func(t *testing.T, _ *netsim.Net) {
@@ -216,9 +216,9 @@ func TestPrinting(t *testing.T) {
 	})
 }
 
-// TestStdoutBlocked does not read for some rounds, in which nothing is lost,
-// and then for longer than the queue lasts: the oldest lines are dropped and
-// each is counted, memory stays bounded, and the measuring never waits.
+// TestStdoutBlocked does not read for some rounds: nothing is lost. Then it does not
+// read for longer than the queue lasts: the oldest lines are dropped and counted,
+// memory stays bounded, and the measuring never waits.
 func TestStdoutBlocked(t *testing.T) {
 	t.Parallel()
 	netsim.Run(t, network(), func(t *testing.T, _ *netsim.Net) {
@@ -238,7 +238,7 @@ hosts = ["127.1.0.0/19"]
 		peak := peer.Status(t, s.Pid(), "VmHWM")
 		unblock()
 		s.More(t, 2, one)
-		// What is dropped after a line was made stood before it, and is not in its count.
+		// Lines that are dropped after this line was made are not in its count, although they came before it.
 		var last peer.Point
 		peer.Await(t, "a second without a line dropped", func() bool {
 			own := s.Internal(t)
@@ -253,7 +253,7 @@ hosts = ["127.1.0.0/19"]
 		points := s.Points(t)
 		own, before, missing := accounts(points)
 		dropped, finished := own.Int("lines_dropped"), own.Int("series")-own.Int("series_running")
-		// The line is made while series go on, of which some may be in one figure and not in another.
+		// The line is made while series run. Some of them may be in one figure and not in another.
 		const slack = targets / 10
 		if sum := int64(before) + dropped; sum < finished-slack || sum > finished+slack {
 			t.Errorf("%d lines read and %d dropped, of %d series", before, dropped, finished)
@@ -268,8 +268,8 @@ hosts = ["127.1.0.0/19"]
 	})
 }
 
-// accounts returns the last line that pingtel writes of itself, how many lines
-// came before it, and how many of all do not report the reply that there was.
+// accounts returns the last point of pingtel_internal, how many lines came before it,
+// and how many of all lines do not report the reply that the network sent.
 func accounts(points []peer.Point) (own peer.Point, before, missing int) {
 	for i, p := range points {
 		switch {

@@ -20,9 +20,9 @@ const (
 	never = "never.example" // has no answer while the resolver is in trouble
 )
 
-// TestResolverDead lets the resolver refuse, fall silent and fail: the name
-// whose address is known keeps it, the one without an address has no series,
-// and nothing else notices.
+// TestResolverDead lets the resolver refuse, fall silent and fail. The name whose
+// address is known must keep it, the name without an address must have no series, and
+// nothing else may change.
 func TestResolverDead(t *testing.T) {
 	t.Parallel()
 	netsim.Run(t, network(), func(t *testing.T, _ *netsim.Net) {
@@ -79,8 +79,8 @@ func TestResolverDead(t *testing.T) {
 	})
 }
 
-// TestResolverSlow lets each answer take longer than an interval: a series
-// waits for the first one until its next turn, and then says that there is none.
+// TestResolverSlow lets each answer take longer than an interval. A series waits for
+// the first answer until its next turn, and then reports that there is none.
 func TestResolverSlow(t *testing.T) {
 	t.Parallel()
 	netsim.Run(t, network(), func(t *testing.T, _ *netsim.Net) {
@@ -103,8 +103,8 @@ func TestResolverSlow(t *testing.T) {
 	})
 }
 
-// TestResolverLies lets the resolver name another address each second: the
-// figures must be those of the address that they are said to be of.
+// TestResolverLies lets the resolver name another address each second. The figures
+// must belong to the address of their point.
 func TestResolverLies(t *testing.T) {
 	t.Parallel()
 	const addrs = 5
@@ -144,8 +144,8 @@ func TestResolverLies(t *testing.T) {
 	})
 }
 
-// TestFamilies resolves a name with addresses of both families: IPv4 is taken,
-// as long as there is a way for it, else IPv6, and IPv4 again when it is back.
+// TestFamilies resolves a name with addresses of both families. pingtel must use IPv4
+// while it has a route, else IPv6, and IPv4 again when its route is back.
 func TestFamilies(t *testing.T) {
 	t.Parallel()
 	netsim.Run(t, network(), func(t *testing.T, n *netsim.Net) {

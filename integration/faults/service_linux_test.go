@@ -20,7 +20,7 @@ const (
 	// delay is what the simulated hosts take to answer.
 	delay = 5 * ms
 
-	// longest is what a series of the tests' files takes at most.
+	// longest is the longest time of a series in the tests' files.
 	longest = 900 * ms
 )
 
@@ -57,7 +57,8 @@ hosts = ["%s"]
 `, agent, strings.Join(hosts, `", "`), targets)
 }
 
-// unsound returns what of a point is not as the network in order gives it.
+// unsound returns the fields of a point that differ from those of a network without
+// faults.
 func unsound(p peer.Point) string {
 	var wrong []string
 	want := map[string]int64{"result_code": 0, "packets_transmitted": 3, "packets_received": 3,
@@ -92,8 +93,8 @@ func pings(points []peer.Point) []peer.Point {
 	return series
 }
 
-// checkNoneLeftOut demands of the service's own counts that nothing was left
-// out, or dropped on its way in or out.
+// checkNoneLeftOut checks by the service's own counts that no series was left out and
+// no packet or line dropped.
 func checkNoneLeftOut(t *testing.T, own peer.Point) {
 	t.Helper()
 	for _, name := range []string{"series_skipped", "series_missed", "lines_dropped", "kernel_drops"} {
@@ -103,7 +104,7 @@ func checkNoneLeftOut(t *testing.T, own peer.Point) {
 	}
 }
 
-// checkSound demands of the points that the network was in order.
+// checkSound checks that the points show a network without faults.
 func checkSound(t *testing.T, points []peer.Point) {
 	t.Helper()
 	if len(points) == 0 {
@@ -116,11 +117,11 @@ func checkSound(t *testing.T, points []peer.Point) {
 	}
 }
 
-// fault is the time in which something was wrong.
+// fault is the time window of a fault.
 type fault struct{ from, to time.Time }
 
-// split sorts points by whether their series met the fault: not at all, all of
-// it within, or in part.
+// split sorts points by their series: outside the fault, within it, or partly within
+// it.
 func (f fault) split(points []peer.Point) (outside, within, partly []peer.Point) {
 	for _, p := range points {
 		switch end := p.At.Add(longest); {
@@ -135,8 +136,8 @@ func (f fault) split(points []peer.Point) (outside, within, partly []peer.Point)
 	return outside, within, partly
 }
 
-// checkRefused demands of the points that the system refused all their
-// requests for a reason, and that no figure is made up.
+// checkRefused checks that the system refused all requests of the points, for this
+// reason, and that the points have no other figures.
 func checkRefused(t *testing.T, points []peer.Point, reason string) {
 	t.Helper()
 	if len(points) == 0 {
@@ -150,8 +151,8 @@ func checkRefused(t *testing.T, points []peer.Point, reason string) {
 	}
 }
 
-// checkPartly demands that nothing was counted as received that the network
-// did not answer, and that what is missing has its reason.
+// checkPartly checks that only replies of the network count as received, and that
+// missing ones have their reason.
 func checkPartly(t *testing.T, points []peer.Point) {
 	t.Helper()
 	for _, p := range points {
@@ -166,7 +167,7 @@ func checkPartly(t *testing.T, points []peer.Point) {
 	}
 }
 
-// checkSteady demands that no series of a host is missing: one began in each
+// checkSteady checks that no series of a host is missing: one started in each
 // interval.
 func checkSteady(t *testing.T, s *peer.Service, points []peer.Point) {
 	t.Helper()

@@ -14,38 +14,38 @@ const AtOnce = time.Duration(math.MinInt64)
 // Lost is the Answer of a host that is down: nothing.
 func Lost(Request) []Packet { return nil }
 
-// True is the Answer of a sound host: one true echo reply. It is meant for the
-// other cases in an Answer of one's own.
+// True is the Answer of a host that works: one true echo reply. Your own Answer
+// can call it for the requests that it does not handle.
 func True(Request) []Packet { return []Packet{{}} }
 
-// Packets returns an Answer that sends the same packets for every request, in
-// their order where they are due at the same time.
+// Packets returns an Answer that sends the same packets for every request. Packets
+// that are due at the same time are sent in their order.
 func Packets(packets ...Packet) Answer {
 	return func(Request) []Packet { return packets }
 }
 
-// Fail returns an Answer that sends the error e from the address from, the
-// zero Addr being the address probed.
+// Fail returns an Answer that sends the error e from the address from. The zero
+// Addr means the probed address.
 func Fail(from netip.Addr, e Error) Answer {
 	return Packets(Packet{From: from, Error: &e})
 }
 
-// Forged returns an Answer with count forged replies ahead of the true one,
-// all sent when the request arrives. They are right in all but what edit
-// changes.
+// Forged returns an Answer with count forged replies before the true one. All are
+// sent when the request arrives. The forged ones are right except for the change
+// that edit makes.
 func Forged(count int, edit Edit) Answer {
 	packets := slices.Repeat([]Packet{{After: AtOnce, Edit: edit}}, count)
 	return Packets(append(packets, Packet{})...)
 }
 
-// Only returns an Answer that gives the requests with the numbers ns to a, and
-// a true reply to all others. Numbers are those of Request.N, from 0.
+// Only returns an Answer that passes the requests with the numbers ns to a, and
+// sends a true reply to all others. Numbers are those of Request.N, from 0.
 func Only(a Answer, ns ...int) Answer {
 	return choose(func(n int) bool { return slices.Contains(ns, n) }, a)
 }
 
-// Every returns an Answer that gives every k-th request to a, the first of
-// them with number k-1, and a true reply to all others.
+// Every returns an Answer that passes every k-th request to a, and sends a true
+// reply to all others. The first request that a gets has the number k-1.
 func Every(k int, a Answer) Answer {
 	return choose(func(n int) bool { return n%k == k-1 }, a)
 }

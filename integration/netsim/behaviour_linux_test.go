@@ -11,8 +11,8 @@ import (
 	"github.com/pingtel/pingtel/integration/netsim"
 )
 
-// behaviour is one case of what a rule makes of three requests, seq 0 to 2,
-// to the host 7. The fence is the host ff.
+// behaviour is one case: a rule, and what it makes of three requests, seq 0 to 2, to the
+// host 7. The fence is the host ff.
 type behaviour struct {
 	name string
 	rule netsim.Rule // without prefix
@@ -21,8 +21,8 @@ type behaviour struct {
 	want4, want6 []string
 }
 
-// describe puts a reply in words. What is like a true reply to the request it
-// names is left out.
+// describe returns a reply in words. It leaves out everything that equals a true reply to
+// the same request.
 func describe(p *prober, r reply, probed netip.Addr, payload []byte) string {
 	typ := r.typ()
 	if typ != 0 && typ != 129 && typ != 8 && typ != 128 {
@@ -258,7 +258,7 @@ func errorBehaviours() []behaviour {
 	}
 }
 
-// run plays one case: three requests, then the fence.
+// run runs one case: three requests, then the fence.
 func (b behaviour) run(t *testing.T, n *netsim.Net, v4 bool) {
 	host, fence := addr(v4, "7"), addr(v4, "99")
 	rule := b.rule

@@ -1,7 +1,7 @@
-// Package netsim is a simulated network for tests. It answers ICMP echo
-// requests, IPv4 and IPv6, by rules: late, twice, wrongly, with errors, or not
-// at all. The requests go through the real kernel and real sockets; behind the
-// device they are sent to, there is a simulator instead of a wire.
+// Package netsim is a simulated network for tests. It answers ICMP echo requests
+// over IPv4 and IPv6 by rules: late, twice, wrongly, with errors, or not at all.
+// The requests go through the real kernel and real sockets. Only the wire is
+// replaced: behind the device there is a simulator.
 //
 //	func TestLoss(t *testing.T) {
 //		netsim.Run(t, []netsim.Rule{
@@ -15,23 +15,23 @@
 //
 // # How it runs
 //
-// [Run] starts the test binary again, for that test alone, in a network
-// namespace of its own. Everything the test opens or starts there, other
-// programs too, sees loopback and the device sim0 and nothing else. The code of
-// the test before Run runs in both processes, the function given to Run in the
-// second one only. On Linux it needs no privileges if the system lets users
-// make namespaces and open /dev/net/tun. Tests must not rely on variables that
-// the function sets, and set what must outlive it in files.
+// [Run] starts the test binary again, for that test only, in its own network
+// namespace. Everything that the test opens or starts there, also other programs,
+// sees only loopback and the device sim0. The code of the test before Run runs in
+// both processes; the function given to Run runs only in the second one. On Linux
+// this needs no privileges if users may make namespaces and open /dev/net/tun. The
+// first process does not see variables that the function sets: to keep something,
+// write it to a file.
 //
-// For the coverage of the second process to count, run go test with -cover as
-// usual: both write to the same place.
+// go test -cover also counts the coverage of the second process: both write to the
+// same place.
 //
 // # Rules
 //
 // The rule with the longest prefix answers for an address. It has delay,
-// jitter, random loss, TTL, TOS and the hops on the way; all else is said by its
-// [Answer], a function from a request to the packets sent for it. These cover
-// what tests usually need, in one line each:
+// jitter, random loss, TTL, TOS and the hops on the way. Its [Answer], a function
+// from a request to the packets sent for it, decides everything else. Tests usually
+// need one of these, in one line each:
 //
 //	nil                                                 // true replies
 //	netsim.Lost                                         // a host that is down
@@ -49,8 +49,8 @@
 //	netsim.Fail(router, Error{Kind: netsim.PacketTooBig, Info: 1400})
 //	netsim.Fail(router, Error{Kind: netsim.TimeExceeded, Quote: Quote{Bytes: 8}})
 //
-// Echoes are counted for each address, from 0 ([Request.N]), whatever id and
-// seq they bear. Anything else is a function of one's own:
+// The network counts the echoes to each address from 0 ([Request.N]), with any id
+// and seq. For anything else, write your own function:
 //
 //	func(r netsim.Request) []netsim.Packet {
 //		if r.TOS != 46<<2 {
@@ -61,7 +61,7 @@
 //
 // # Record
 //
-// [Net.Arrived] returns every request that left the host: when, to whom, with
-// what TTL, TOS and size. [Net.Peak] tells how many came within a stretch of
-// time, which is what a test of pacing wants to know.
+// [Net.Arrived] returns every request that left the host, with its time,
+// destination, TTL, TOS and size. [Net.Peak] returns the most requests within a
+// time window, for tests of pacing.
 package netsim

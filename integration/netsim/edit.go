@@ -16,7 +16,7 @@ func WrongSeq(msg []byte) []byte { return flip(msg, 6, 7) }
 func WrongCookie(msg []byte) []byte { return flip(msg, headerIC, headerIC+cookieSize) }
 
 // WrongPayload is an Edit of an echo reply: the bytes of the payload behind
-// the first eight are altered. It changes nothing where there are none.
+// the first eight are altered. It changes nothing if there are none.
 func WrongPayload(msg []byte) []byte { return flip(msg, headerIC+cookieSize, len(msg)) }
 
 // Reflected is an Edit of an echo reply: it becomes an echo request again.
@@ -30,8 +30,8 @@ func Reflected(msg []byte) []byte {
 	return msg
 }
 
-// Keep returns an Edit that keeps the first n bytes: of a message, where eight
-// are its header, or of a quote.
+// Keep returns an Edit that keeps the first n bytes of a message, whose header has
+// eight bytes, or of a quote.
 func Keep(n int) Edit {
 	return func(b []byte) []byte { return b[:min(n, len(b))] }
 }
@@ -43,7 +43,7 @@ func Grow(n int) Edit {
 	}
 }
 
-// OtherDst is an Edit of a quote: the packet quoted went to another address.
+// OtherDst is an Edit of a quote: the quoted packet went to another address.
 func OtherDst(quote []byte) []byte {
 	if quote[0]>>4 == 6 {
 		return flip(quote, 39, 40)
@@ -53,14 +53,14 @@ func OtherDst(quote []byte) []byte {
 	return quote
 }
 
-// OtherID is an Edit of a quote: the echo quoted has another identifier.
+// OtherID is an Edit of a quote: the quoted echo has another identifier.
 func OtherID(quote []byte) []byte {
 	at := quotedHeader(quote)
 	return flip(quote, at+4, at+6)
 }
 
-// OtherSeq is an Edit of a quote: the echo quoted has another sequence number,
-// 256 away.
+// OtherSeq is an Edit of a quote: the quoted echo has another sequence number, 256
+// away.
 func OtherSeq(quote []byte) []byte {
 	at := quotedHeader(quote)
 	return flip(quote, at+6, at+7)
@@ -74,8 +74,7 @@ func quotedHeader(quote []byte) int {
 	return int(quote[0]&0x0f) * 4
 }
 
-// flip alters the bytes from..to-1, as far as there are such, each by another
-// pattern.
+// flip alters the bytes from..to-1, as far as b has them, each by another pattern.
 func flip(b []byte, from, to int) []byte {
 	for i := from; i < min(to, len(b)); i++ {
 		b[i] ^= 0x81 + byte(i-from)<<1&0x7e

@@ -69,8 +69,8 @@ func TestFloodStops(t *testing.T) {
 	})
 }
 
-// TestEverythingAnswered sends far more than the device's queue holds and
-// reports the rate.
+// TestEverythingAnswered sends far more requests than the device's queue holds and logs
+// the rate.
 func TestEverythingAnswered(t *testing.T) {
 	netsim.Run(t, []netsim.Rule{all(true), all(false)}, func(t *testing.T, n *netsim.Net) {
 		const count, window = 100_000, 500
@@ -107,8 +107,8 @@ func TestEverythingAnswered(t *testing.T) {
 	})
 }
 
-// TestDelayAccuracy reports how exact delays are. It only asserts what holds
-// on a busy machine too: never early.
+// TestDelayAccuracy logs how exact delays are. It only requires what is also true on a
+// busy machine: no reply is early.
 func TestDelayAccuracy(t *testing.T) {
 	const delay = 3 * time.Millisecond
 	rule := all(true)

@@ -7,17 +7,17 @@ import (
 	"sync/atomic"
 )
 
-// Forger is somebody who sees id and sequence number of every request, but no
-// cookie: its Answer, which is [True], looks at the requests, and Flood sends
-// packets made of what it saw. Make one with [NewForger].
+// Forger forges packets. It sees the id and sequence number of every request, but
+// not the cookie: its Answer, which is [True], reads the requests, and Flood sends
+// packets made from them. Make one with [NewForger].
 type Forger struct {
 	hosts []netip.Addr
 	index map[netip.Addr]int
 	last  []atomic.Uint32 // id and sequence number of the newest request to each host
 }
 
-// NewForger returns a forger of packets from hosts, which must be the only ones
-// that its Answer is for.
+// NewForger returns a forger of packets from hosts. Use its Answer for exactly
+// these hosts.
 func NewForger(hosts []netip.Addr) *Forger {
 	f := &Forger{hosts: hosts, index: make(map[netip.Addr]int, len(hosts)), last: make([]atomic.Uint32, len(hosts))}
 	for i, h := range hosts {
@@ -26,16 +26,16 @@ func NewForger(hosts []netip.Addr) *Forger {
 	return f
 }
 
-// Answer gives the true reply.
+// Answer sends the true reply.
 func (f *Forger) Answer(r Request) []Packet {
 	f.last[f.index[r.Dst]].Store(uint32(r.ID)<<16 | uint32(r.Seq))
 	return True(r)
 }
 
-// Flood is [Net.Flood] with forged packets, each from one of the hosts in turn,
-// about the newest request to it. One round of them is of replies with a cookie
-// made up, as is the next, then one of errors without a cookie, and one of errors
-// with one made up.
+// Flood is [Net.Flood] with forged packets, each from one of the hosts in turn, for
+// the newest request to that host. There are four rounds, again and again: two of
+// replies with a forged cookie, one of errors without a cookie, and one of errors
+// with a forged cookie.
 func (f *Forger) Flood(ctx context.Context, n *Net, rate, count int) int {
 	return n.Flood(ctx, rate, count, func(i int, b []byte) []byte { return f.append(b, n, i) })
 }
@@ -53,10 +53,10 @@ func (f *Forger) append(b []byte, n *Net, i int) []byte {
 	echo[0] = reply
 	binary.BigEndian.PutUint32(echo[4:], f.last[host].Load())
 	switch kind {
-	case 0, 1: // a reply with a cookie made up
+	case 0, 1: // a reply with a forged cookie
 		echo = binary.BigEndian.AppendUint64(echo, uint64(i)*0x9e3779b97f4a7c15)
 		raw.Message = append(echo, make([]byte, 48)...)
-	default: // an error that quotes eight bytes, or a cookie made up too
+	default: // an error that quotes eight bytes, or also a forged cookie
 		echo[0] = request
 		if kind == 3 {
 			echo = binary.BigEndian.AppendUint64(echo, uint64(i)*0x9e3779b97f4a7c15)

@@ -5,14 +5,13 @@ import "encoding/binary"
 const (
 	protoFragment  = 44
 	fragmentHeader = 8 // of IPv6
-	// maxPartial bounds the packets that are being put together.
+	// maxPartial limits the number of incomplete packets.
 	maxPartial = 64
 )
 
-// assembler puts fragments together (RFC 791, section 3.2, and RFC 8200,
-// section 4.5). It is for what a host's own kernel sends: fragments that
-// overlap are not looked for, and packets that stay incomplete are dropped
-// when there are too many of them.
+// assembler reassembles fragments (RFC 791, section 3.2, and RFC 8200, section
+// 4.5). It is for packets of the host's own kernel, so it does not look for
+// fragments that overlap. It drops incomplete packets when there are too many.
 type assembler struct {
 	partial map[fragmentKey]*partial
 }
@@ -23,7 +22,7 @@ type fragmentKey struct {
 	id    uint32
 }
 
-// partial is a packet of which not all is there.
+// partial is an incomplete packet.
 type partial struct {
 	head  []byte // the IP header, once the first fragment came
 	data  []byte
@@ -62,7 +61,7 @@ func (a *assembler) add(packet []byte) []byte {
 	return p.packet()
 }
 
-// add takes in a fragment and tells whether all is there.
+// add adds a fragment and reports whether the packet is complete.
 func (p *partial) add(f fragment) bool {
 	end := f.offset + len(f.data)
 	if f.offset == 0 {
@@ -79,8 +78,7 @@ func (p *partial) add(f fragment) bool {
 	return p.head != nil && p.total > 0 && p.have >= p.total
 }
 
-// packet returns the whole packet, its header as if it had never been in
-// parts.
+// packet returns the whole packet, with the header of an unfragmented one.
 func (p *partial) packet() []byte {
 	b := append(p.head, p.data[:p.total]...)
 	if b[0]>>4 == 6 {
@@ -94,7 +92,8 @@ func (p *partial) packet() []byte {
 	return b
 }
 
-// readFragment reads a fragment of an ICMP message; false for all else.
+// readFragment reads a fragment of an ICMP message. It returns false for any other
+// packet.
 func readFragment(b []byte) (fragment, bool) {
 	switch {
 	case len(b) >= header4 && b[0]>>4 == 4:

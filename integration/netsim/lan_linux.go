@@ -13,8 +13,8 @@ const (
 	lanPrefixes  = "198.19.0.1/16 2001:db8:1a::1/64"
 )
 
-// addLAN makes an Ethernet device with addresses on it, and nobody behind it.
-// It is there as long as its descriptor, to the end of the process.
+// addLAN makes an Ethernet device with addresses on it, and nobody behind it. The
+// device exists as long as its descriptor, to the end of the process.
 func (d *device) addLAN(forever bool) error {
 	if _, err := openTAP(lanInterface); err != nil {
 		return err

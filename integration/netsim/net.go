@@ -31,15 +31,14 @@ type Net struct {
 
 // Stats counts what passed through the simulator.
 type Stats struct {
-	// Requests is how many echo requests arrived, whole and with a right
-	// checksum.
+	// Requests is how many whole echo requests with a right checksum arrived.
 	Requests uint64
 	// Silent is how many of them got no answer: lost by rule, or no rule.
 	Silent uint64
-	// Other is how many packets arrived that were no such requests.
+	// Other is how many other packets arrived.
 	Other uint64
-	// Sent is how many packets were handed to the host, those of Flood and
-	// Inject among them.
+	// Sent is how many packets went to the host, including those of Flood and
+	// Inject.
 	Sent uint64
 	// Failed is how many packets the host's device refused.
 	Failed uint64
@@ -56,9 +55,9 @@ func newNet(sim *sim, dev *device) *Net {
 	}
 }
 
-// Set adds rules to those in force; one with a prefix that is there already
-// takes its place. It holds for all requests that arrive after Set returned;
-// answers on their way still come. A rule that is not valid is a panic.
+// Set adds rules. A rule with the prefix of an existing one replaces it. The rules
+// apply to all requests that arrive after Set has returned; answers on their way
+// still come. Set panics if a rule is not valid.
 func (n *Net) Set(rules ...Rule) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -70,7 +69,7 @@ func (n *Net) Set(rules ...Rule) {
 	n.sim.rules.Store(t)
 }
 
-// Replace puts rules in the place of all rules in force, as Set does.
+// Replace is like Set, but removes all existing rules first.
 func (n *Net) Replace(rules ...Rule) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -95,8 +94,8 @@ func (n *Net) Await(ctx context.Context, count int) error { return n.sim.record.
 // 0 again.
 func (n *Net) Forget() { n.sim.record.reset() }
 
-// Peak returns the largest number of recorded requests that arrived within any
-// stretch of time of the length window.
+// Peak returns the largest number of recorded requests that arrived within any time
+// window of this length.
 func (n *Net) Peak(window time.Duration) int { return peak(n.Arrived(), window) }
 
 // Stats returns the counters.
@@ -111,37 +110,36 @@ func (n *Net) Stats() Stats {
 	}
 }
 
-// Inject hands one IP packet to the host as if it had come from the network.
+// Inject sends one IP packet to the host as if it came from the network.
 // [Raw] builds such packets.
 func (n *Net) Inject(packet []byte) error { return n.dev.inject(packet) }
 
-// Flood injects packets at a rate, in packets per second, until count of them
-// are sent or ctx is done, and returns how many were. It blocks and keeps a
-// thread busy; what falls behind the rate is caught up. The call build(i, b)
-// appends the i-th packet, from 0, to the empty slice b.
+// Flood injects packets at a rate, in packets per second, until it has sent count
+// of them or ctx is done. It returns how many it sent. It blocks, keeps a thread
+// busy, and catches up if it falls behind the rate. The call build(i, b) appends the
+// i-th packet, from 0, to the empty slice b.
 func (n *Net) Flood(ctx context.Context, rate, count int, build func(i int, b []byte) []byte) int {
 	return n.dev.flood(ctx, rate, count, build)
 }
 
-// Unprivileged makes cmd, which is not started yet, run with no capability at
-// all, as uid and gid 1000, in the simulated network: raw sockets are refused
-// to it, files are as accessible as to the owner of the test.
+// Unprivileged makes cmd run without any capability, as uid and gid 1000, in the
+// simulated network. The system refuses raw sockets to it; it can access the same
+// files as the owner of the test. Call it before cmd starts.
 func (n *Net) Unprivileged(cmd *exec.Cmd) { dropPrivileges(cmd) }
 
-// AllowDatagram says whether ICMP datagram sockets may be opened in the
-// simulated network, by net.ipv4.ping_group_range. At first they may. Where the
-// test was not started by root, they cannot be closed again, and the error
-// wraps errors.ErrUnsupported.
+// AllowDatagram sets whether ICMP datagram sockets may be opened in the simulated
+// network, with net.ipv4.ping_group_range. At first they may. If root did not start
+// the test, they cannot be forbidden, and the error wraps errors.ErrUnsupported.
 func (n *Net) AllowDatagram(allowed bool) error { return allowDatagram(allowed) }
 
 // SetMTU changes the device's MTU, which is 65535 at first. IPv6 needs 1280.
 func (n *Net) SetMTU(mtu int) error { return n.dev.setMTU(mtu) }
 
-// SetUp takes the device down or up again, routes included.
+// SetUp takes the device down, or up again with its routes.
 func (n *Net) SetUp(up bool) error { return n.dev.setUp(up) }
 
-// SetRoutes takes the routes to the simulated network away, or brings them
-// back, with Addr4 and Addr6 as the host's default addresses.
+// SetRoutes removes the routes to the simulated network, or adds them again with
+// Addr4 and Addr6 as the host's default addresses.
 func (n *Net) SetRoutes(there bool) error {
 	set := n.dev.unroute
 	if there {
@@ -150,16 +148,16 @@ func (n *Net) SetRoutes(there bool) error {
 	return errors.Join(set(n.Addr4), set(n.Addr6))
 }
 
-// RemoveAddr takes an address from the host. In IPv4 the kernel then takes the
-// route along that has it for its source.
+// RemoveAddr removes an address from the host. In IPv4 the kernel then also removes
+// the route that has it as its source.
 func (n *Net) RemoveAddr(a netip.Addr) error { return n.dev.removeAddr(a) }
 
-// AddLAN gives the host an Ethernet device, with addresses of 198.19.0.0/16 and
-// 2001:db8:1a::/64 on it and no neighbour that answers. The kernel holds what is
-// sent to a neighbour for the three seconds in which it asks for it, or, with
-// forever, as if the device stood still, until the test ends.
+// AddLAN gives the host an Ethernet device with addresses of 198.19.0.0/16 and
+// 2001:db8:1a::/64 on it. No neighbour answers there. The kernel holds packets to a
+// neighbour for the three seconds in which it asks for the neighbour. With forever
+// it holds them until the test ends, as if the device did not send.
 func (n *Net) AddLAN(forever bool) error { return n.dev.addLAN(forever) }
 
-// AddAddr gives the host an address, which it sends from by default from then
-// on. It must lie in the simulated network.
+// AddAddr gives the host an address of the simulated network, which becomes its
+// default source.
 func (n *Net) AddAddr(a netip.Addr) error { return n.dev.addAddr(a) }

@@ -143,7 +143,7 @@ func TestUpAndDown(t *testing.T) {
 	})
 }
 
-// collectOne wants one reply before that of the fence, or none.
+// collectOne expects at most one reply before that of the fence.
 func (p *prober) collectOne(fence netip.Addr, want bool) {
 	p.t.Helper()
 	if got := p.collect(fence); (len(got) == 1) != want || len(got) > 1 {
@@ -207,7 +207,7 @@ func TestLoopbackAndLinkLocal(t *testing.T) {
 	})
 }
 
-// helperEnv makes TestHelperProcess act as a program without rights.
+// helperEnv makes TestHelperProcess a program without rights.
 const helperEnv = "NETSIM_TEST_HELPER"
 
 func TestHelperProcess(t *testing.T) {
@@ -256,8 +256,8 @@ func TestUnprivileged(t *testing.T) {
 	})
 }
 
-// TestFragments sends requests that the kernel has to send in parts, and gets
-// replies larger than the device's MTU.
+// TestFragments sends requests that the kernel has to fragment, and gets replies larger
+// than the device's MTU.
 func TestFragments(t *testing.T) {
 	netsim.Run(t, []netsim.Rule{all(true), all(false)}, func(t *testing.T, n *netsim.Net) {
 		eachFamily(t, func(t *testing.T, v4 bool) {
@@ -288,7 +288,7 @@ func TestFragments(t *testing.T) {
 	})
 }
 
-// TestRoutes takes the routes away and brings them back.
+// TestRoutes removes the routes and adds them again.
 func TestRoutes(t *testing.T) {
 	netsim.Run(t, []netsim.Rule{all(true), all(false)}, func(t *testing.T, n *netsim.Net) {
 		if err := n.SetRoutes(false); err != nil {
@@ -311,7 +311,7 @@ func TestRoutes(t *testing.T) {
 	})
 }
 
-// TestReaddress takes the host's address and gives it another.
+// TestReaddress replaces the host's address by another one.
 func TestReaddress(t *testing.T) {
 	netsim.Run(t, []netsim.Rule{all(true), all(false)}, func(t *testing.T, n *netsim.Net) {
 		eachFamily(t, func(t *testing.T, v4 bool) {

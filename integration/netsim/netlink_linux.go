@@ -35,13 +35,13 @@ func setLink(index int, c linkChange) error {
 	return routeRequest(unix.RTM_NEWLINK, 0, b)
 }
 
-// addAddr gives the interface an address, in IPv6 without looking for
-// duplicates.
+// addAddr gives the interface an address. In IPv6 it turns duplicate address
+// detection off.
 func addAddr(index int, p netip.Prefix) error {
 	return routeRequest(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL, addrMessage(index, p))
 }
 
-// removeAddr takes an address from the interface.
+// removeAddr removes an address from the interface.
 func removeAddr(index int, p netip.Prefix) error {
 	return routeRequest(unix.RTM_DELADDR, 0, addrMessage(index, p))
 }
@@ -57,14 +57,14 @@ func addrMessage(index int, p netip.Prefix) []byte {
 	return appendAttr(b, unix.IFA_ADDRESS, p.Addr().AsSlice())
 }
 
-// setRoute routes a prefix to the interface, in the place of a route that is
-// there; source is what the host sends from by default.
+// setRoute routes a prefix to the interface, and replaces an existing route. source
+// is the default source of the host.
 func setRoute(index int, p netip.Prefix, source netip.Addr) error {
 	b := appendAttr(routeMessage(index, p), unix.RTA_PREFSRC, source.AsSlice())
 	return routeRequest(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, b)
 }
 
-// removeRoute takes the route of a prefix away.
+// removeRoute removes the route of a prefix.
 func removeRoute(index int, p netip.Prefix) error {
 	return routeRequest(unix.RTM_DELROUTE, 0, routeMessage(index, p))
 }
@@ -113,15 +113,15 @@ func appendAttr(b []byte, typ uint16, value []byte) []byte {
 	return b
 }
 
-// routeRequest sends a routing message and waits for the kernel's verdict, which
+// routeRequest sends a routing message and waits for the kernel's answer. An error
 // is a unix.Errno.
 func routeRequest(typ, flags uint16, body []byte) error {
 	_, err := exchange(typ, flags|unix.NLM_F_ACK, body)
 	return err
 }
 
-// isLocal tells whether packets to the address a of the interface are
-// delivered to this host.
+// isLocal reports whether packets to the address a of the interface are delivered
+// to this host.
 func isLocal(index int, a netip.Addr) (bool, error) {
 	b := appendStruct(nil, unix.RtMsg{Family: familyOf(a), Dst_len: uint8(a.BitLen())})
 	b = appendAttr(b, unix.RTA_DST, a.AsSlice())
@@ -139,8 +139,7 @@ func isLocal(index int, a netip.Addr) (bool, error) {
 	return reply[at] == unix.RTN_LOCAL, nil
 }
 
-// exchange sends a routing message and returns the answer to it, or the error
-// that the kernel gives as one.
+// exchange sends a routing message and returns the answer or the kernel's error.
 func exchange(typ, flags uint16, body []byte) ([]byte, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
 	if err != nil {
@@ -170,7 +169,7 @@ func exchange(typ, flags uint16, body []byte) ([]byte, error) {
 	}
 }
 
-// verdict returns the error in an answer, if it is one.
+// verdict returns the error in an answer, if there is one.
 func verdict(b []byte) error {
 	const end = unix.SizeofNlMsghdr + 4
 	if len(b) < end {

@@ -35,8 +35,8 @@ type Raw struct {
 	// List; in IPv6 those of a Destination Options header, filled up to eight
 	// with Pad1. At most 40 bytes. Up to six zeros are good for both families.
 	Options []byte
-	// Message is the ICMP message from its type on. What it holds as checksum
-	// does not matter: Append works it out.
+	// Message is the ICMP message from its type on. Append computes its checksum
+	// and ignores the one in Message.
 	Message []byte
 	// BadSum makes the ICMP checksum wrong.
 	BadSum bool
@@ -132,8 +132,8 @@ func pseudoSum6(addrs []byte, size int) uint64 {
 	return sum
 }
 
-// fold returns the Internet checksum (RFC 1071) of b, begun with sum, ready to
-// be stored. Over bytes with a right checksum in them it is 0.
+// fold returns the Internet checksum (RFC 1071) of b, starting with sum, ready to be
+// stored. It is 0 for bytes that contain their right checksum.
 func fold(sum uint64, b []byte) uint16 {
 	var carry uint64
 	for len(b) >= 8 {
@@ -153,8 +153,8 @@ func fold(sum uint64, b []byte) uint16 {
 	return ^uint16(sum)
 }
 
-// parse reads an echo request out of an IP packet. Whatever else b holds, a
-// fragment or a request with a wrong checksum among it, gives false.
+// parse reads an echo request from an IP packet. It returns false for anything else,
+// including a fragment or a request with a wrong checksum.
 func parse(b []byte) (Request, bool) {
 	if len(b) < header4 {
 		return Request{}, false

@@ -64,7 +64,7 @@ func TestFold(t *testing.T) {
 	}
 }
 
-// TestAppendICMPv6Sum compares with the sum that x/net works out.
+// TestAppendICMPv6Sum compares the checksum with that of x/net.
 func TestAppendICMPv6Sum(t *testing.T) {
 	m := icmp.Message{Type: ipv6.ICMPTypeEchoReply, Body: &icmp.Echo{ID: 1, Seq: 2, Data: phrase}}
 	want, err := m.Marshal(icmp.IPv6PseudoHeader(peer6.AsSlice(), host6.AsSlice()))
@@ -172,7 +172,7 @@ func FuzzParse(f *testing.F) {
 		if r.Size > len(b) || r.head+headerIC+len(r.Payload) != r.Size {
 			t.Errorf("parse: size %d, header %d, payload %d of %d bytes", r.Size, r.head, len(r.Payload), len(b))
 		}
-		// Whatever was understood can be answered.
+		// Every request that parse accepts can be answered.
 		s := newSim(func([]byte) {})
 		for _, e := range []*Error{nil, {Kind: TimeExceeded}, {Kind: PacketTooBig, Quote: Quote{Bytes: 8}}} {
 			s.build(&r, &Rule{}, &Packet{Error: e})

@@ -15,7 +15,7 @@ const (
 	fenceID = 0x7e7e
 )
 
-// reply is an ICMP message as a raw socket gives it.
+// reply is an ICMP message from a raw socket.
 type reply struct {
 	from     netip.Addr
 	ttl, tos int
@@ -49,7 +49,7 @@ func newProber(t *testing.T, v4 bool) *prober {
 	}
 	t.Cleanup(func() { unix.Close(fd) })
 	p := &prober{t, fd, v4}
-	// A bound on a test that hangs; nothing is concluded from its length.
+	// This only ends a test that hangs; no result depends on its length.
 	tv := unix.NsecToTimeval(int64(10 * time.Second))
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tv); err != nil {
 		t.Fatal(err)
@@ -164,8 +164,8 @@ func (p *prober) read() reply {
 	return r
 }
 
-// collect sends a request to the fence, an address whose reply comes after all
-// else that is expected, and returns what came before that.
+// collect sends a request to the fence, an address whose reply comes after all expected
+// replies. It returns the replies that came before that.
 func (p *prober) collect(fence netip.Addr) []reply {
 	p.t.Helper()
 	p.send(fence, fenceID, 0, nil)

@@ -12,8 +12,8 @@ type pending struct {
 	packet []byte
 }
 
-// queue holds the packets to come, the next one first, and the buffers of
-// those that are gone.
+// queue holds the waiting packets, the next one first, and the buffers of packets
+// that were sent.
 type queue struct {
 	heap   pendingHeap
 	serial uint64
@@ -31,7 +31,7 @@ func (q *queue) push(due time.Duration, packet []byte) {
 	heap.Push(&q.heap, nil)
 }
 
-// next returns when the first packet is due; false where there is none.
+// next returns when the first packet is due, and false if there is none.
 func (q *queue) next() (time.Duration, bool) {
 	if len(q.heap.all) == 0 {
 		return 0, false
@@ -39,7 +39,7 @@ func (q *queue) next() (time.Duration, bool) {
 	return q.heap.all[0].due, true
 }
 
-// pop takes the first packet out. Its bytes are valid until the next push.
+// pop removes the first packet. Its bytes are valid until the next push.
 func (q *queue) pop() []byte {
 	heap.Pop(&q.heap)
 	packet := q.heap.next.packet
@@ -48,8 +48,8 @@ func (q *queue) pop() []byte {
 	return packet
 }
 
-// pendingHeap implements heap.Interface. What is pushed and popped goes
-// through next, since a value in an interface would be allocated.
+// pendingHeap implements heap.Interface. Push and Pop use the field next, since a
+// value in an interface would be allocated.
 type pendingHeap struct {
 	all  []pending
 	next pending

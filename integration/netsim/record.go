@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// chunkSize is how many arrivals are kept together. Chunks are never moved, so
-// that a long record does not stop the simulator to be copied.
+// chunkSize is the number of arrivals in a chunk. Chunks never move, so the simulator
+// never stops to copy a long record.
 const chunkSize = 1 << 14
 
-// record is what arrived, in the order of arrival.
+// record holds the requests in the order of arrival.
 type record struct {
 	mu      sync.Mutex // guards the fields below
 	chunks  [][]Request
@@ -26,7 +26,7 @@ type waiter struct {
 	reached chan struct{} // closed then
 }
 
-// add numbers a request and takes it down.
+// add numbers a request and records it.
 func (r *record) add(q *Request) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -49,7 +49,7 @@ func (r *record) add(q *Request) {
 	}
 }
 
-// wake lets go all waiters whose count is reached; mu is held.
+// wake wakes all waiters whose count is reached. mu is held.
 func (r *record) wake() {
 	kept := r.waiters[:0]
 	for _, w := range r.waiters {
@@ -62,7 +62,7 @@ func (r *record) wake() {
 	r.waiters = kept
 }
 
-// await blocks until count requests are taken down, or ctx is done.
+// await blocks until count requests are recorded, or ctx is done.
 func (r *record) await(ctx context.Context, count int) error {
 	w := waiter{count, make(chan struct{})}
 	r.mu.Lock()

@@ -9,36 +9,36 @@ import (
 // Rule says how the addresses of a prefix behave. The zero behaviour is a host
 // that answers every request truly and at once.
 type Rule struct {
-	// Prefix holds the addresses that the rule is for. Of several that hold an
-	// address the longest wins; an address in none never answers.
+	// Prefix is the addresses of the rule. If several prefixes contain an
+	// address, the longest wins. An address without a rule never answers.
 	Prefix netip.Prefix
 	// Delay is the time from the arrival of a request to its answer.
 	Delay time.Duration
-	// Jitter is the largest time added to Delay, evenly distributed. What each
-	// request gets depends on its destination and number alone: the same in
-	// every run.
+	// Jitter is the largest time added to Delay, evenly distributed. The time of
+	// a request depends only on its destination and number, so it is the same
+	// in every run.
 	Jitter time.Duration
-	// Loss is the part of the requests that is lost, from 0 to 1, as
-	// repeatable as Jitter. Answer gives exact losses.
+	// Loss is the part of the requests that is lost, from 0 to 1. It is the same
+	// in every run, like Jitter. For exact losses, use Answer.
 	Loss float64
-	// TTL is what the host sends its packets with. Zero means 64. They arrive
-	// with as many less as there are Hops.
+	// TTL is the TTL with which the host sends. Zero means 64. Packets arrive
+	// with that TTL less the number of Hops.
 	TTL uint8
 	// TOS replaces the TOS or traffic class byte of the echo replies. Nil
 	// sends back that of the request.
 	TOS *uint8
-	// Hops are the routers in front of the host, the nearest first. A request
-	// whose TTL does not outlast them is answered with Time Exceeded by the
-	// one where it ends, or not at all where that address is the zero Addr.
+	// Hops are the routers in front of the host, the nearest first. If the TTL
+	// of a request runs out, the router where it does answers with Time
+	// Exceeded. A router with the zero Addr does not answer.
 	Hops []netip.Addr
-	// Answer says what is sent for a request. Nil is the true reply.
+	// Answer returns the packets for a request. Nil sends the true reply.
 	Answer Answer
 }
 
-// Answer returns the packets that answer a request: none where it is lost. It
-// is called on the simulator's thread, for one request at a time: it must not
-// block, keep Payload, or touch what the test uses without synchronisation.
-// The packets it returns are not changed.
+// Answer returns the packets that answer a request, none if it is lost. The
+// simulator calls it on its thread, for one request at a time. It must not block,
+// keep Payload, or use variables of the test without synchronisation. The simulator
+// does not change the packets.
 type Answer func(Request) []Packet
 
 // Request is an echo request that came out of the host.
@@ -54,9 +54,9 @@ type Request struct {
 	ID, Seq uint16
 	// TOS and TTL are the IPv4 bytes, or traffic class and hop limit.
 	TOS, TTL uint8
-	// DF tells whether IPv4's Don't Fragment was set. In IPv6 it always is.
+	// DF is true if IPv4's Don't Fragment was set. In IPv6 it is always true.
 	DF bool
-	// Size is the length of the IP packet in bytes, header and all.
+	// Size is the length of the IP packet in bytes, with its header.
 	Size int
 	// Payload holds the bytes behind the ICMP header. It is valid only during
 	// the call of an Answer, and nil in the record of arrivals.
@@ -66,7 +66,7 @@ type Request struct {
 	head   int    // where in packet the ICMP message begins
 }
 
-// readEcho takes over what the ICMP header holds.
+// readEcho copies the fields of the ICMP header.
 func (r *Request) readEcho() {
 	msg := r.packet[r.head:]
 	r.ID = binary.BigEndian.Uint16(msg[4:])
@@ -77,15 +77,15 @@ func (r *Request) readEcho() {
 // Packet is one packet in answer to a request. The zero value is the true
 // echo reply.
 type Packet struct {
-	// After is added to the rule's delay. A negative one brings the packet
-	// forward, at most to the arrival of the request.
+	// After is added to the rule's delay. A negative value sends the packet
+	// earlier, at most at the arrival of the request.
 	After time.Duration
-	// Behind holds the packet back until the answer to the request that comes
-	// so many requests later to the same address has been written or queued:
-	// with 1 two replies change places, whatever the pace. A packet whose time
-	// never comes is never sent.
+	// Behind holds the packet back for this many requests to the same address:
+	// until the answer to the last of them has been written or queued. With 1
+	// two replies change places, at any pace. If these requests never come, the
+	// packet is never sent.
 	Behind int
-	// From is the packet's source. The zero Addr is the address probed.
+	// From is the packet's source. The zero Addr means the probed address.
 	From netip.Addr
 	// TTL is the TTL with which the packet arrives. Zero means that of the
 	// rule, less its hops.
@@ -99,14 +99,14 @@ type Packet struct {
 	BadSum bool
 	// Error makes the packet an ICMP error instead of an echo reply.
 	Error *Error
-	// Edit, if not nil, changes the ICMP message before its checksum is
-	// worked out, an error's as well as a reply's.
+	// Edit, if not nil, changes the ICMP message, a reply or an error, before its
+	// checksum is computed.
 	Edit Edit
 }
 
-// Edit changes bytes in place and returns what is left of them, or more. It is
-// used on ICMP messages (eight bytes of header, then payload) and on what an
-// error quotes (IP header, then ICMP message).
+// Edit changes bytes in place and returns them, possibly fewer or more. It gets ICMP
+// messages (eight bytes of header, then payload) or the quotes of errors (IP header,
+// then ICMP message).
 type Edit func(b []byte) []byte
 
 // Kind is an ICMP error by its meaning, the same for both families.
@@ -122,7 +122,7 @@ const (
 
 // Error is an ICMP error.
 type Error struct {
-	// Kind gives the type for the family of the request. Zero: Type does.
+	// Kind sets the type, by the family of the request. Zero: use Type.
 	Kind Kind
 	// Type is the ICMP type of errors that have no Kind.
 	Type uint8
@@ -131,7 +131,7 @@ type Error struct {
 	// Info is the MTU of PacketTooBig, the pointer of ParameterProblem, and
 	// the four bytes behind the checksum of any other.
 	Info uint32
-	// Quote says how the request is quoted.
+	// Quote says how to quote the request.
 	Quote Quote
 }
 
@@ -144,7 +144,7 @@ type Quote struct {
 	// Options are IPv4 options in the quoted header, which the request itself
 	// did not have. IPv6 has no such thing.
 	Options []byte
-	// Edit, if not nil, changes the quote in the end.
+	// Edit, if not nil, changes the finished quote.
 	Edit Edit
 }
 

@@ -17,24 +17,24 @@ import (
 // namespaces.
 const childEnv = "NETSIM_TEST"
 
-// cannotRun begins the reason of every skip for want of rights or devices.
+// cannotRun begins the reason of every skip because of missing rights or devices.
 const cannotRun = "netsim: cannot run here: "
 
-// What the child reports on its status pipe.
+// The reports of the child on its status pipe.
 const (
 	statusRan     = "ran"
 	statusSkipped = "skipped"
 	statusCannot  = "cannot: " // and why
 )
 
-// graceTime is how much sooner than its parent a child runs out of time, so
-// that its own report of that is still passed on.
+// graceTime is how much earlier than its parent a child runs out of time, so that
+// the parent can still pass on the child's report of it.
 const graceTime = 2 * time.Second
 
-// childArgs returns the arguments with which the test binary runs the test of
-// that name alone. Of the flags in force those are passed on that bear on what
-// the test does; profiles would overwrite the parent's. left is the time until
-// the parent's deadline, 0 where there is none.
+// childArgs returns the arguments with which the test binary runs only the test of
+// that name. They include the flags that change what the test does, but not those
+// for profiles, which would overwrite the parent's. left is the time until the
+// parent's deadline, 0 if there is none.
 func childArgs(name string, left time.Duration, flags *flag.FlagSet) []string {
 	var parts []string
 	for part := range strings.SplitSeq(name, "/") {
@@ -58,8 +58,8 @@ func childArgs(name string, left time.Duration, flags *flag.FlagSet) []string {
 	return append(args, flags.Args()...)
 }
 
-// relay passes on a test's output line by line without what the parent test
-// says itself.
+// relay passes on a test's output line by line, without the lines that the parent
+// test prints itself.
 type relay struct {
 	out  io.Writer
 	name string
@@ -84,14 +84,14 @@ func (r *relay) Write(p []byte) (int, error) {
 	}
 }
 
-// flush passes on what came without an end of line.
+// flush passes on a last line without an end of line.
 func (r *relay) flush() {
 	if len(r.part) > 0 {
-		_, _ = r.Write([]byte("\n")) // there is nobody left to tell
+		_, _ = r.Write([]byte("\n")) // an error here cannot be reported anywhere
 	}
 }
 
-// noise tells whether a line belongs to the running of tests.
+// noise reports whether a line comes from the testing package.
 func (r *relay) noise(line string) bool {
 	for _, prefix := range []string{
 		"=== RUN ", "=== PAUSE ", "=== CONT ", "=== NAME ", "coverage: ",
@@ -105,8 +105,8 @@ func (r *relay) noise(line string) bool {
 	return line == "PASS" || line == "FAIL"
 }
 
-// report tells on status, the pipe to the parent, how the test t went, as soon
-// as it is over.
+// report writes the result of the test t to status, the pipe to the parent, as soon
+// as the test is over.
 func report(t *testing.T, status *os.File) {
 	t.Cleanup(func() {
 		text := statusRan
@@ -119,8 +119,8 @@ func report(t *testing.T, status *os.File) {
 	})
 }
 
-// outcome makes of the child's end and status what the parent test says: why
-// it fails, or why it is skipped. Both are empty if all went well.
+// outcome returns why the parent test fails or why it is skipped, from the child's
+// exit and status. Both are empty if the test passed.
 func outcome(err error, status string) (failed, skip string) {
 	reason, cannot := strings.CutPrefix(status, statusCannot)
 	switch {

@@ -14,18 +14,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// statusFD is where the child finds its status pipe.
+// statusFD is the child's descriptor of its status pipe.
 const statusFD = 3
 
-// Run runs f inside a network of its own, which answers by rules. It starts
-// the test binary again, with the test t alone, inside a new network namespace
-// (and a user namespace unless the caller is root), where t runs anew as far
-// as Run and then goes on with f; in the first process f is not called. What
-// the other prints is passed on, and t fails if it fails. t may be a subtest
-// and f may have some. A test calls Run once.
+// Run runs f in its own network, which answers by rules. It starts the test binary
+// again, with only the test t, in a new network namespace (and a user namespace
+// unless the caller is root). There t runs again up to Run, which then calls f. The
+// first process does not call f; it passes on what the other prints, and t fails if
+// it fails. t may be a subtest, and f may have subtests. A test calls Run once.
 //
-// Where the system does not allow this, t is skipped with a reason that begins
-// "netsim: cannot run here: " and says what to allow.
+// If the system does not allow this, Run skips t with a reason that begins "netsim:
+// cannot run here: " and says what to allow.
 func Run(t *testing.T, rules []Rule, f func(t *testing.T, n *Net)) {
 	t.Helper()
 	switch name := os.Getenv(childEnv); name {
@@ -73,8 +72,8 @@ func startChild(t *testing.T, userNamespace bool) (string, error) {
 	cmd := childCommand(t, userNamespace)
 	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = out, out, []*os.File{write}
 
-	// The signal for the parent's death is sent when the thread ends that
-	// started the child, so that thread is kept.
+	// The kernel sends the signal for the parent's death when the thread that
+	// started the child ends, so this thread must stay.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	err = cmd.Start()
@@ -101,8 +100,8 @@ func childCommand(t *testing.T, userNamespace bool) *exec.Cmd {
 	}
 	cmd := exec.CommandContext(t.Context(), binary, childArgs(t.Name(), left, flag.CommandLine)...)
 	cmd.Env = append(os.Environ(), childEnv+"="+t.Name(),
-		// A program built with the race detector waits a second at its end
-		// for other threads' reports, which adds up over many tests.
+		// A program built with the race detector waits a second at its end for
+		// reports of other threads. That adds up over many tests.
 		"GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=50")
 	cmd.WaitDelay = graceTime
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET, Pdeathsig: unix.SIGKILL}
@@ -119,9 +118,9 @@ func oneID(inside, outside int) []syscall.SysProcIDMap {
 	return []syscall.SysProcIDMap{{ContainerID: inside, HostID: outside, Size: 1}}
 }
 
-// dropPrivileges puts cmd into a user namespace below the one that owns the
-// network. There is no root in it, so that no capability is left after exec,
-// and none would count in the network.
+// dropPrivileges puts cmd into a user namespace below the one that owns the network.
+// It has no root, so no capability is left after exec, and none would have an effect
+// on the network.
 func dropPrivileges(cmd *exec.Cmd) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}

@@ -63,8 +63,7 @@ func TestRunEcho(t *testing.T) {
 	})
 }
 
-// TestRunHelper does in the simulated network what TestRunEnds wants to see
-// the end of.
+// TestRunHelper ends in the simulated network in the ways that TestRunEnds checks.
 func TestRunHelper(t *testing.T) {
 	what := os.Getenv(helperEnv)
 	if what == "" {

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Run skips the test t: there are namespaces and TUN devices on Linux only.
+// Run skips the test t: only Linux has namespaces and TUN devices.
 func Run(t *testing.T, _ []Rule, _ func(t *testing.T, n *Net)) {
 	t.Helper()
 	t.Skip(cannotRun + "it needs Linux, and this is " + runtime.GOOS)
@@ -20,7 +20,7 @@ func Run(t *testing.T, _ []Rule, _ func(t *testing.T, n *Net)) {
 
 var errNoDevice = errors.New("netsim: not implemented on " + runtime.GOOS)
 
-// device stands for the one of Linux. There is never one.
+// device replaces that of Linux. There is never one.
 type device struct{}
 
 func (d *device) now() time.Duration          { return 0 }

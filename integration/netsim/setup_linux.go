@@ -20,7 +20,7 @@ const (
 	prefixRoute6 = "2001:db8::/32"
 )
 
-// openNetwork sets the network namespace up, with the device in it.
+// openNetwork sets up the network namespace and its device.
 func openNetwork() (*device, error) {
 	lo, err := net.InterfaceByName("lo")
 	if err != nil {
@@ -63,7 +63,7 @@ func writeSettings() error {
 	dev4, dev6 := "net/ipv4/conf/"+Interface, "net/ipv6/conf/"+Interface
 	for _, s := range []struct {
 		name, value string
-		optional    bool // not in all kernels, or not for each namespace
+		optional    bool // some kernels or namespaces do not have it
 	}{
 		{"net/ipv4/conf/all/rp_filter", "0", false}, // replies from wrong sources must come through
 		{dev4 + "/rp_filter", "0", false},
@@ -108,9 +108,9 @@ func allowDatagram(allowed bool) error {
 	return os.WriteFile(pathGroups, []byte("0 0"), 0)
 }
 
-// awaitLocal returns when packets to the address a are delivered. The kernel
-// does not wait for that itself: it inserts the route of an IPv6 address from
-// a work queue (addrconf_dad_work), even where no duplicate is looked for.
+// awaitLocal returns when packets to the address a are delivered. The kernel does not
+// wait for that: it inserts the route of an IPv6 address from a work queue
+// (addrconf_dad_work), even without duplicate address detection.
 func awaitLocal(index int, a netip.Addr) error {
 	const tries, pause = 5000, time.Millisecond
 	for range tries {
@@ -171,7 +171,7 @@ func (d *device) route(source netip.Addr) error {
 	return nil
 }
 
-// unroute takes the route of the family of a away.
+// unroute removes the route of the family of a.
 func (d *device) unroute(a netip.Addr) error {
 	if err := removeRoute(d.index, routePrefix(a)); err != nil {
 		return fmt.Errorf("removing the route to %s: %w", routePrefix(a), err)
@@ -190,7 +190,7 @@ func (d *device) addAddr(a netip.Addr) error {
 	return d.route(a)
 }
 
-// removeAddr takes an address from the device.
+// removeAddr removes an address from the device.
 func (d *device) removeAddr(a netip.Addr) error {
 	if err := removeAddr(d.index, netip.PrefixFrom(a, a.BitLen())); err != nil {
 		return fmt.Errorf("removing the address %s: %w", a, err)

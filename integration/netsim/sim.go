@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// sim decides what is sent for each packet that arrives, and when. It does no
-// I/O and reads no clock. All of it belongs to one goroutine but the rules and
-// the counters.
+// sim decides what to send for each packet that arrives, and when. It does no I/O and
+// reads no clock. Only one goroutine may use it, except for the rules and the
+// counters.
 type sim struct {
 	rules  atomic.Pointer[table]
 	record record
 	stats  counters
-	write  func(packet []byte) // hands a packet to the host
+	write  func(packet []byte) // sends a packet to the host
 
 	fragments assembler
 	queue     queue
@@ -36,7 +36,7 @@ type counters struct {
 	requests, silent, other, sent, failed atomic.Uint64
 }
 
-// refused takes back that a packet was handed to the host.
+// refused corrects the counters for a packet that the host did not take.
 func (c *counters) refused() {
 	c.sent.Add(^uint64(0))
 	c.failed.Add(1)
@@ -72,7 +72,7 @@ func (s *sim) receive(packet []byte, now time.Duration) {
 	}
 }
 
-// answer sends or queues what the rule has for the request.
+// answer sends or queues the packets of the rule for the request.
 func (s *sim) answer(req *Request, rule *Rule) {
 	delay := rule.Delay
 	if rule.Jitter > 0 {
@@ -132,7 +132,7 @@ func (s *sim) send(req *Request, rule *Rule, p *Packet, delay time.Duration) {
 	}
 }
 
-// release sends what was held until the request req was answered.
+// release sends the packets that waited for the answer to the request req.
 func (s *sim) release(req *Request) {
 	held := s.held[req.Dst]
 	kept := held[:0]
@@ -153,8 +153,8 @@ func (s *sim) release(req *Request) {
 	s.held[req.Dst] = kept
 }
 
-// flush writes what is due at the time now and returns when the next packet
-// is; false where none waits.
+// flush writes the packets that are due now. It returns when the next packet is due,
+// and false if none waits.
 func (s *sim) flush(now time.Duration) (time.Duration, bool) {
 	for {
 		due, ok := s.queue.next()
@@ -236,7 +236,7 @@ func appendError(b []byte, req *Request, e *Error) []byte {
 	return b
 }
 
-// quoteOptions lengthens the IPv4 header at b[at:] by options.
+// quoteOptions adds options to the IPv4 header at b[at:].
 func quoteOptions(b []byte, at int, options []byte) []byte {
 	if len(options) == 0 {
 		return b
@@ -253,9 +253,9 @@ func quoteOptions(b []byte, at int, options []byte) []byte {
 	return b
 }
 
-// chance returns a number from 0 to 1, 1 excluded, which depends only on
-// destination and number of the request and on what it is for. The mixing is
-// that of SplitMix64 (Steele, Lea, Flood 2014).
+// chance returns a number from 0 to 1, without 1. It depends only on the destination
+// and number of the request and on its purpose. The mixing function is that of
+// SplitMix64 (Steele, Lea, Flood 2014).
 func chance(req *Request, purpose uint64) float64 {
 	a := req.Dst.As16()
 	x := purpose

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// network is a simulator in virtual time, which notes what it sends and when.
+// network is a simulator in virtual time. It records its packets and their times.
 type network struct {
 	*sim
 	now  time.Duration
@@ -35,8 +35,8 @@ func newNetwork(t *testing.T, rules ...Rule) *network {
 	return n
 }
 
-// ping sends requests with seq 0 to count-1, one every gap, and lets all that
-// is queued happen.
+// ping sends requests with seq 0 to count-1, one every gap, and then runs the simulator
+// until its queue is empty.
 func (n *network) ping(t *testing.T, v4 bool, count int, gap time.Duration) {
 	t.Helper()
 	for seq := range count {
@@ -114,8 +114,7 @@ func TestSimTimes(t *testing.T) {
 	}
 }
 
-// TestSimChance wants random loss and jitter to be repeatable, within bounds,
-// and spread.
+// TestSimChance: random loss and jitter must be repeatable, within bounds, and spread.
 func TestSimChance(t *testing.T) {
 	rule := Rule{Prefix: netip.PrefixFrom(peer4, 32), Delay: time.Second, Jitter: 10 * time.Millisecond, Loss: 0.25}
 	const count = 2000

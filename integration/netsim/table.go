@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// table finds the rule of an address. It is never changed once it is in use:
-// a change makes a new one.
+// table finds the rule of an address. A table in use never changes: a change of the
+// rules makes a new table.
 type table struct {
 	rules []Rule // as they were given, one for each prefix
 	four  family
@@ -20,8 +20,8 @@ type family struct {
 	rules   []map[netip.Addr]*Rule
 }
 
-// newTable checks the rules and sorts them. Of two rules with one prefix the
-// later holds.
+// newTable checks the rules and sorts them. Of two rules with the same prefix the
+// later one counts.
 func newTable(rules []Rule) (*table, error) {
 	t := &table{}
 	for _, r := range rules {
@@ -55,7 +55,7 @@ func (f *family) add(r *Rule) {
 	f.rules[at][r.Prefix.Addr()] = r
 }
 
-// find returns the rule with the longest prefix that holds a, or nil.
+// find returns the rule with the longest prefix that contains a, or nil.
 func (t *table) find(a netip.Addr) *Rule {
 	f := &t.six
 	if a.Is4() {
@@ -64,7 +64,7 @@ func (t *table) find(a netip.Addr) *Rule {
 	for i, length := range f.lengths {
 		p, err := a.Prefix(length)
 		if err != nil {
-			continue // cannot be: the lengths are those of the family
+			continue // cannot happen: the lengths are those of the family
 		}
 		if r := f.rules[i][p.Addr()]; r != nil {
 			return r

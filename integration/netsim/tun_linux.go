@@ -15,10 +15,10 @@ import (
 )
 
 const (
-	// spinTime is how long before a packet is due the thread no longer sleeps:
-	// a little more than a wake-up takes on an idle machine.
+	// spinTime is how long the thread spins before a packet is due, instead of
+	// sleeping: a little longer than a wake-up takes on an idle machine.
 	spinTime = 50 * time.Microsecond
-	// burst is how many packets are read before the stop flag is looked at.
+	// burst is how many packets are read between two checks of the stop flag.
 	burst = 64
 	// maxPacket is the longest packet that the device gives: its MTU.
 	maxPacket = 1 << 16
@@ -51,8 +51,8 @@ func openTUN(name string) (*device, error) {
 	return &device{fd: fd, wake: wake, began: time.Now()}, nil
 }
 
-// openTAP makes an Ethernet device with the name, which is there until its
-// descriptor is closed.
+// openTAP makes an Ethernet device with the name. It exists until its descriptor is
+// closed.
 func openTAP(name string) (fd int, err error) { return openDevice(name, unix.IFF_TAP) }
 
 func openDevice(name string, kind uint16) (fd int, err error) {
@@ -79,13 +79,13 @@ func openDevice(name string, kind uint16) (fd int, err error) {
 
 func (d *device) now() time.Duration { return time.Since(d.began) }
 
-// start serves s on a thread of its own until close.
+// start serves s on its own thread until close.
 func (d *device) start(s *sim) {
 	d.done.Go(func() {
 		// The thread is never unlocked: it ends with the goroutine, and its
 		// timer slack with it.
 		runtime.LockOSThread()
-		// Without it a sleep lasts 50 µs longer; no reason to give up.
+		// If it fails, a sleep lasts 50 µs longer, which is not a reason to fail.
 		_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
 		d.serve(s)
 	})
@@ -110,8 +110,8 @@ func (d *device) serve(s *sim) {
 	for !d.stopped.Load() {
 		read := 0
 		for ; read < burst; read++ {
-			// What is due goes before the next packet read, so that a
-			// burst does not delay it.
+			// Packets that are due are sent before the next read, so that a
+			// burst does not delay them.
 			s.flush(d.now())
 			size := d.read(buf)
 			if size <= 0 {
@@ -125,8 +125,8 @@ func (d *device) serve(s *sim) {
 	}
 }
 
-// read returns the size of a packet read into buf, or 0 if there is none. It
-// does not tell the scheduler of the call, as that never blocks.
+// read reads a packet into buf and returns its size, or 0 if there is none. It makes
+// a raw system call, which never blocks.
 func (d *device) read(buf []byte) int {
 	n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(d.fd),
 		uintptr(unsafe.Pointer(unsafe.SliceData(buf))), uintptr(len(buf)))
@@ -136,8 +136,9 @@ func (d *device) read(buf []byte) int {
 	return int(n)
 }
 
-// write hands a packet to the host. It is counted before, so that whoever has
-// it finds it counted; what the host refuses is counted as that.
+// write sends a packet to the host. It counts the packet first, so that the count is
+// right as soon as the host has the packet. A packet that the host refuses is counted
+// as refused.
 func (d *device) write(packet []byte) {
 	d.stats.sent.Add(1)
 	_, _, errno := unix.RawSyscall(unix.SYS_WRITE, uintptr(d.fd),
@@ -147,7 +148,7 @@ func (d *device) write(packet []byte) {
 	}
 }
 
-// inject is write for other goroutines than the device's.
+// inject is write for goroutines other than that of the device.
 func (d *device) inject(packet []byte) error {
 	d.stats.sent.Add(1)
 	if _, err := unix.Write(d.fd, packet); err != nil {
@@ -173,8 +174,8 @@ func (d *device) sleep(due time.Duration, waiting bool) {
 		{Fd: int32(d.fd), Events: unix.POLLIN},
 		{Fd: int32(d.wake), Events: unix.POLLIN},
 	}
-	// An interrupted sleep and a failed one look the same: the caller goes
-	// round again.
+	// An interrupted sleep and a failed one look the same: the caller's loop
+	// runs again.
 	_, _ = unix.Ppoll(fds, timeout, nil)
 }
 

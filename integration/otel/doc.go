@@ -1,3 +1,3 @@
-// Package otel holds the files to copy for a collector and for Prometheus, and
-// the tests that use them.
+// Package otel has the files to copy for a collector and for Prometheus, and the tests
+// that use them.
 package otel

@@ -20,9 +20,9 @@ var (
 	manyTime = flag.Duration("manytime", 25*time.Second, "how long TestMany runs; its figures want 2m and a quiet machine")
 )
 
-// TestMany pushes very many targets with five tags each to a collector with
-// its default limits: every series has to arrive. What it costs, and what it
-// does to the RTTs, is logged.
+// TestMany pushes very many targets with five tags each to a collector with its
+// default limits: every series must arrive. The test logs the cost, and the effect on
+// the RTTs.
 func TestMany(t *testing.T) {
 	peer.Collector(t)
 	netsim.Run(t, nil, func(t *testing.T, _ *netsim.Net) {
@@ -65,7 +65,7 @@ func TestMany(t *testing.T) {
 	})
 }
 
-// manyFile wants one echo request of each target in ten seconds.
+// manyFile sends one echo request to each target in ten seconds.
 func manyFile(t *testing.T, targets int) string {
 	t.Helper()
 	var hosts []string
@@ -85,8 +85,8 @@ interval = "5s"
 `, strings.Join(hosts, ",")))
 }
 
-// arrivedHosts counts the hosts that each metric has, over all that the
-// collector has written, and tells when the pushes were made.
+// arrivedHosts counts the hosts of each metric in everything that the collector has
+// written, and returns the times of the pushes.
 func arrivedHosts(t *testing.T, file string) (map[string]int, []time.Time) {
 	t.Helper()
 	files, err := filepath.Glob(strings.TrimSuffix(file, ".json") + "*.json")

@@ -53,7 +53,7 @@ func network() []netsim.Rule {
 	}
 }
 
-// write writes a file into a folder of the test's own.
+// write writes a file into the test's own folder.
 func write(t *testing.T, name, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
@@ -81,8 +81,8 @@ tags = { site = "lab", "rack no" = "a,b=\"c\" ü" }
 `, strings.Join(hosts, `", "`), otel))
 }
 
-// tagText is what the tags of pingtelFile are in a collected key; the rest of
-// the attributes stands before and behind.
+// tagText is the tags of pingtelFile in a collected key. The other attributes are
+// before and after it.
 const tagText = `ping.dscp=46,rack no=a,b="c" ü,server.address=%s,site=lab}`
 
 // collector is a running collector and the file that it writes to.
@@ -91,8 +91,8 @@ type collector struct {
 	file string
 }
 
-// startCollector starts a collector with one of the files of this folder,
-// edited to write to file and what else edits say.
+// startCollector starts a collector with one of the files of this folder, edited to
+// write to file, and with the other edits.
 func startCollector(t *testing.T, conf, file string, edits ...string) *collector {
 	t.Helper()
 	text, err := os.ReadFile(conf)
@@ -115,7 +115,7 @@ func listens(address string) bool {
 	return true
 }
 
-// stopPingtel ends pingtel, which must push a last time.
+// stopPingtel stops pingtel, which must push a last time.
 func stopPingtel(t *testing.T, p *peer.Process) {
 	t.Helper()
 	if took, status := p.Stop(); status != 0 {
@@ -123,8 +123,8 @@ func stopPingtel(t *testing.T, p *peer.Process) {
 	}
 }
 
-// run measures the whole network over some rounds, with [otel] or variables,
-// and compares what the collector has got with what the network has seen.
+// run measures the whole network over some rounds, with [otel] or variables, and
+// compares the collector's file with the requests that the network has seen.
 func run(t *testing.T, n *netsim.Net, conf, otel string, variables []string, edits ...string) {
 	t.Helper()
 	c := startCollector(t, conf, filepath.Join(t.TempDir(), "metrics.json"), edits...)
@@ -140,12 +140,12 @@ func run(t *testing.T, n *netsim.Net, conf, otel string, variables []string, edi
 	if s := p.Text(); strings.Contains(s, "level=ERROR") || strings.Contains(s, "push") {
 		t.Errorf("pingtel said:\n%s", s)
 	}
-	c.Stop() // and with it the file is whole
+	c.Stop() // the collector then completes its file
 	compare(t, n, c.file, variables != nil)
 }
 
-// compare holds the collector's file against what the network has seen: every
-// series, and no other. Those that deltas asks for have exponential histograms.
+// compare compares the collector's file with the requests that the network has seen:
+// it must have every series, and no other. With deltas the histograms are exponential.
 func compare(t *testing.T, n *netsim.Net, file string, deltas bool) {
 	t.Helper()
 	got, resource := readCollected(t, file)
@@ -218,7 +218,7 @@ func compare(t *testing.T, n *netsim.Net, file string, deltas bool) {
 					t.Errorf("%s of %s is %v", metric, host, s.value)
 				}
 			}
-			// delay, and what a busy machine adds, up to the timeout; a sum below it would be a false RTT
+			// the delay, and the time that a busy machine adds, up to the timeout; a sum below the delay would be a false RTT
 			if mean := h.sum / replies; mean < delay.Seconds() || mean > 0.8 {
 				t.Errorf("mean RTT of %s is %v s, the network's delay %v", host, mean, delay)
 			}
@@ -321,8 +321,8 @@ func TestCollector(t *testing.T) {
 	})
 }
 
-// TestCollectorKilled kills the collector for half a minute: the measuring goes
-// on, and the sums are complete when it is back.
+// TestCollectorKilled kills the collector for half a minute. The measuring must go on,
+// and the sums must be complete when the collector is back.
 func TestCollectorKilled(t *testing.T) {
 	t.Parallel()
 	peer.Collector(t)
@@ -357,7 +357,7 @@ func TestCollectorKilled(t *testing.T) {
 	})
 }
 
-// compareOutage is compare without what an outage changes: pushes have failed.
+// compareOutage is compare, but allows for an outage: pushes have failed.
 func compareOutage(t *testing.T, n *netsim.Net, file string) {
 	t.Helper()
 	got, _ := readCollected(t, file)
@@ -381,9 +381,9 @@ func compareOutage(t *testing.T, n *netsim.Net, file string) {
 	}
 }
 
-// TestReload removes and adds targets while pingtel runs: the counters of the
-// one that stays go on, though its options change and it is away for a moment,
-// and the series of the removed one end.
+// TestReload removes and adds targets while pingtel runs. The counters of the target
+// that stays must continue, although its options change and it is removed for a moment.
+// The series of the removed target must end.
 func TestReload(t *testing.T) {
 	t.Parallel()
 	peer.Collector(t)

@@ -19,8 +19,8 @@ const (
 	cumulative = metricspb.AggregationTemporality_AGGREGATION_TEMPORALITY_CUMULATIVE
 )
 
-// series is what the collector has of one series of points: its last one, or
-// the sum of all where they are deltas.
+// series is one series of points at the collector: its last point, or the sum of all
+// if they are deltas.
 type series struct {
 	unit        string
 	temporality metricspb.AggregationTemporality // 0: a gauge
@@ -34,8 +34,8 @@ type series struct {
 	times       []uint64 // of all points, where it has no attributes
 }
 
-// collected is what the collector has written, by metric and attributes:
-// ping.up{network.type=ipv4,...}, attributes sorted.
+// collected is the collector's series, by metric and sorted attributes:
+// ping.up{network.type=ipv4,...}.
 type collected map[string]*series
 
 // readCollected reads the collector's file: whole lines of OTLP in JSON.
@@ -109,13 +109,13 @@ func total(buckets []uint64) (n uint64) {
 	return n
 }
 
-// follow makes a point with these times the last one, and what was before it
-// zero unless it is to be added to that. Deltas follow one another, sums have
-// one start, and neither has two points in a push.
+// follow makes a point with these times the last one. It resets the series to zero
+// unless the point adds to it. Deltas must follow one another, sums must have one
+// start, and neither may have two points in a push.
 func (s *series) follow(t *testing.T, name string, temporality metricspb.AggregationTemporality, start, at uint64) {
 	t.Helper()
 	switch {
-	case s.points == 1 || temporality == 0: // a gauge tells of a series of echoes, maybe of the same again
+	case s.points == 1 || temporality == 0: // a gauge shows the last series of echoes, possibly the same one again
 	case at <= s.time:
 		t.Errorf("%s has a point at %d behind one at %d", name, at, s.time)
 	case temporality == delta && start < s.time:
@@ -151,8 +151,8 @@ func text1(v *commonpb.AnyValue) string {
 	return v.GetStringValue()
 }
 
-// sum adds up the values of a metric over all its series with these parts in
-// their attributes.
+// sum adds up the values of a metric over all its series whose attributes contain
+// these parts.
 func (c collected) sum(metric string, parts ...string) float64 {
 	total := 0.
 	for key, s := range c {

@@ -19,7 +19,7 @@ import (
 	"github.com/pingtel/pingtel/integration/peer"
 )
 
-// TestPrometheus pushes to a Prometheus and asks it by PromQL.
+// TestPrometheus pushes to a Prometheus and queries it with PromQL.
 func TestPrometheus(t *testing.T) {
 	peer.Prometheus(t)
 	const slow = 60 * time.Millisecond // of each fifth reply, beside 5 ms
@@ -92,9 +92,9 @@ func startPrometheus(t *testing.T, conf string) *peer.Process {
 // toPrometheus is an [otel] table that pushes to it.
 const toPrometheus = "protocol = \"http/protobuf\"\nendpoint = \"http://localhost:9090/api/v1/otlp/v1/metrics\"\n"
 
-// TestPrometheusDefaults pushes to a Prometheus with its default settings: many
-// targets in several messages, over a restart. It takes every point, and no
-// series is there twice.
+// TestPrometheusDefaults pushes many targets in several messages, over a restart, to a
+// Prometheus with its default settings. It must take every point and have no series
+// twice.
 func TestPrometheusDefaults(t *testing.T) {
 	peer.Prometheus(t)
 	netsim.Run(t, nil, func(t *testing.T, _ *netsim.Net) {
@@ -135,8 +135,7 @@ func TestPrometheusDefaults(t *testing.T) {
 	})
 }
 
-// TestPrometheusOutage: an increase of ping.errors shows an outage, though there
-// was none before.
+// TestPrometheusOutage: an increase of ping.errors shows an outage, even the first one.
 func TestPrometheusOutage(t *testing.T) {
 	peer.Prometheus(t)
 	var down atomic.Bool
@@ -169,8 +168,7 @@ func TestPrometheusOutage(t *testing.T) {
 	})
 }
 
-// query returns the one value of an instant query and its labels, -1 where
-// there is none.
+// query returns the one value of an instant query and its labels, -1 if there is none.
 func query(t *testing.T, q string) (float64, map[string]string) {
 	t.Helper()
 	r, err := http.Get("http://localhost:9090/api/v1/query?query=" + url.QueryEscape(q))

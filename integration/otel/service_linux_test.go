@@ -15,8 +15,8 @@ import (
 	"github.com/pingtel/pingtel/integration/peer"
 )
 
-// TestService plays the service manager: readiness, watchdog, a reload, a
-// reload of a broken file, the end.
+// TestService acts as the service manager: readiness, watchdog, a reload, a reload of a
+// broken file, the end.
 func TestService(t *testing.T) {
 	netsim.Run(t, network(), func(t *testing.T, _ *netsim.Net) {
 		path := filepath.Join(t.TempDir(), "notify")
@@ -69,8 +69,8 @@ func TestService(t *testing.T) {
 	})
 }
 
-// TestStrangers points pingtel at what is no collector of its own: one line
-// says so, and it measures on and ends in time.
+// TestStrangers points pingtel at servers that are not its collector. One line must say
+// so, and pingtel must keep measuring and end in time.
 func TestStrangers(t *testing.T) {
 	peer.Collector(t)
 	netsim.Run(t, network(), func(t *testing.T, n *netsim.Net) {

@@ -1,7 +1,7 @@
 //go:build unix
 
-// Package peer builds and runs the real programs that the tests of the
-// integration hold pingtel against, and pingtel itself.
+// Package peer builds and runs pingtel, and the real programs with which the
+// integration tests run it.
 //
 // A test package that uses it ends its TestMain with [Main]:
 //
@@ -20,12 +20,12 @@ import (
 	"time"
 )
 
-// binaryEnv tells the test's processes inside network namespaces where the
-// binary is that the first one has built.
+// binaryEnv is the variable with the path of the binary that the first process has
+// built, for the test's processes inside network namespaces.
 const binaryEnv = "PINGTEL_TEST_BINARY"
 
-// Main builds pingtel as it is released, runs the tests, and returns their
-// exit status.
+// Main builds pingtel like a release, runs the tests, and returns their exit
+// status.
 func Main(m *testing.M) int {
 	if os.Getenv(binaryEnv) != "" {
 		return m.Run()
@@ -54,7 +54,7 @@ func Main(m *testing.M) int {
 // Pingtel returns the path of the binary that Main has built.
 func Pingtel() string { return os.Getenv(binaryEnv) }
 
-// Output runs a command and returns what it printed; its error holds that too.
+// Output runs a command and returns its output, which is in the error too.
 func Output(cmd *exec.Cmd) (string, error) {
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -77,8 +77,8 @@ type Process struct {
 	text bytes.Buffer
 }
 
-// Start starts cmd, keeps what it prints to stderr, and to stdout unless that
-// goes elsewhere, and kills it at the end of the test if it still runs then.
+// Start starts cmd. It keeps the output on stderr, and on stdout unless cmd.Stdout
+// is set. It kills the process at the end of the test if it still runs.
 func Start(t *testing.T, cmd *exec.Cmd) *Process {
 	t.Helper()
 	p := &Process{Cmd: cmd, t: t, name: filepath.Base(cmd.Path), done: make(chan struct{})}
@@ -103,14 +103,14 @@ func Start(t *testing.T, cmd *exec.Cmd) *Process {
 	return p
 }
 
-// Write keeps what the process prints.
+// Write keeps output of the process.
 func (p *Process) Write(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.text.Write(b)
 }
 
-// Text is what the process has printed so far.
+// Text returns the output of the process so far.
 func (p *Process) Text() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -141,8 +141,8 @@ func (p *Process) Signal(s os.Signal) {
 	}
 }
 
-// Stop sends SIGTERM and returns how long the end took, and the exit status.
-// Where the process does not end within a minute the test fails.
+// Stop sends SIGTERM and returns how long the process took to end, and its exit
+// status. The test fails if the process does not end within a minute.
 func (p *Process) Stop() (time.Duration, int) {
 	p.t.Helper()
 	start := time.Now()
@@ -158,20 +158,19 @@ func (p *Process) Stop() (time.Duration, int) {
 // Kill ends the process at once, if it has not ended.
 func (p *Process) Kill() {
 	if !p.Ended() {
-		p.Cmd.Process.Kill() // fails only where it has ended in between
+		p.Cmd.Process.Kill() // fails only if the process has just ended
 	}
 	<-p.done
 }
 
-// Await returns when done reports true, which it is asked again and again. The
-// test fails where that takes over a minute, or when one of the processes that
-// have to do it ends.
+// Await calls done again and again until it returns true. The test fails if that
+// takes more than a minute, or if one of the processes ends before.
 func Await(t *testing.T, what string, done func() bool, of ...*Process) {
 	t.Helper()
 	AwaitFor(t, time.Minute, what, done, of...)
 }
 
-// AwaitFor is Await with a bound of its own.
+// AwaitFor is Await with another time limit.
 func AwaitFor(t *testing.T, bound time.Duration, what string, done func() bool, of ...*Process) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)

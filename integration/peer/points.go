@@ -18,7 +18,7 @@ type Point struct {
 	At          time.Time
 }
 
-// Int returns an integer field, 0 where there is none.
+// Int returns an integer field, 0 if there is none.
 func (p Point) Int(field string) int64 {
 	v, _ := p.Fields[field].(int64)
 	return v
@@ -69,10 +69,10 @@ func parsePoint(d *lineprotocol.Decoder) (Point, error) {
 	return p, err
 }
 
-// CheckSteady demands that the points of one host hold a series for each
-// interval between the first and the last. As many may be missing as the process
-// itself counts as missed or skipped in all, and no more. A series
-// that a busy machine has begun late is no fault.
+// CheckSteady checks that the points of one host have a series for each interval
+// between the first and the last. At most as many may be missing as the process
+// itself counts as missed or skipped in all. A series that a busy machine started
+// late is not a fault.
 func CheckSteady(t *testing.T, points []Point, interval time.Duration, all []Point) {
 	t.Helper()
 	if len(points) < 2 {

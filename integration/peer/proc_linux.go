@@ -32,7 +32,7 @@ func Status(t *testing.T, pid, key string) int {
 	return 0
 }
 
-// CPUTime is what a process has used so far.
+// CPUTime returns the CPU time that a process has used so far.
 func CPUTime(t *testing.T, pid string) time.Duration {
 	t.Helper()
 	text, err := os.ReadFile("/proc/" + pid + "/stat")

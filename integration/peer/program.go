@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -17,12 +18,13 @@ import (
 )
 
 // program is a Go program that the tests run. Each is built from a module of
-// its own, in a folder beside this file whose go.mod and go.sum name every
-// version: a build resolves nothing.
+// its own, whose go.mod and go.sum name every version: a build resolves nothing.
 type program struct {
-	name string // of the folder
-	main string // package
-	tags string // that leave out what the tests do not use
+	name   string
+	folder string // of the module, below integration
+	main   string // package
+	tags   string // that leave out what the tests do not use
+	ours   bool   // it uses pingtel's packages: code that does not compile fails the test
 
 	once sync.Once
 	path string
@@ -30,10 +32,13 @@ type program struct {
 }
 
 var (
-	collector  = &program{name: "collector", main: "."}
-	prometheus = &program{name: "prometheus", main: "github.com/prometheus/prometheus/cmd/prometheus", tags: "remove_all_sd"}
-	telegraf   = &program{name: "telegraf", main: "github.com/influxdata/telegraf/cmd/telegraf", tags: "custom," +
+	collector  = &program{name: "collector", folder: "peer/collector", main: "."}
+	prometheus = &program{name: "prometheus", folder: "peer/prometheus", main: "github.com/prometheus/prometheus/cmd/prometheus", tags: "remove_all_sd"}
+	telegraf   = &program{name: "telegraf", folder: "peer/telegraf", main: "github.com/influxdata/telegraf/cmd/telegraf", tags: "custom," +
 		"inputs.execd,inputs.exec,inputs.ping,outputs.file,outputs.influxdb,parsers.influx,parsers.nagios,serializers.influx"}
+	telegrafInput = &program{name: "telegraf_input", folder: "telegraf/input", main: ".", ours: true}
+	stranger      = &program{name: "stranger", folder: "stranger/program", main: ".", ours: true}
+	nagiosParser  = &program{name: "nagios_parser", folder: "peer/telegraf", main: "./nagios"}
 )
 
 // Collector returns the path of a real OpenTelemetry collector with an OTLP
@@ -49,9 +54,24 @@ func Prometheus(t *testing.T) string { t.Helper(); return prometheus.get(t) }
 // use, as Collector does.
 func Telegraf(t *testing.T) string { t.Helper(); return telegraf.get(t) }
 
+// TelegrafInput returns the path of an input of Telegraf that is made of
+// pingtel's packages and run by Telegraf's shim, as Collector does.
+func TelegrafInput(t *testing.T) string { t.Helper(); return telegrafInput.get(t) }
+
+// Stranger returns the path of a program that uses pingtel's public packages
+// from a module outside of pingtel, as Collector does.
+func Stranger(t *testing.T) string { t.Helper(); return stranger.get(t) }
+
+// NagiosParser returns the path of a program that prints what Telegraf's parser
+// makes of the output of a Nagios plugin, as Collector does.
+func NagiosParser(t *testing.T) string { t.Helper(); return nagiosParser.get(t) }
+
 func (p *program) get(t *testing.T) string {
 	t.Helper()
 	p.once.Do(func() { p.path, p.err = p.find(t) })
+	if errors.Is(p.err, errBroken) {
+		t.Fatal(p.err)
+	}
 	if p.err != nil {
 		t.Skipf("no %s to test with: %v\nIts build needs the Go module proxy once, room in the Go caches and some minutes, for which\n"+
 			"go test -timeout 1h ./integration/peer gives it more than the ten that go test gives by itself", p.name, p.err)
@@ -117,11 +137,22 @@ func (p *program) make(t *testing.T) (string, error) {
 	cmd.Dir = module
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=readonly", "GOWORK=off")
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // it ends its compilers
-	if _, err := Output(cmd); err != nil {
+	if out, err := Output(cmd); err != nil {
+		if p.ours && ctx.Err() == nil && !noDownload.MatchString(out) {
+			return "", fmt.Errorf("%w: %w", errBroken, err)
+		}
 		return "", errors.Join(context.Cause(ctx), err)
 	}
 	return path, nil
 }
+
+// errBroken is the error of a program of ours whose build fails although all
+// modules could be downloaded.
+var errBroken = errors.New("its go.mod, go.sum or code does not fit pingtel's packages any more;" +
+	" after a change of pingtel's go.mod, 'go build -mod=mod' in the program's folder writes its go.mod and go.sum anew")
+
+// noDownload matches what the go command says where it cannot download a module.
+var noDownload = regexp.MustCompile(`GOPROXY=off|(Get "|reading )https?://`)
 
 // wait locks a file that another process may hold: packages are tested side by
 // side.
@@ -150,5 +181,5 @@ func (p *program) module() (string, error) {
 	if filepath.Base(file) != "go.mod" {
 		return "", errors.New("the test does not run in its folder of the source code")
 	}
-	return filepath.Join(filepath.Dir(file), "integration", "peer", p.name), nil
+	return filepath.Join(filepath.Dir(file), "integration", filepath.FromSlash(p.folder)), nil
 }

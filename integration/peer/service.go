@@ -15,23 +15,22 @@ import (
 	"time"
 )
 
-// Service is a running 'pingtel telegraf' whose lines are read as Telegraf
-// would.
+// Service is a running 'pingtel telegraf'. It reads the lines like Telegraf.
 type Service struct {
 	*Process
 	File string // its configuration
 
 	stdin  *os.File
 	stdout *os.File
-	gate   sync.Mutex // held while stdout is not to be read
+	gate   sync.Mutex // held while nothing may read stdout
 
 	lines  sync.Mutex // guards what follows
 	points []Point
 	wrong  []string // lines that cannot be read
 }
 
-// StartService starts pingtel with a configuration, by the command that wrap
-// makes of its arguments, if it is not nil.
+// StartService starts pingtel with a configuration. If wrap is not nil, it makes
+// the command from the arguments.
 func StartService(t *testing.T, config string, wrap func(args ...string) *exec.Cmd) *Service {
 	t.Helper()
 	s := &Service{File: filepath.Join(t.TempDir(), "pingtel.toml")}
@@ -64,7 +63,7 @@ func pipe(t *testing.T) (r, w *os.File) {
 	return r, w
 }
 
-// read takes the lines as they come.
+// read keeps the lines as they come.
 func (s *Service) read() {
 	for sc := bufio.NewScanner(s.stdout); sc.Scan(); {
 		s.gate.Lock()
@@ -79,7 +78,7 @@ func (s *Service) read() {
 	}
 }
 
-// Configure writes the configuration anew.
+// Configure replaces the configuration file.
 func (s *Service) Configure(t *testing.T, config string) {
 	t.Helper()
 	if err := os.WriteFile(s.File, []byte(config), 0o644); err != nil {
@@ -87,14 +86,14 @@ func (s *Service) Configure(t *testing.T, config string) {
 	}
 }
 
-// Reload writes the configuration anew and has it read.
+// Reload replaces the configuration file and lets pingtel read it.
 func (s *Service) Reload(t *testing.T, config string) {
 	t.Helper()
 	s.Configure(t, config)
 	s.Signal(syscall.SIGHUP)
 }
 
-// Block reads no more of stdout until the function it returns is called.
+// Block stops reading stdout until the function that it returns is called.
 func (s *Service) Block() (unblock func()) {
 	s.gate.Lock()
 	return s.gate.Unlock
@@ -103,7 +102,8 @@ func (s *Service) Block() (unblock func()) {
 // CloseStdout closes the reading end of stdout.
 func (s *Service) CloseStdout() { s.stdout.Close() }
 
-// Points returns all lines so far, and fails the test if one was none.
+// Points returns the points of all lines so far, and fails the test if a line could
+// not be read.
 func (s *Service) Points(t *testing.T) []Point {
 	t.Helper()
 	s.lines.Lock()
@@ -132,7 +132,7 @@ func Of(points []Point, host string) []Point {
 	return got
 }
 
-// Internal returns the newest line in which pingtel tells of itself.
+// Internal returns the newest point of pingtel_internal.
 func (s *Service) Internal(t *testing.T) Point {
 	t.Helper()
 	var last Point
@@ -144,8 +144,8 @@ func (s *Service) Internal(t *testing.T) Point {
 	return last
 }
 
-// More waits until each host has count series more that began from now on, and
-// returns when that was.
+// More waits until each host has count more series that started from now on, and
+// returns the time of the call.
 func (s *Service) More(t *testing.T, count int, hosts ...string) time.Time {
 	t.Helper()
 	from := time.Now()
@@ -167,14 +167,14 @@ func (s *Service) More(t *testing.T, count int, hosts ...string) time.Time {
 	return from
 }
 
-// Says waits until pingtel has said something on stderr, from a length of what
-// it had said before on.
+// Says waits until pingtel prints a text on stderr, after the first from bytes of
+// its output.
 func (s *Service) Says(t *testing.T, from int, what string) {
 	t.Helper()
 	Await(t, fmt.Sprintf("it says %q", what), func() bool { return strings.Contains(s.Text()[from:], what) }, s.Process)
 }
 
-// End closes stdin and waits for the end, which must be a good one.
+// End closes stdin and waits for the process to end, which must succeed.
 func (s *Service) End(t *testing.T) {
 	t.Helper()
 	s.stdin.Close()

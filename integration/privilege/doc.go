@@ -1,3 +1,3 @@
-// Package privilege tests the real binary as those run it who may open a raw
-// socket, or a datagram socket, or none, and what rights it is left with.
+// Package privilege runs the real binary as users who may open a raw socket, a datagram
+// socket, or none, and tests which rights it keeps.
 package privilege

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestDropped looks at the privileges of the running binary.
+// TestDropped checks the privileges of the running binary.
 func TestDropped(t *testing.T) {
 	inside(t, func(t *testing.T, bin string) {
 		setcap(t, bin)
@@ -27,7 +27,7 @@ func TestDropped(t *testing.T) {
 		tests := []struct {
 			name    string
 			cmd     *exec.Cmd
-			capable string // what is left, permitted and effective
+			capable string // remaining capabilities, permitted and effective
 			bounded bool   // the bounding set was emptied
 		}{
 			{"user 0", forever(), "", true},
@@ -58,7 +58,7 @@ func TestDropped(t *testing.T) {
 	})
 }
 
-// TestSockets looks at which socket an ordinary user gets, by what allows it.
+// TestSockets checks which socket an ordinary user gets with each kind of permission.
 func TestSockets(t *testing.T) {
 	inside(t, func(t *testing.T, bin string) {
 		capable := build(t)
@@ -70,7 +70,7 @@ func TestSockets(t *testing.T) {
 			low, high int // groups that may open datagram sockets
 			flags     []string
 			socket    string   // empty: none
-			cures     []string // in the message where there is none
+			cures     []string // advice in the message if there is none
 			notCures  []string
 		}{
 			{name: "file capability", bin: capable, low: 1, high: 0, socket: "raw"},
@@ -110,7 +110,7 @@ func TestSockets(t *testing.T) {
 	})
 }
 
-// configFile writes a file beside the binary, for all to read.
+// configFile writes a file beside the binary that everybody can read.
 func configFile(t *testing.T, bin string) string {
 	t.Helper()
 	file := filepath.Join(filepath.Dir(bin), "pingtel.toml")
@@ -121,8 +121,8 @@ func configFile(t *testing.T, bin string) string {
 	return file
 }
 
-// TestCommands runs the other commands as an ordinary user, by the file's
-// capability and by the group range.
+// TestCommands runs the other commands as an ordinary user, with the file's capability
+// and with the group range.
 func TestCommands(t *testing.T) {
 	inside(t, func(t *testing.T, bin string) {
 		capable := build(t)
@@ -155,7 +155,7 @@ func TestCommands(t *testing.T) {
 	})
 }
 
-// checkRefusal looks at how the command ends that gets no socket.
+// checkRefusal checks how a command ends that gets no socket.
 func checkRefusal(t *testing.T, stdout, stderr string, status int, cures, notCures []string) {
 	t.Helper()
 	if status != 2 || stdout != "" || strings.Count(stderr, "\n") != 1 {
@@ -173,7 +173,7 @@ func checkRefusal(t *testing.T, stdout, stderr string, status int, cures, notCur
 	}
 }
 
-// TestCure does what the message says and looks whether it helps.
+// TestCure follows the advice of the message and checks that it helps.
 func TestCure(t *testing.T) {
 	inside(t, func(t *testing.T, bin string) {
 		allowGroups(t, 1, 0)
@@ -189,7 +189,7 @@ func TestCure(t *testing.T) {
 	})
 }
 
-// TestCheckUnknown looks at what a scheduler gets of a check without a socket.
+// TestCheckUnknown checks the output of a check without a socket.
 func TestCheckUnknown(t *testing.T) {
 	inside(t, func(t *testing.T, bin string) {
 		allowGroups(t, 1, 0)

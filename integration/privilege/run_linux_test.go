@@ -19,11 +19,11 @@ import (
 	"github.com/pingtel/pingtel/integration/peer"
 )
 
-// nobody is the ordinary user that tests run the binary as, and its group.
+// nobody is the ordinary user, and its group, as which tests run the binary.
 const nobody = 65534
 
-// inside runs f in a network namespace of its own, as user 0, with a binary that
-// all may execute.
+// inside runs f as user 0 in its own network namespace, with a binary that everybody may
+// execute.
 func inside(t *testing.T, f func(t *testing.T, bin string)) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -36,12 +36,12 @@ func inside(t *testing.T, f func(t *testing.T, bin string)) {
 
 func TestMain(m *testing.M) { os.Exit(peer.Main(m)) }
 
-// build gives a copy of pingtel that all may execute, and that alone gets what
-// the test gives it.
+// build returns a copy of pingtel that everybody may execute. Only this copy gets the
+// capability of the test.
 func build(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil { // the testing package makes it for its user alone
+	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil { // the testing package makes it for its user only
 		t.Fatal(err)
 	}
 	program, err := os.ReadFile(peer.Pingtel())
@@ -55,7 +55,7 @@ func build(t *testing.T) string {
 	return bin
 }
 
-// setcap gives a file cap_net_raw+ep, as setcap(8) does.
+// setcap gives a file cap_net_raw+ep, like setcap(8).
 func setcap(t *testing.T, file string) {
 	t.Helper()
 	const revision2, effective = 0x02000000, 1 // struct vfs_cap_data of linux/capability.h
@@ -89,8 +89,7 @@ func as(cmd *exec.Cmd, user uint32, ambient ...uintptr) *exec.Cmd {
 	return cmd
 }
 
-// contained makes cmd run as user 0 of a container does that was given
-// CAP_NET_RAW and nothing else.
+// contained makes cmd run like user 0 of a container that has only CAP_NET_RAW.
 func contained(t *testing.T, cmd *exec.Cmd) *exec.Cmd {
 	t.Helper()
 	setpriv, err := exec.LookPath("setpriv")
@@ -157,7 +156,7 @@ func privileges(t *testing.T, cmd *exec.Cmd) map[string]string {
 	return all
 }
 
-// parseStatus picks what is about privileges from a status file of proc(5).
+// parseStatus returns the lines about privileges of a status file of proc(5).
 func parseStatus(text string) map[string]string {
 	p := make(map[string]string)
 	for line := range strings.Lines(text) {

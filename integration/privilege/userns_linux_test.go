@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestUserNamespace runs the binary without rights in user namespaces, as
-// rootless containers do, and looks whether what it advises helps.
+// TestUserNamespace runs the binary without rights in user namespaces, like rootless
+// containers, and checks that its advice helps.
 func TestUserNamespace(t *testing.T) {
 	inside(t, func(t *testing.T, bin string) {
 		const outer = 4242

@@ -10,8 +10,8 @@ import (
 	"github.com/pingtel/pingtel/integration/peer"
 )
 
-// TestBesideInputsPing lets Telegraf's own plugin ping the same hosts: every
-// field that it writes is here too, in the same cases and of the same type.
+// TestBesideInputsPing lets Telegraf's own plugin ping the same hosts. pingtel must
+// write every field that it writes, in the same cases and with the same type.
 func TestBesideInputsPing(t *testing.T) {
 	peer.Telegraf(t)
 	hosts := append(slices.Clone(everyHost), noRoute)
@@ -52,7 +52,7 @@ func TestBesideInputsPing(t *testing.T) {
 	})
 }
 
-// compareFields holds the fields of inputs.ping against ours.
+// compareFields compares the fields of inputs.ping with ours.
 func compareFields(t *testing.T, host string, theirs, ours map[string]any) {
 	t.Helper()
 	var names []string

@@ -12,8 +12,8 @@ import (
 	"github.com/pingtel/pingtel/integration/peer"
 )
 
-// TestDiskFull fills the disk that Telegraf writes to, and makes room again:
-// pingtel measures on, and its points come.
+// TestDiskFull fills the disk that Telegraf writes to, and makes room again. pingtel
+// must keep measuring, and its points must come.
 func TestDiskFull(t *testing.T) {
 	t.Parallel()
 	peer.Telegraf(t)
@@ -49,8 +49,8 @@ func TestDiskFull(t *testing.T) {
 	})
 }
 
-// wholePoints reads what Telegraf has written, but for lines that the full disk
-// has cut off.
+// wholePoints reads the points that Telegraf has written, except for lines that the
+// full disk has cut off.
 func (r *running) wholePoints(t *testing.T) []point {
 	t.Helper()
 	text, err := os.ReadFile(r.file)

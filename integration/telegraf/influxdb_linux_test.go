@@ -16,8 +16,8 @@ import (
 	"github.com/pingtel/pingtel/integration/peer"
 )
 
-// TestInfluxDB takes the figures all the way: pingtel, Telegraf, InfluxDB, and
-// back by a query.
+// TestInfluxDB sends the figures from pingtel through Telegraf to InfluxDB, and reads
+// them back with a query.
 func TestInfluxDB(t *testing.T) {
 	t.Parallel()
 	peer.Telegraf(t)

@@ -13,9 +13,9 @@ import (
 
 var load = flag.Duration("load", 25*time.Second, "how long TestLoad runs; its figures want 3m and a quiet machine")
 
-// TestPhases counts, behind the device, that requests are spread over the
-// interval, from the first one on: by no moment have there been more than were
-// due, however late a busy machine sends some.
+// TestPhases counts the requests behind the device: they must be spread over the
+// interval from the first one on. At no time may there have been more than were due; a
+// busy machine may send some late.
 func TestPhases(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -54,8 +54,8 @@ hosts = [%s]
 	})
 }
 
-// checkSpread demands that no request came before its time in a round of ten
-// seconds, in which the targets' series begin evenly and last 0.8 s.
+// checkSpread checks that no request came before its time in a round of ten seconds, in
+// which the targets' series start evenly and last 0.8 s.
 func checkSpread(t *testing.T, arrived []netsim.Request, began time.Duration, targets int) {
 	t.Helper()
 	const uneven = 5 // series by which the places in a round are off from even ones
@@ -75,8 +75,8 @@ func checkSpread(t *testing.T, arrived []netsim.Request, began time.Duration, ta
 	t.Logf("%d requests, at least %d fewer than were due by then", len(arrived), nearest)
 }
 
-// checkTurns demands that all targets have their turns: none is a series ahead
-// of one that has not lost as many.
+// checkTurns checks that all targets have their turns: no target may be a series ahead
+// of another, unless that one has lost as many.
 func checkTurns(t *testing.T, arrived []netsim.Request, targets int, lost int64) {
 	t.Helper()
 	requests := make(map[netip.Addr]int)

@@ -13,8 +13,8 @@ import (
 	"github.com/pingtel/pingtel/integration/peer"
 )
 
-// TestTwins has two names of one address, two classes of traffic to one name,
-// and a name with an address of each family: each target has its own replies.
+// TestTwins has two names of one address, two traffic classes to one name, and a name
+// with an address of each family. Each target must have its own replies.
 func TestTwins(t *testing.T) {
 	t.Parallel()
 	peer.Telegraf(t)
@@ -37,7 +37,7 @@ family = "both"
 hosts = ["`+unknown+`"]
 family = "both"
 `)
-		// pingtel alone sees these names.
+		// Only pingtel sees these names.
 		names := write(t, "hosts", fmt.Sprintf("%s one.example two.example both.example\n%s both.example\n", answers, answers6))
 		script := "mount --bind " + names + ` /etc/hosts && exec "$0" "$@"`
 		r := startText(t, fmt.Sprintf(`[[inputs.execd]]
@@ -75,15 +75,15 @@ family = "both"
 	})
 }
 
-// evenly holds the points of a host to one in each interval, from the second
-// on: the first round may be faster.
+// evenly checks that a host has one point in each interval, from the second one on: the
+// first round may be faster.
 func evenly(t *testing.T, points []peer.Point, host string, interval time.Duration) {
 	t.Helper()
 	peer.CheckSteady(t, of(points, host)[1:], interval, points)
 }
 
-// TestReload adds and removes targets under Telegraf, and changes an option of
-// all, with series of the others under way, and gives it a file with a fault.
+// TestReload adds and removes targets under Telegraf, and changes an option of all,
+// while series of the others run. It also reloads a file with a fault.
 func TestReload(t *testing.T) {
 	t.Parallel()
 	peer.Telegraf(t)
@@ -134,8 +134,8 @@ func TestReload(t *testing.T) {
 	})
 }
 
-// TestReaderStops stops Telegraf for a while: the series go on, and what waited
-// is read when it goes on.
+// TestReaderStops stops Telegraf for a while. The series must go on, and Telegraf must
+// read the waiting lines when it continues.
 func TestReaderStops(t *testing.T) {
 	t.Parallel()
 	peer.Telegraf(t)
@@ -155,7 +155,7 @@ func TestReaderStops(t *testing.T) {
 	})
 }
 
-// TestPollInterval keeps a schedule of its own, whatever the file says.
+// TestPollInterval: the flag overrides the schedule of the file.
 func TestPollInterval(t *testing.T) {
 	t.Parallel()
 	peer.Telegraf(t)

@@ -1,4 +1,4 @@
-// Package telegraf holds pingtel against a real Telegraf.
+// Package telegraf runs pingtel under a real Telegraf.
 package telegraf
 
 import (
@@ -21,8 +21,8 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(peer.Main(m)) }
 
-// The hosts of the simulated network, one that no resolver knows, and one that
-// there is no route to.
+// The hosts of the simulated network, one that no resolver knows, and one without a
+// route.
 const (
 	answers     = "198.18.1.1"
 	losesSome   = "198.18.1.2" // each fifth
@@ -49,9 +49,9 @@ func network() []netsim.Rule {
 	}
 }
 
-// pingtelFile writes a file for pingtel: series of five echoes, two seconds
-// apart where it keeps the schedule. The simulator shares the machine with
-// whatever else runs, so that a reply has time.
+// pingtelFile writes a file for pingtel: series of five echoes, two seconds apart if
+// pingtel keeps the schedule. Replies have much time, since the simulator shares the
+// machine with other work.
 func pingtelFile(t *testing.T, signal string, hosts ...string) string {
 	t.Helper()
 	return write(t, "pingtel.toml", fmt.Sprintf(`[agent]
@@ -85,8 +85,8 @@ type running struct {
 	file string
 }
 
-// start starts Telegraf with one of the files of this folder, edited to use
-// the binary under test and the file given.
+// start starts Telegraf with one of the files of this folder, edited to use the binary
+// under test and this file.
 func start(t *testing.T, conf, pingtelFile string, edits ...string) *running {
 	t.Helper()
 	text, err := os.ReadFile(conf)
@@ -103,8 +103,7 @@ func startText(t *testing.T, text string) *running {
 	return &running{peer.Start(t, exec.Command(peer.Telegraf(t), "--config", telegrafFile(t, file, text))), file}
 }
 
-// telegrafFile writes a file for Telegraf, which writes metrics to the file
-// given.
+// telegrafFile writes a file for Telegraf, which then writes metrics to this file.
 func telegrafFile(t *testing.T, file, text string) string {
 	t.Helper()
 	return write(t, "telegraf.conf", fmt.Sprintf(`[agent]
@@ -121,7 +120,7 @@ func telegrafFile(t *testing.T, file, text string) string {
 
 type point = peer.Point
 
-// points reads what Telegraf has written so far, whole lines only.
+// points reads the whole lines that Telegraf has written so far.
 func (r *running) points(t *testing.T) []point {
 	t.Helper()
 	text, err := os.ReadFile(r.file)
@@ -151,7 +150,7 @@ func of(points []point, host string) []point {
 	return got
 }
 
-// awaitPoints waits until each host has so many points.
+// awaitPoints waits until each host has this many points.
 func (r *running) awaitPoints(t *testing.T, count int, hosts ...string) {
 	t.Helper()
 	peer.Await(t, fmt.Sprintf("%d points of each of %v", count, hosts), func() bool {
@@ -203,7 +202,7 @@ func kill(t *testing.T, pid string, s syscall.Signal) {
 	}
 }
 
-// want is what each series of a host has to say.
+// want is the expected figures of each series of a host.
 type want struct {
 	sent, received, result int64
 	loss                   float64
@@ -218,7 +217,7 @@ var wants = map[string]want{
 	answers6:    {5, 5, 0, 0, ""},
 }
 
-// checkPoints holds all points against what the simulated network does.
+// checkPoints compares all points with the rules of the simulated network.
 func checkPoints(t *testing.T, points []point) {
 	t.Helper()
 	for host, w := range wants {
@@ -251,7 +250,7 @@ func checkPoints(t *testing.T, points []point) {
 	}
 }
 
-// sent adds up the requests that points tell of.
+// sent adds up the requests of points.
 func sent(points []point) (n int64) {
 	for _, p := range points {
 		if p.Measurement == "ping" {
@@ -262,11 +261,11 @@ func sent(points []point) (n int64) {
 	return n
 }
 
-// closedEarly is what Telegraf says where it has closed its end of a pipe before
-// it has read all: on a busy machine, when a plugin ends.
+// closedEarly is Telegraf's message if it closes its end of a pipe before it has read
+// everything. On a busy machine it does so when a plugin ends.
 const closedEarly = "file already closed"
 
-// complaints is what Telegraf has printed but for that.
+// complaints returns Telegraf's other messages.
 func (r *running) complaints() string {
 	var b strings.Builder
 	for line := range strings.Lines(r.Text()) {
@@ -277,13 +276,13 @@ func (r *running) complaints() string {
 	return b.String()
 }
 
-// checkSent holds the requests that points tell of against those that left the
-// host. The last ones may be missing only where Telegraf has not read them.
+// checkSent compares the requests of the points with those that left the host. The last
+// ones may be missing only if Telegraf has not read them.
 func (r *running) checkSent(t *testing.T, points []peer.Point, want int) {
 	t.Helper()
 	got := sent(points)
 	if got != int64(want) && (got > int64(want) || !strings.Contains(r.Text(), closedEarly)) {
-		t.Errorf("%d requests told of, %d were sent", got, want)
+		t.Errorf("points have %d requests, %d were sent", got, want)
 	}
 }
 
@@ -303,7 +302,7 @@ func TestExecd(t *testing.T) {
 			netsim.Run(t, network(), func(t *testing.T, n *netsim.Net) {
 				r := start(t, conf, pingtelFile(t, signal, everyHost...), "STDIN", signal)
 				r.awaitPoints(t, 3, everyHost...)
-				// Telegraf kills what does not end by itself in five seconds, and says so.
+				// Telegraf kills a plugin that does not end by itself in five seconds, and logs it.
 				if took, status := r.Stop(); status != 0 || strings.Contains(r.Text(), "signal: killed") {
 					t.Errorf("Telegraf ended with %d after %v, said\n%s", status, took, r.Text())
 				}
@@ -325,8 +324,7 @@ func TestExecd(t *testing.T) {
 	}
 }
 
-// TestBeginning lets Telegraf run pingtel with the file that the page begins
-// with.
+// TestBeginning lets Telegraf run pingtel with the file that the guide starts from.
 func TestBeginning(t *testing.T) {
 	t.Parallel()
 	peer.Telegraf(t)
@@ -371,8 +369,8 @@ func TestExecdRestarts(t *testing.T) {
 	})
 }
 
-// TestTelegrafKilled kills Telegraf twice and starts it again: pingtel ends by
-// itself, and what all have written is true.
+// TestTelegrafKilled kills Telegraf twice and starts it again. pingtel must end by
+// itself, and all points must be true.
 func TestTelegrafKilled(t *testing.T) {
 	t.Parallel()
 	peer.Telegraf(t)
@@ -391,7 +389,7 @@ func TestTelegrafKilled(t *testing.T) {
 	})
 }
 
-// TestExec lets Telegraf start pingtel anew for each round.
+// TestExec lets Telegraf start pingtel for each round.
 func TestExec(t *testing.T) {
 	t.Parallel()
 	peer.Telegraf(t)
@@ -407,7 +405,7 @@ func TestExec(t *testing.T) {
 	})
 }
 
-// TestNagios lets Telegraf read what check prints.
+// TestNagios lets Telegraf read the output of check.
 func TestNagios(t *testing.T) {
 	t.Parallel()
 	peer.Telegraf(t)

@@ -1,6 +1,6 @@
-// Package agent is the running process: it reads the file, opens the sockets,
-// and keeps the schedule and the outputs going until the end. All commands that
-// go on until they are stopped are one of it.
+// Package agent is the running process. It reads the file, opens the sockets, and
+// runs the schedule and the outputs until the end. Every command that runs until it
+// is stopped runs an agent, except for those of a terminal.
 package agent
 
 import (
@@ -19,26 +19,26 @@ import (
 	"github.com/pingtel/pingtel/internal/output"
 )
 
-// Times of the end. Telegraf closes stdin and sends SIGTERM five seconds later,
-// service managers and container runtimes kill after ten or more: the end takes
-// five seconds at most.
+// How long the end may take. Telegraf closes stdin and sends SIGTERM five seconds
+// later; service managers and container runtimes kill after ten seconds or more. So
+// the end takes five seconds at most.
 const (
-	// drainTime is how long series that are under way may take to finish.
+	// drainTime is how long running series may take to finish.
 	drainTime = 2700 * time.Millisecond
 
-	// closeTime is how long the outputs may take after that, with what is left
-	// of drainTime.
+	// closeTime is how long the outputs may take after that. They may also use what
+	// is left of drainTime.
 	closeTime = 2 * time.Second
 )
 
-// maxRounds is how many rounds on demand may be under way at once.
+// maxRounds is how many rounds on demand may run at once.
 const maxRounds = 4
 
-// stalledTime is how far the schedule may be behind before the process counts as
-// one that has stopped working.
+// stalledTime is how far the schedule may be behind before the watchdog is no longer
+// told that the process works.
 const stalledTime = 10 * time.Second
 
-// Prober is what of an [icmpcore.Pinger] the process needs.
+// Prober is the part of an [icmpcore.Pinger] that the process needs.
 type Prober interface {
 	monitor.Prober
 	Socket(f icmpcore.Family) icmpcore.SocketKind
@@ -48,29 +48,29 @@ type Prober interface {
 
 // Options say what runs.
 type Options struct {
-	// Command is the command of pingtel. The command "otel" has the output of that
-	// name whatever the file says, and so has "telegraf".
+	// Command is the command of pingtel. The commands "otel" and "telegraf" have the
+	// output of their name whatever the file says.
 	Command string
 	Version string // of pingtel
 
-	// Load reads the file: at the start, and for each reload.
+	// Load reads the file. It is called at the start and for each reload.
 	Load func() (*config.Config, error)
 
-	// Open opens the sockets that a file asks for, and gives up privileges. warn
-	// is called where these stay.
+	// Open opens the sockets that a file asks for, and gives up privileges. It calls
+	// warn if it cannot give them up.
 	Open func(ctx context.Context, c *config.Config, warn func(error)) (Prober, error)
 
 	Log   *slog.Logger
 	Level *slog.LevelVar // of Log; set by the file
 
-	// Signals brings the signals of the process, without those that end it.
+	// Signals receives the signals of the process, except for those that end it.
 	Signals <-chan os.Signal
 
-	// Stdin, if not nil, is Telegraf's side of the conversation of inputs.execd.
+	// Stdin, if not nil, is where Telegraf's inputs.execd speaks to the process.
 	Stdin io.Reader
 
-	// Stdout is where outputs print: that of the telegraf command, and OTLP with
-	// PrintOTLP.
+	// Stdout is where outputs print: that of the telegraf command, and OTLP if
+	// PrintOTLP is set.
 	Stdout    io.Writer
 	PrintOTLP bool
 
@@ -90,14 +90,14 @@ type agent struct {
 	demand  bool // rounds come on demand, not by the schedule
 
 	rounds sync.WaitGroup // on demand
-	slots  chan struct{}  // one for each round that runs
-	missed atomic.Uint64  // rounds for which there was no slot
+	slots  chan struct{}  // holds one for each round that runs
+	missed atomic.Uint64  // rounds that did not run because maxRounds ran
 }
 
-// Run runs until ctx is done, until Telegraf ends stdin, until the one round is
-// over, or until an output fails for good. Then series that are under way may
-// finish, and the outputs hand over what they have, for five seconds in all. The
-// error says what kept the process from starting, or what was lost at the end.
+// Run runs until ctx is done, Telegraf closes stdin, the one round is over, or an
+// output fails for good. Then running series may finish and the outputs deliver what
+// they have, for five seconds in all. The error says why the process could not
+// start, or what was lost at the end.
 func Run(ctx context.Context, o Options) error { return newAgent(o).run(ctx) }
 
 func newAgent(o Options) *agent {
@@ -134,7 +134,7 @@ func (a *agent) load() (*config.Config, error) {
 	return c, nil
 }
 
-// start opens everything, and takes over c.
+// start opens everything, and puts c in force.
 func (a *agent) start(ctx context.Context, c *config.Config) (err error) {
 	a.Level.Set(c.Agent.LogLevel)
 	if a.prober, err = a.Open(ctx, c, a.warn); err != nil {
@@ -145,7 +145,7 @@ func (a *agent) start(ctx context.Context, c *config.Config) (err error) {
 	}
 	if err := a.openOutputs(c); err != nil {
 		ctx, cancel := context.WithCancel(ctx)
-		cancel() // there is nothing to hand over
+		cancel() // there is nothing to deliver
 		return errors.Join(err, a.closeOutputs(ctx), a.prober.Close())
 	}
 	sinks := make([]monitor.Sink, len(a.outputs))
@@ -159,10 +159,10 @@ func (a *agent) start(ctx context.Context, c *config.Config) (err error) {
 	return nil
 }
 
-// own returns what the process knows of itself.
+// own returns what the process knows about itself.
 func (a *agent) own() output.Own {
 	own := output.Own{Engine: a.prober.Stats(), RoundsMissed: a.missed.Load()}
-	if a.monitor != nil { // nil where the process could not start
+	if a.monitor != nil { // nil if the process could not start
 		own.Schedule = a.monitor.Stats()
 	}
 	for _, o := range a.outputs {
@@ -195,13 +195,13 @@ func (a *agent) once(ctx context.Context) error {
 	return errors.Join(err, a.finish(broken))
 }
 
-// finish ends all series, and lets the outputs hand over what there is. Their
-// Run is ending meanwhile.
+// finish ends all series, and lets the outputs deliver what there is. Their Run ends
+// at the same time.
 func (a *agent) finish(broken <-chan struct{}) error {
 	end := time.Now().Add(drainTime + closeTime)
-	a.rounds.Wait() // they do not wait for their series any more, but may still have some to begin
+	a.rounds.Wait() // rounds do not wait for their series any more, but may still start some
 	select {
-	case <-broken: // nobody takes what series that are under way would give
+	case <-broken: // no output takes the results of running series
 	default:
 		ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 		if err := a.monitor.Drain(ctx); err != nil {
@@ -209,7 +209,7 @@ func (a *agent) finish(broken <-chan struct{}) error {
 		}
 		cancel()
 	}
-	a.monitor.Close() // first: a look-up that ends may start a series
+	a.monitor.Close() // before the prober: a look-up that ends may start a series
 	err := a.prober.Close()
 	ctx, cancel := context.WithDeadline(context.Background(), end)
 	defer cancel()

@@ -16,10 +16,10 @@ import (
 // kind is a kind of output.
 type kind struct {
 	name    string                    // the command that always has it, if there is one
-	key     string                    // of the file that turns it on
+	key     string                    // the key of the file that turns it on
 	enabled func(*config.Config) bool // nil: only its command has it
 	check   func(*config.Config, output.Env) error
-	open    func(*config.Config, output.Env) (output.Output, error) // nil where it turns out not to run
+	open    func(*config.Config, output.Env) (output.Output, error) // a nil Output does not run
 }
 
 // kinds returns all kinds of outputs, in the order in which they get results.
@@ -80,7 +80,7 @@ func (a *agent) runOutputs(ctx context.Context) <-chan struct{} {
 	var once sync.Once
 	for _, o := range a.outputs {
 		o.ended.Go(func() {
-			if err := o.Run(ctx); err != nil { // Close returns it again
+			if err := o.Run(ctx); err != nil { // Close returns the error again
 				once.Do(func() { close(broken) })
 			}
 		})
@@ -88,7 +88,7 @@ func (a *agent) runOutputs(ctx context.Context) <-chan struct{} {
 	return broken
 }
 
-// reloadOutputs gives the file that is now in force to the outputs.
+// reloadOutputs gives the outputs the file that comes into force.
 func (a *agent) reloadOutputs(next *config.Config) {
 	runs := make(map[string]running)
 	for _, o := range a.outputs {
@@ -99,13 +99,13 @@ func (a *agent) reloadOutputs(next *config.Config) {
 		switch wanted := a.wants(k, next); {
 		case on && wanted:
 			o.Reload(next)
-		case on != wanted && a.wants(k, a.config) != wanted: // not one that turned out not to run
+		case on != wanted && a.wants(k, a.config) != wanted: // not if Open returned nil
 			a.Log.Warn("restart pingtel to change "+k.key, "in_force", on)
 		}
 	}
 }
 
-// closeOutputs closes the outputs side by side, each when its Run has ended.
+// closeOutputs closes the outputs at the same time, each when its Run has ended.
 func (a *agent) closeOutputs(ctx context.Context) error {
 	errs := make([]error, len(a.outputs))
 	var all sync.WaitGroup

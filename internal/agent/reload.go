@@ -10,8 +10,8 @@ import (
 	"github.com/pingtel/pingtel/internal/sdnotify"
 )
 
-// reload reads the file again and takes it over, or says why the old one stays
-// in force.
+// reload reads the file again and puts it in force, or logs why the old one stays in
+// force.
 func (a *agent) reload() {
 	a.notify(sdnotify.Reloading)
 	defer a.notify(func() error { return sdnotify.Ready(a.status()) })
@@ -28,8 +28,8 @@ func (a *agent) reload() {
 	a.monitor.Reload(next)
 }
 
-// takeOver puts c in force, except for its targets, and warns of what in it
-// cannot work as it stands.
+// takeOver puts c in force, except for its targets, and warns of settings that cannot
+// work at the moment.
 func (a *agent) takeOver(c *config.Config) {
 	a.config = c
 	a.Level.Set(c.Agent.LogLevel)
@@ -42,7 +42,7 @@ func (a *agent) takeOver(c *config.Config) {
 	}
 }
 
-// logStart says what runs.
+// logStart logs what runs.
 func (a *agent) logStart() {
 	var outputs []string
 	for _, o := range a.outputs {
@@ -55,17 +55,17 @@ func (a *agent) logStart() {
 	level("started", "version", a.Version, "targets", len(a.config.Targets), "echoes_per_second", a.config.Plan().Rate, "outputs", strings.Join(outputs, ", "))
 }
 
-// lightRate is up to how many echo requests a second a schedule is light work: a
-// tenth of one processor, unless they are large.
+// lightRate is the number of echo requests a second up to which a schedule is light
+// work: a tenth of one processor, unless the requests are large.
 const lightRate = 10_000
 
-// useProcessors leaves the runtime one processor where the schedule is light
-// work and lines on stdout are all that comes of it, unless GOMAXPROCS says what
-// to use. With more processors the runtime wakes another thread each time there
-// is something to do, several hundred times a second, and the thread finds that
-// the first one is doing it already: at 5,000 echoes a second each took 11 to 15
-// µs of CPU so, and takes 9 to 11. The kernel's stamps keep the figures as they
-// are.
+// useProcessors gives the runtime one processor if the schedule is light work and
+// lines on stdout are the only output, unless GOMAXPROCS is set. With more processors
+// the runtime wakes another thread each time there is something to do, several
+// hundred times a second, and that thread finds that the first one is doing it
+// already. At 5,000 echoes a second an echo took 11 to 15 µs of CPU that way, and
+// takes 9 to 11 with one processor. The figures do not change, because the kernel
+// takes the times.
 func (a *agent) useProcessors(c *config.Config) {
 	if os.Getenv("GOMAXPROCS") != "" {
 		return

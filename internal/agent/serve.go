@@ -36,14 +36,14 @@ func (a *agent) serve(ctx context.Context) error {
 	return a.finish(broken)
 }
 
-// event is what somebody wants of the process.
+// event is what Telegraf or a signal wants of the process.
 type event struct {
 	plugin.Event
-	err error // why stdin cannot be read, with End
+	err error // with End: why stdin cannot be read
 }
 
-// listen sends events until ctx is done, or until the end of stdin. Where
-// Telegraf runs this process they are those of inputs.execd, elsewhere SIGHUP.
+// listen sends events until ctx is done or stdin ends. If Telegraf runs this process,
+// they are those of inputs.execd, otherwise only SIGHUP.
 func (a *agent) listen(ctx context.Context, events chan<- event) {
 	next := a.nextSignal
 	if a.Stdin != nil {
@@ -84,7 +84,7 @@ func (a *agent) handle(ctx context.Context, events <-chan event, broken <-chan s
 			a.Log.Debug("stopping on a signal")
 			return
 		case <-broken:
-			return // finish says why
+			return // finish reports why
 		case e := <-events:
 			switch e.Event {
 			case plugin.Collect:
@@ -102,8 +102,8 @@ func (a *agent) handle(ctx context.Context, events <-chan event, broken <-chan s
 	}
 }
 
-// logEnd says why the process ends, and to those who started it with a stdin
-// that was at its end from the start what to do instead.
+// logEnd logs why the process ends. If stdin was at its end from the start, it also
+// says how to run the process.
 func (a *agent) logEnd(ctx context.Context, err error, rounds int) {
 	switch {
 	case ctx.Err() != nil:
@@ -117,8 +117,8 @@ func (a *agent) logEnd(ctx context.Context, err error, rounds int) {
 	}
 }
 
-// round starts a round on demand, unless too many are under way. The monitor
-// skips, counts and logs targets whose last series still runs.
+// round starts a round on demand, unless maxRounds are running. The monitor skips,
+// counts and logs targets whose last series still runs.
 func (a *agent) round(ctx context.Context) {
 	select {
 	case a.slots <- struct{}{}:
@@ -134,8 +134,8 @@ func (a *agent) round(ctx context.Context) {
 	})
 }
 
-// notify tells the service manager something, unless Telegraf runs this process:
-// its own service manager would take it for Telegraf's word.
+// notify notifies the service manager, unless Telegraf runs this process: the service
+// manager would take the message for one of Telegraf's.
 func (a *agent) notify(tell func() error) {
 	if a.Stdin != nil {
 		return

@@ -7,32 +7,32 @@ import (
 	"github.com/pingtel/pingtel/icmpcore"
 )
 
-// PointKey is the same for targets whose points bear the same tags in line
-// protocol, but for the address that was probed.
+// PointKey is the same for targets whose points have the same tags in line
+// protocol, apart from the tag address.
 func (t *Target) PointKey() string {
 	var b strings.Builder
 	b.WriteString(t.Host)
 	for _, tag := range t.Tags {
-		if v := strings.TrimRight(tag.Value, `\`); v != "" { // as it is written
+		if v := strings.TrimRight(tag.Value, `\`); v != "" { // the encoder writes it without
 			b.WriteString("\x00" + tag.Key + "\x01" + v)
 		}
 	}
 	return b.String()
 }
 
-// Alike returns the hosts that have several targets whose points bear the same
-// tags, in the file's order: in line protocol they are of one series, and of two
-// with the same time a database keeps one. The two of family "both" are told
-// apart by their addresses.
+// Alike returns the hosts that have several targets whose points have the same
+// tags, in the file's order. In line protocol such points belong to one series,
+// and a database keeps only one of two points with the same time. The two
+// targets of family "both" differ by their addresses.
 func (c *Config) Alike() []string {
-	seen, told := make(map[string][]icmpcore.Family), make(map[string]bool)
+	seen, reported := make(map[string][]icmpcore.Family), make(map[string]bool)
 	var hosts []string
 	for i := range c.Targets {
 		t := &c.Targets[i]
 		key, family := t.PointKey(), t.family()
 		for _, other := range seen[key] {
-			if apart := family != icmpcore.FamilyAuto && other != icmpcore.FamilyAuto && family != other; !apart && !told[t.Host] {
-				told[t.Host] = true
+			if apart := family != icmpcore.FamilyAuto && other != icmpcore.FamilyAuto && family != other; !apart && !reported[t.Host] {
+				reported[t.Host] = true
 				hosts = append(hosts, t.Host)
 			}
 		}
@@ -41,8 +41,8 @@ func (c *Config) Alike() []string {
 	return hosts
 }
 
-// family returns the family that t is probed in, auto where that is left to its
-// name.
+// family returns the family that t is probed in. It is auto if the name's
+// addresses decide.
 func (t *Target) family() icmpcore.Family {
 	if a, err := netip.ParseAddr(t.Host); err == nil {
 		return familyOf(a)

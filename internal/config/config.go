@@ -1,5 +1,6 @@
-// Package config reads pingtel's configuration file: strictly, with every
-// fault told at once, each with file, line, key and what would be right.
+// Package config reads pingtel's configuration file. It is strict, and it
+// reports all faults at once, each with its file, line and key and with what to
+// write instead.
 package config
 
 import (
@@ -15,7 +16,7 @@ import (
 	"github.com/pingtel/pingtel/internal/nagios"
 )
 
-// Defaults of the file, where they are not those of package icmpcore.
+// Defaults of the file that differ from those of package icmpcore.
 const (
 	DefaultInterval       = 10 * time.Second
 	DefaultPrefixHosts    = hosts.MaxExpanded
@@ -25,7 +26,7 @@ const (
 	DefaultTelegrafSignal = "none"
 )
 
-// Config is a file that is free of faults.
+// Config holds a file that has no faults.
 type Config struct {
 	File     string // its path, as given
 	Agent    Agent
@@ -35,7 +36,7 @@ type Config struct {
 	// Targets holds a target for each host and family, in the file's order.
 	Targets []Target
 
-	needs []need // of this machine
+	needs []need // interfaces and addresses that this machine must have
 }
 
 // Agent is the [agent] table.
@@ -44,18 +45,18 @@ type Agent struct {
 	MaxRate        int           // echo requests per second, as in [icmpcore.Config]
 	Socket         icmpcore.SocketKind
 	LogLevel       slog.Level
-	MaxPrefixHosts int // hosts that the prefixes and ranges of one list may stand for
+	MaxPrefixHosts int // most hosts in the prefixes and ranges of one list
 }
 
 // Target is one host to probe in one family.
 type Target struct {
-	Host string // name or address, as written or from a prefix
+	Host string // name or address, from the file or from a prefix
 	*Probe
 }
 
-// Probe is what the targets of one [[targets]] table share. It is not changed.
+// Probe holds what the targets of one [[targets]] table share. Nobody changes it.
 type Probe struct {
-	Options    icmpcore.Options // Family is auto, or what is asked for
+	Options    icmpcore.Options // Family is auto or the one that the file names
 	Tags       []Tag            // sorted by key; none has an empty value
 	Thresholds nagios.Thresholds
 
@@ -65,11 +66,11 @@ type Probe struct {
 // Tag is one of a target's own tags.
 type Tag struct{ Key, Value string }
 
-// Key tells targets apart: two with the same key would be measured alike and
-// could not be told apart in any output.
+// Key identifies a target: two targets with the same key would be measured in
+// the same way, and no output could tell which is which.
 func (t *Target) Key() string { return t.Host + t.key() }
 
-// key is what of a target's key it shares with the others of its table.
+// key is the part of a target's key that all targets of its table share.
 func (p *Probe) key() string {
 	var b strings.Builder
 	o := p.Options
@@ -89,7 +90,7 @@ func (p *Probe) key() string {
 	return b.String()
 }
 
-// isAddress reports whether there is no name to look up.
+// isAddress reports whether the host is an address and not a name.
 func (t *Target) isAddress() bool {
 	_, err := netip.ParseAddr(t.Host)
 	return err == nil
@@ -102,8 +103,8 @@ type Telegraf struct {
 	Percentiles []float64 // 0 to 100, ascending
 }
 
-// OTel is the [otel] table as it stands in the file: nil is a key that is not
-// there, for which the environment or a default serves.
+// OTel is the [otel] table of the file. A nil field is a key that the file does
+// not have: its value comes from the environment or is the default.
 type OTel struct {
 	Enabled     bool // push from the telegraf command too
 	Endpoint    *string
@@ -123,18 +124,18 @@ type OTel struct {
 	Resource    map[string]string
 
 	present bool           // the table is in the file
-	file    string         // for messages; "" where o is not from a file
+	file    string         // for messages; "" if o is not from a file
 	lines   map[string]int // of the table's keys, by dotted path
 }
 
-// Load reads the file. lookup finds the value of a variable, as [os.LookupEnv]
-// does. The error is [Faults] where the file says something wrong.
+// Load reads the file. lookup returns the value of a variable, like
+// [os.LookupEnv]. The error is [Faults] if the file has faults.
 func Load(path string, lookup func(string) (string, bool)) (*Config, error) {
 	return LoadEvery(0, "", path, lookup)
 }
 
-// LoadEvery is Load with another interval than the file's, unless it is 0, from
-// where name says.
+// LoadEvery is Load with another interval than the file's, unless interval is
+// 0. name is the flag that set it, for messages.
 func LoadEvery(interval time.Duration, name, path string, lookup func(string) (string, bool)) (*Config, error) {
 	text, err := readFile(path)
 	if err != nil {
@@ -181,15 +182,15 @@ func (r *reader) parse(text string) (*Config, error) {
 	return c, nil
 }
 
-// Plan is what a file asks for.
+// Plan holds the load that a file causes.
 type Plan struct {
 	Targets int
 	Rate    float64       // echo requests per second
-	Share   float64       // of the rate allowed, 0 to 1; 0 where there is no limit
+	Share   float64       // of the allowed rate, 0 to 1; 0 if there is no limit
 	Longest time.Duration // of a series, from its first request to its last timeout
 }
 
-// Plan works out what c asks for.
+// Plan computes the load that c causes.
 func (c *Config) Plan() Plan {
 	p := Plan{Targets: len(c.Targets)}
 	echoes := 0
@@ -204,9 +205,9 @@ func (c *Config) Plan() Plan {
 	return p
 }
 
-// SeriesTime is how long a series takes where its last echo is lost, or the
-// longest duration there is where that is longer still. A low maxRate keeps its
-// requests further apart than they are meant to be.
+// SeriesTime is how long a series takes if its last echo is lost. A low maxRate
+// makes the gaps between requests longer than o.Interval. The result is the
+// longest possible duration if the true one does not fit.
 func SeriesTime(o icmpcore.Options, maxRate int) time.Duration {
 	apart := o.Interval
 	if maxRate > 0 {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -104,8 +105,8 @@ interval = "1m"
 	}
 }
 
-// TestHostForms has hosts in every form: brackets are left out, an international
-// name stays as it is written.
+// TestHostForms has hosts in every form: brackets are removed, an international name
+// stays as it is written.
 func TestHostForms(t *testing.T) {
 	c, err := Parse("f.toml", "[[targets]]\nhosts = [\"[::1]\", \"198.18.1.8-9\", \"198.18.1.255-198.18.2.0\", \"m\u00fcnchen.test\", \"fe80::1%lo\"]\n", env)
 	if err != nil {
@@ -120,8 +121,7 @@ func TestHostForms(t *testing.T) {
 	}
 }
 
-// TestNames has hosts that a resolver may know, and a source that decides in
-// which family they are looked up.
+// TestNames has names, and a source that decides in which family they are looked up.
 func TestNames(t *testing.T) {
 	c, err := Parse("f.toml", "[[targets]]\nhosts = [\"a_b.1-2.example.\", \"7\u00e9.example\", \"h\"]\nsource = \"::1\"\n"+
 		"[[targets]]\nhosts = [\"255.255.255.255\", \"fe80::1%nosuch\"]\n", env)
@@ -133,7 +133,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestTakenBack has targets that leave to the system what the defaults do not.
+// TestTakenBack has targets that cancel options of [defaults].
 func TestTakenBack(t *testing.T) {
 	c, err := Parse("f.toml", "[defaults]\nttl = 3\nmark = 4\nsource = \"127.0.0.1\"\ninterface = \"lo\"\ndscp = 5\n"+
 		minimal+"ttl = 0\nmark = 0\nsource = \"\"\ninterface = \"\"\ndscp = 0\n", env)
@@ -145,7 +145,7 @@ func TestTakenBack(t *testing.T) {
 	}
 }
 
-// TestThresholds takes what the flags of check take.
+// TestThresholds: the file takes the same thresholds as the flags of check.
 func TestThresholds(t *testing.T) {
 	c, err := Parse("f.toml", minimal+"warning = \"0.1,20%\"\ncritical = \"500.0,60%\"\n", env)
 	if err != nil {
@@ -156,7 +156,7 @@ func TestThresholds(t *testing.T) {
 	}
 }
 
-// TestWithinBounds has as much of all as there may be.
+// TestWithinBounds has a file at each of its limits.
 func TestWithinBounds(t *testing.T) {
 	for _, text := range []string{
 		"# a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q.r.s.t\n" + minimal + "tags = { site = \"" + strings.Repeat(".[", 50) + "\" }\n",
@@ -170,13 +170,13 @@ func TestWithinBounds(t *testing.T) {
 	}
 }
 
-// TestHints gives keys that somebody may well write, of Telegraf's inputs.ping
-// or in another table, and looks whether what is said of them is true.
+// TestHints gives keys that a user may well write: keys of Telegraf's inputs.ping, and
+// keys in the wrong table. The hints must be right.
 func TestHints(t *testing.T) {
 	for key, want := range map[string]string{
-		"urls": "want hosts in [[targets]]", "deadline": "want timeout, for each echo", "ipv6": "want family = \"ipv6\"",
+		"urls": "use hosts in [[targets]]", "deadline": "use timeout, for each echo", "ipv6": "use family = \"ipv6\"",
 		"arguments": "runs no ping command", "binary": "runs no ping command", "method": "one method",
-		"percentiles": "stands in [telegraf]", "interval": "stands in [agent]",
+		"percentiles": "belongs in [telegraf]", "interval": "belongs in [agent]",
 	} {
 		_, err := Parse("f.toml", minimal+key+" = 1\n", env)
 		if err == nil || !strings.Contains(err.Error(), "f.toml:3: targets[0]."+key+": unknown key: it ") || !strings.Contains(err.Error(), want) {
@@ -185,14 +185,57 @@ func TestHints(t *testing.T) {
 	}
 	for key, where := range elsewhere {
 		for header := range strings.SplitSeq(where, " or ") {
-			text := header + "\n" + key + " = 1979-05-27\n" // of no key's type, so that a known one is a fault of its own
+			text := header + "\n" + key + " = 1979-05-27\n" // no key has this type, so a known key gives another fault
 			if _, err := Parse("f.toml", text, env); err == nil || strings.Contains(err.Error(), key+": unknown key") || !strings.Contains(err.Error(), "a date") {
 				t.Errorf("%s in %s: %v", key, header, err)
 			}
 		}
 	}
-	if _, err := Parse("f.toml", minimal+"[[inputs.ping]]\nurls = [\"a\"]\n", env); err == nil || !strings.Contains(err.Error(), "f.toml:3: inputs: unknown key: it is Telegraf's own") {
+	if _, err := Parse("f.toml", minimal+"[[inputs.ping]]\nurls = [\"a\"]\n", env); err == nil || !strings.Contains(err.Error(), "f.toml:3: inputs: unknown key: it is a table of Telegraf") {
 		t.Errorf("inputs: %v", err)
+	}
+}
+
+// TestFaultsInTurn has faults in the order of the file, whatever the tables' own.
+func TestFaultsInTurn(t *testing.T) {
+	_, err := Parse("f.toml", "[telegraf]\nsignal = \"x\"\n[[targets]]\nhosts = [\"a\"]\nttl = 256\n[defaults]\nsize = 1\n[agent]\nsocket = 1\n", env)
+	var faults Faults
+	if !errors.As(err, &faults) || len(faults) != 4 {
+		t.Fatalf("%v, want four faults", err)
+	}
+	for i, line := range []int{2, 5, 7, 9} {
+		if faults[i].Line != line {
+			t.Errorf("fault %d is in line %d, want %d: %v", i, faults[i].Line, line, err)
+		}
+	}
+}
+
+// TestLargestFile is as large as a file may be.
+func TestLargestFile(t *testing.T) {
+	if _, err := Parse("f.toml", minimal+strings.Repeat("#", maxFile-len(minimal)), env); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSeriesTime works out how long a series takes, up to the longest duration
+// there is.
+func TestSeriesTime(t *testing.T) {
+	const day = 24 * time.Hour
+	for _, tt := range []struct {
+		o       icmpcore.Options
+		maxRate int
+		want    time.Duration
+	}{
+		{icmpcore.Options{Count: 5, Interval: 200 * time.Millisecond, Timeout: time.Second}, -1, 1800 * time.Millisecond},
+		{icmpcore.Options{Count: 5, Interval: 200 * time.Millisecond, Timeout: time.Second}, 2, 3 * time.Second},
+		{icmpcore.Options{Count: 1, Timeout: time.Second}, -1, time.Second},
+		{icmpcore.Options{Count: 106752, Interval: day, Timeout: time.Hour}, -1, 106751*day + time.Hour},
+		{icmpcore.Options{Count: 106753, Interval: day, Timeout: time.Hour}, -1, math.MaxInt64},
+		{icmpcore.Options{Count: 1 << 30, Interval: day, Timeout: time.Hour}, -1, math.MaxInt64},
+	} {
+		if got := SeriesTime(tt.o, tt.maxRate); got != tt.want {
+			t.Errorf("%d echoes %v apart at most %d a second take %v, want %v", tt.o.Count, tt.o.Interval, tt.maxRate, got, tt.want)
+		}
 	}
 }
 
@@ -207,7 +250,7 @@ func TestPlainNumbers(t *testing.T) {
 	}
 }
 
-// TestInlineTargets writes the same in TOML's other way.
+// TestInlineTargets has targets as a list of inline tables.
 func TestInlineTargets(t *testing.T) {
 	c, err := Parse("f.toml", "targets = [ { hosts = [\"a\"] }, { hosts = [\"b\"], ttl = 3 } ]\n", env)
 	if err != nil || len(c.Targets) != 2 || c.Targets[1].Options.TTL != 3 {
@@ -215,7 +258,7 @@ func TestInlineTargets(t *testing.T) {
 	}
 }
 
-// TestFaults gives each kind of mistake and looks for its line and its cure.
+// TestFaults has each kind of mistake: the fault must have its line and say what to write.
 func TestFaults(t *testing.T) {
 	tests := []struct {
 		name, text string
@@ -230,63 +273,63 @@ func TestFaults(t *testing.T) {
 		{"duration", "[agent]\ninterval = \"ten\"\n" + minimal, []string{`f.toml:2: agent.interval: "ten": want a duration`}},
 		{"dscp", "[defaults]\ndscp = \"EFF\"\n" + minimal, []string{`f.toml:2: defaults.dscp: "EFF": want 0 to 63 or a name`}},
 		{"unset variable", "[[targets]]\nhosts = [\"${NOPE}\"]\n", []string{"f.toml:2: targets[0].hosts: the environment variable NOPE is not set"}},
-		{"variable that is no text", "[[targets]]\nhosts = [\"a\"]\ntags = { site = \"${LATIN1}\" }\n", []string{"f.toml:3: targets[0].tags.site: the environment variable LATIN1: holds bytes"}},
+		{"variable that is no text", "[[targets]]\nhosts = [\"a\"]\ntags = { site = \"${LATIN1}\" }\n", []string{"f.toml:3: targets[0].tags.site: the environment variable LATIN1: contains bytes"}},
 		{"file that is no text", "[[targets]]\nhosts = [\"a\"]\ntags = { site = \"\xfc\" }\n", []string{"f.toml:3"}},
-		{"open variable", "[[targets]]\nhosts = [\"${NOPE\"]\n", []string{"want a } behind ${"}},
+		{"open variable", "[[targets]]\nhosts = [\"${NOPE\"]\n", []string{"want a } after ${"}},
 		{"no hosts", "[[targets]]\ncount = 1\n", []string{"f.toml:1: targets[0].hosts: is missing"}},
 		{"empty hosts", "[[targets]]\nhosts = []\n", []string{"f.toml:2: targets[0].hosts: is empty"}},
-		{"bad host", "[[targets]]\nhosts = [\"a b\", \"1.2.3.4:5\", \"0.0.0.0\"]\n", []string{`"a b": has a space in it: want one host`, `"1.2.3.4:5": looks like host:port`, `"0.0.0.0": want the address of a host`}},
+		{"bad host", "[[targets]]\nhosts = [\"a b\", \"1.2.3.4:5\", \"0.0.0.0\"]\n", []string{`"a b": contains a space: want one host`, `"1.2.3.4:5": looks like host:port`, `"0.0.0.0": want the address of a host`}},
 		{"no names", "[[targets]]\nhosts = ['a..b', '-x', 'ex\\ample', '.', 'a-.b', 'a*', '" + strings.Repeat("a", 64) + "']\n",
-			[]string{`"a..b": has a dot too many`, `"-x"`, `"ex\\ample"`, `"."`, `"a-.b"`, `"a*"`, `"aaa`}},
+			[]string{`"a..b": has one dot too many`, `"-x"`, `"ex\\ample"`, `"."`, `"a-.b"`, `"a*"`, `"aaa`}},
 		{"source of the other family than an address", "[[targets]]\nhosts = [\"127.0.0.1\", \"::2\"]\nsource = \"::1\"\n",
 			[]string{"f.toml:2: targets[0].hosts: 127.0.0.1 is not of the family ipv6 of the source ::1"}},
 		{"no address", "[[targets]]\nhosts = [\"198.18.0.300\", \"198.18.1\"]\n", []string{`"198.18.0.300": want an IPv4 address`, `"198.18.1": want an IPv4 address`}},
-		{"large prefix", "[[targets]]\nhosts = [\"198.18.0.0/15\"]\n", []string{`"198.18.0.0/15": the prefixes and ranges of one list stand for more hosts than they may, 65536: want smaller ones`}},
+		{"large prefix", "[[targets]]\nhosts = [\"198.18.0.0/15\"]\n", []string{`"198.18.0.0/15": the prefixes and ranges of one list have more hosts than the limit, 65536: want smaller ones`}},
 		{"large range", "[agent]\nmax_prefix_hosts = 9\n[[targets]]\nhosts = [\"198.18.1.1-5\",\n\"198.18.1.11-15\"]\n", []string{`"198.18.1.11-15": the prefixes and ranges`}},
 		{"no name", "[[targets]]\nhosts = [\"http://b.test/\", \"root@b.test\", \"198.18.1.9-1\", \"-ü.test\"]\n",
-			[]string{`looks like a URL: want its host alone, b.test`, `looks like user@host`, `ends before it begins`, `no valid international name`}},
+			[]string{`looks like a URL: want only its host, b.test`, `looks like user@host`, `ends before it begins`, `not a valid international name`}},
 		{"large prefixes", "[agent]\nmax_prefix_hosts = 300\n[[targets]]\nhosts = [\"198.18.0.0/24\", \"198.18.1.0/26\", \"198.18.2.0/28\"]\n", []string{`"198.18.1.0/26": the prefixes`}},
 		{"host bits", "[[targets]]\nhosts = [\"198.18.0.1/24\"]\n", []string{"want 198.18.0.0/24"}},
 		{"family of an address", "[[targets]]\nhosts = [\"::1\"]\nfamily = \"ipv4\"\n", []string{"::1 is not of the family ipv4"}},
 		{"unset variable in a duration", "[agent]\ninterval = \"${NOPE}\"\n" + minimal, []string{"f.toml:2: agent.interval: the environment variable NOPE is not set"}},
 		{"several bad tags", minimal + "tags = { b = \"${NOPE}\", a = 1, url = \"x\", d = \"${NO}\", \"\" = \"y\" }\n",
-			[]string{"tags.a: is a whole number", "tags.b: the environment variable NOPE", "tags.d: the environment variable NO ", "tags: an empty key", "tags.url: is a tag"}},
+			[]string{"tags.a: is a whole number", "tags.b: the environment variable NOPE", "tags.d: the environment variable NO ", "tags: an empty key", "tags.url: pingtel sets this tag itself"}},
 		{"several unknown keys", "agent = { d = 1, b = 2, c = 3, a = 4 }\n" + minimal, []string{"agent.a", "agent.b", "agent.c", "agent.d"}},
 		{"twice the same prefix", "[[targets]]\nhosts = [\"198.18.0.0/16\"]\n[[targets]]\nhosts = [\"a\", \"198.18.0.0/16\"]\n",
-			[]string{"f.toml:4: targets[1].hosts: 198.18.0.1 and 65533 more are probed alike by line 2 already"}},
+			[]string{"f.toml:4: targets[1].hosts: 198.18.0.1 and 65533 more are in line 2 already, with the same options and tags"}},
 		{"one table of targets", "[targets]\nhosts = [\"a\"]\n", []string{"f.toml:1: targets: is a table: want tables, [[targets]]"}},
 		{"an empty list of targets", "targets = []\n", []string{"f.toml:1: targets: nothing to probe"}},
 		{"a list of something else", "targets = [ { hosts = [\"a\"] }, 7 ]\n", []string{"f.toml:1: targets: is a list: want tables"}},
 		{"inline tables", "targets = [ { hosts = [\"a\"], ttl = 256 } ]\n", []string{"f.toml:1: targets[0].ttl: 256"}},
 		{"byte order mark", "\ufeff[agent]\nsocket = 1\n" + minimal, []string{"f.toml:2: agent.socket"}},
-		{"twice the same", "[[targets]]\nhosts = [\"a\"]\n[[targets]]\nhosts = [\"b\", \"a\"]\n", []string{"f.toml:4: targets[1].hosts: a is probed alike by line 2 already"}},
+		{"twice the same", "[[targets]]\nhosts = [\"a\"]\n[[targets]]\nhosts = [\"b\", \"a\"]\n", []string{"f.toml:4: targets[1].hosts: a is in line 2 already, with the same options and tags"}},
 		{"twice the same, over lines", "[[targets]]\nhosts = [ # a, b\n  \"b,[\", \"x\",\n  # \"a\",\n  \"a\",\n  \"c\",\n  \"a\",\n]\n[[targets]]\nhosts = [\n\"d\",\n\"c\"]\n",
-			[]string{`f.toml:3: targets[0].hosts: "b,[": has brackets around what is no IPv6 address`}},
+			[]string{`f.toml:3: targets[0].hosts: "b,[": has brackets around something that is not an IPv6 address`}},
 		{"twice in one list", "[[targets]]\nhosts = [ # a, b\n  # \"a\",\n  \"x\", \"a\",\n  \"c\",\n  \"a\",\n]\n[[targets]]\nhosts = [\n\"d\",\n\"c\"]\n",
-			[]string{"f.toml:6: targets[0].hosts: a is probed alike by line 4 already", "f.toml:11: targets[1].hosts: c is probed alike by line 5 already"}},
-		{"twice in inline tables", "targets = [\n{ hosts = [\"a\"] },\n{ hosts = [\"a\"] } ]\n", []string{"f.toml:1: targets[1].hosts: a is probed alike by line 1 already"}},
-		{"a dotted key and a header", "agent.interval = 3\n" + minimal + "[agent]\nmax_rate = 5\n", []string{"f.toml:4: agent: is defined by line 1 already"}},
-		{"a dotted key and a header of a target", minimal + "tags.a = \"b\"\n[targets.tags]\nc = \"d\"\n", []string{"f.toml:4: targets[0].tags: is defined by line 3 already"}},
-		{"a header and a dotted key", minimal + "[otel.headers]\na = \"b\"\n[otel]\nheaders.c = \"d\"\n", []string{"f.toml:6: otel.headers: is defined by line 3 already"}},
-		{"a key and a dotted key", minimal + "tags = { a = \"b\" }\ntags.c = \"d\"\n", []string{"f.toml:4: targets[0].tags: is defined by line 3 already"}},
-		{"tags in a table of their own", "\n[[targets]]\nhosts = [\"a\"]\n[targets.tags]\nsite = \"a\"\nurl = \"x\"\n", []string{"f.toml:6: targets[0].tags.url: is a tag"}},
+			[]string{"f.toml:6: targets[0].hosts: a is in line 4 already, with the same options and tags", "f.toml:11: targets[1].hosts: c is in line 5 already"}},
+		{"twice in inline tables", "targets = [\n{ hosts = [\"a\"] },\n{ hosts = [\"a\"] } ]\n", []string{"f.toml:1: targets[1].hosts: a is in line 1 already, with the same options and tags"}},
+		{"a dotted key and a header", "agent.interval = 3\n" + minimal + "[agent]\nmax_rate = 5\n", []string{"f.toml:4: agent: line 1 defines it already"}},
+		{"a dotted key and a header of a target", minimal + "tags.a = \"b\"\n[targets.tags]\nc = \"d\"\n", []string{"f.toml:4: targets[0].tags: line 3 defines it already"}},
+		{"a header and a dotted key", minimal + "[otel.headers]\na = \"b\"\n[otel]\nheaders.c = \"d\"\n", []string{"f.toml:6: otel.headers: line 3 defines it already"}},
+		{"a key and a dotted key", minimal + "tags = { a = \"b\" }\ntags.c = \"d\"\n", []string{"f.toml:4: targets[0].tags: line 3 defines it already"}},
+		{"tags in their own table", "\n[[targets]]\nhosts = [\"a\"]\n[targets.tags]\nsite = \"a\"\nurl = \"x\"\n", []string{"f.toml:6: targets[0].tags.url: pingtel sets this tag itself"}},
 		{"dotted tags", "\n[[targets]]\nhosts = [\"a\"]\ntags.site = \"a\"\ntags.rack = 7\n", []string{"f.toml:5: targets[0].tags.rack: is a whole number"}},
-		{"tags of the defaults", minimal + "[defaults.tags]\nsite = \"a\"\n'address' = \"x\"\n", []string{"f.toml:5: defaults.tags.address: is a tag"}},
+		{"tags of the defaults", minimal + "[defaults.tags]\nsite = \"a\"\n'address' = \"x\"\n", []string{"f.toml:5: defaults.tags.address: pingtel sets this tag itself"}},
 		{"too many dots", minimal + "\n" + strings.Repeat("x.", 20000) + "x = 1\n", []string{"f.toml:4: a key of more than 16 parts"}},
 		{"too many dots in an inline table", minimal + "tags = { \"x\"" + strings.Repeat(" . y", 20000) + " = 1 }\n", []string{"f.toml:3: a key of more than 16 parts"}},
 		{"too many dots in a header", minimal + "[x" + strings.Repeat(".'y'", 20000) + "]\n", []string{"f.toml:3: a key of more than 16 parts"}},
 		{"too deep", minimal + "x = " + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + "\n", []string{"f.toml:3: more than 16 lists or tables inside each other"}},
 		{"too deep over lines", minimal + "x = " + strings.Repeat("[\n", 20000), []string{"f.toml:19: more than 16 lists or tables inside each other"}},
 		{"too large", minimal + strings.Repeat("#", maxFile), []string{"f.toml: is larger than 32 MiB"}},
-		{"reserved tag", "[[targets]]\nhosts = [\"a\"]\ntags = { url = \"x\" }\n", []string{"f.toml:3: targets[0].tags.url: is a tag of pingtel's own"}},
+		{"reserved tag", "[[targets]]\nhosts = [\"a\"]\ntags = { url = \"x\" }\n", []string{"f.toml:3: targets[0].tags.url: pingtel sets this tag itself"}},
 		{"tag of a number", "[[targets]]\nhosts = [\"a\"]\ntags = { rack = 3 }\n", []string{"f.toml:3: targets[0].tags.rack: is a whole number: want a string"}},
 		{"source of the other family", "[[targets]]\nhosts = [\"a\"]\nfamily = \"ipv6\"\nsource = \"127.0.0.1\"\n", []string{"f.toml:4: targets[0].source: "}},
 		{"series too long", "[agent]\ninterval = \"1s\"\n" + minimal, []string{"f.toml:2: agent.interval: 1s is shorter than a series to 127.0.0.1, which takes 1.8s"}},
 		{"series too long at its rate", "[agent]\ninterval = 5\nmax_rate = 2\n[defaults]\nping_interval = \"1ms\"\ntimeout = 4\n" + minimal,
 			[]string{"f.toml:2: agent.interval: 5s is shorter than a series to 127.0.0.1, which takes 6s"}},
-		{"rate too high", "[agent]\nmax_rate = 10\n[[targets]]\nhosts = [\"198.18.0.0/24\"]\n", []string{"f.toml:2: agent.max_rate: 254 targets need 127 echo requests per second, 10 are allowed"}},
-		{"percentiles", minimal + "[telegraf]\npercentiles = [99, 50]\n", []string{"50 behind 99: want ascending numbers"}},
-		{"a comment for a measurement", minimal + "[telegraf]\nmeasurement = \"#ping\"\n", []string{`f.toml:4: telegraf.measurement: "#ping": its lines would be comments`}},
+		{"rate too high", "[agent]\nmax_rate = 10\n[[targets]]\nhosts = [\"198.18.0.0/24\"]\n", []string{"f.toml:2: agent.max_rate: 254 targets need 127 echo requests per second, but only 10 are allowed"}},
+		{"percentiles", minimal + "[telegraf]\npercentiles = [99, 50]\n", []string{"50 after 99: want ascending numbers"}},
+		{"a comment for a measurement", minimal + "[telegraf]\nmeasurement = \"#ping\"\n", []string{`f.toml:4: telegraf.measurement: "#ping": a line that begins with # is a comment in line protocol`}},
 		{"no measurement", minimal + "[telegraf]\nmeasurement = ' \\\\'\n", []string{`f.toml:4: telegraf.measurement: " \\\\" is empty`}},
 		{"signal", minimal + "[telegraf]\nsignal = \"SIGTERM\"\n", []string{`"SIGTERM": want one of none, STDIN`}},
 		{"thresholds", minimal + "warning = \"fast\"\n", []string{`f.toml:3: targets[0].warning: "fast"`}},
@@ -330,9 +373,16 @@ i = 1
 i = 2
 [u.v]
 j = 3
+[w]
+x = '''\'''
+y = """a\""" = 1
+z = 2
+"""
+z = 4
 `)
 	lines := found.scan(true)
-	want := map[string]int{"a": 2, "c": 5, "t": 8, "t.e": 9, "t.f": 10, "t.f.g": 10, "u": 11, "u[0]": 11, "u[0].i": 12, "u[1]": 13, "u[1].i": 14, "u[1].v": 15, "u[1].v.j": 16}
+	want := map[string]int{"a": 2, "c": 5, "t": 8, "t.e": 9, "t.f": 10, "t.f.g": 10, "u": 11, "u[0]": 11, "u[0].i": 12, "u[1]": 13, "u[1].i": 14, "u[1].v": 15, "u[1].v.j": 16,
+		"w": 17, "w.x": 18, "w.y": 19, "w.z": 22}
 	for k, n := range want {
 		if lines[k] != n {
 			t.Errorf("%s on line %d, want %d", k, lines[k], n)

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// Describe writes what c asks for, for a person to read. lookup finds the
-// variables that serve where [otel] is silent. The error is [Faults] where
-// these are at fault, and then nothing has been written; see [Config.checkOTel].
+// Describe writes the plan of c for a person to read. lookup returns the
+// variables that count for keys that [otel] does not have. If they have faults,
+// the error is [Faults] and nothing is written; see [Config.checkOTel].
 func (c *Config) Describe(w io.Writer, lookup func(string) (string, bool)) error {
 	otel, warnings, err := c.checkOTel(lookup)
 	if err != nil {
@@ -43,10 +43,10 @@ func (c *Config) Describe(w io.Writer, lookup func(string) (string, bool)) error
 	row("socket", "%s", c.Agent.Socket)
 	row("telegraf", "signal %s, measurement %s, percentiles %v", c.Telegraf.Signal, c.Telegraf.Measurement, c.Telegraf.Percentiles)
 	if hosts := c.Alike(); len(hosts) > 0 {
-		row("warning", "%d hosts (%s first) have several targets with the same tags: in line protocol one hides the other; give them a tag each", len(hosts), hosts[0])
+		row("warning", "%d hosts (%s first) have several targets with the same tags: in line protocol one hides the other; give each its own tag", len(hosts), hosts[0])
 	}
 	if otel != nil && (c.OTel.present || otel.anyVariable()) {
-		row("otel enabled", "%t: %s", c.OTel.Enabled, map[bool]string{true: "'pingtel telegraf' pushes too", false: "only 'pingtel otel' pushes"}[c.OTel.Enabled])
+		row("otel enabled", "%t: %s", c.OTel.Enabled, map[bool]string{true: "'pingtel serve' and 'pingtel telegraf' push too", false: "only 'pingtel otel' pushes"}[c.OTel.Enabled])
 		otel.describe(row)
 	}
 	for _, f := range c.Missing() {
@@ -55,11 +55,11 @@ func (c *Config) Describe(w io.Writer, lookup func(string) (string, bool)) error
 	for _, f := range warnings {
 		row("warning", "%v (so 'pingtel otel' would refuse to start)", f)
 	}
-	return tw.Flush() // writes all, and tells what writing gave
+	return tw.Flush() // writes everything and returns the first error of writing
 }
 
-// plain writes a number for a person: whole from 1,000 on, with about four digits
-// below, and never with an exponent.
+// plain writes a number for a person: a whole number from 1,000 on, about four
+// digits below, and never an exponent.
 func plain(v float64) string {
 	digits := 0
 	for limit := 1000.0; v > 0 && v < limit && digits < 12; limit /= 10 {

@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// checkOTel resolves [otel] for a check of the file. A fault of a variable is
-// only a warning where the file does not say that it wants to push: whoever
-// runs the telegraf command alone need not care for variables that are meant
-// for other programs. What is wrong in the file itself is refused in any case.
+// checkOTel resolves [otel] for a check of the file. Without enabled = true a
+// fault of a variable is only a warning: the variables may be meant for other
+// programs, and the telegraf command does not use them then. A fault of the
+// file itself is always an error.
 func (c *Config) checkOTel(lookup func(string) (string, bool)) (s *OTelSettings, warnings Faults, err error) {
 	s, err = c.PushSettings(lookup)
 	var faults Faults
@@ -24,8 +24,8 @@ func (c *Config) checkOTel(lookup func(string) (string, bool)) (s *OTelSettings,
 	return nil, faults, nil
 }
 
-// anyVariable reports whether a setting is from a variable, or one has to be
-// told of.
+// anyVariable reports whether a setting is from a variable, or a variable has a
+// warning.
 func (s *OTelSettings) anyVariable() bool {
 	if s.Off != "" || slices.ContainsFunc(s.Warnings, func(f Fault) bool { return !f.fromFile() && f.File == "" }) {
 		return true
@@ -38,11 +38,11 @@ func (s *OTelSettings) anyVariable() bool {
 	return false
 }
 
-// describe writes the settings and where each is from. The headers' values
-// stay secret.
+// describe writes the settings and where each is from. It hides the values of
+// the headers.
 func (s *OTelSettings) describe(row func(name, format string, args ...any)) {
 	if s.Off != "" {
-		row("warning", "%s turns pushing off: 'pingtel otel' refuses to start, 'pingtel telegraf' does not push", s.Off)
+		row("warning", "%s turns pushing off: 'pingtel otel' refuses to start, other commands do not push", s.Off)
 	}
 	for _, f := range s.Warnings {
 		row("warning", "%v", f)

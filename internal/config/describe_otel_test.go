@@ -6,14 +6,14 @@ import (
 	"testing"
 )
 
-// TestDescribeOTel looks for the rows on OpenTelemetry, and for the faults
-// that are refused and those that are warnings.
+// TestDescribeOTel checks the rows about OpenTelemetry, and which faults are errors and
+// which are warnings.
 func TestDescribeOTel(t *testing.T) {
 	brokenVariable := variables{"OTEL_EXPORTER_OTLP_TIMEOUT": "soon"}
 	tests := []struct {
 		name, table string
 		vars        variables
-		want        []string // rows on OpenTelemetry, their cells parted by one blank; nil: none
+		want        []string // rows about OpenTelemetry, with one blank between cells; nil: none
 		fault       string
 	}{
 		{"nothing said", "", nil, nil, ""},
@@ -28,7 +28,7 @@ func TestDescribeOTel(t *testing.T) {
 		}, ""},
 		{"turned off", "", variables{"OTEL_SDK_DISABLED": "true"}, []string{
 			"otel enabled false: only 'pingtel otel' pushes",
-			"warning OTEL_SDK_DISABLED=true turns pushing off: 'pingtel otel' refuses to start, 'pingtel telegraf' does not push",
+			"warning OTEL_SDK_DISABLED=true turns pushing off: 'pingtel otel' refuses to start, other commands do not push",
 			"otel endpoint localhost:4317 (default)", "otel protocol grpc (default)", "otel insecure true (default)",
 			"otel compression gzip (default)", "otel timeout 10s (default)", "otel interval 10s (default)",
 			"otel temporality cumulative (default)", "otel histogram explicit (default)",
@@ -38,8 +38,8 @@ func TestDescribeOTel(t *testing.T) {
 		{"a tag and a variable that change nothing", "[otel]\nhistogram = \"exponential\"\nmetrics = [\"ping.up\"]\n[[targets]]\nhosts = [\"127.0.0.9\"]\ntags = { job = \"x\" }\n",
 			variables{"OTEL_LOG_LEVEL": "debug"}, []string{
 				"otel enabled false: only 'pingtel otel' pushes",
-				`warning OTEL_LOG_LEVEL: "debug" changes nothing: agent.log_level does`,
-				`warning f.toml:6: targets: the tag "job" does not reach Prometheus, which has a label of that name itself: give it another name`,
+				`warning OTEL_LOG_LEVEL: "debug" has no effect: set agent.log_level in the file`,
+				`warning f.toml:6: targets: the tag "job" does not reach Prometheus, which uses a label of that name itself: rename the tag`,
 				"otel endpoint localhost:4317 (default)", "otel protocol grpc (default)", "otel insecure true (default)",
 				"otel compression gzip (default)", "otel timeout 10s (default)", "otel interval 10s (default)",
 				"otel temporality cumulative (default)", "otel histogram exponential (file)", "otel metrics ping.up (file)",
@@ -50,7 +50,7 @@ func TestDescribeOTel(t *testing.T) {
 			"[otel]\nenabled = true\ninsecure = true\nheaders = { b = \"${TOKEN}\", a = \"1\" }\nhistogram = \"exponential\"\nresource = { x = \"y z\" }\n",
 			variables{"OTEL_EXPORTER_OTLP_ENDPOINT": "c.example:4317"},
 			[]string{
-				"otel enabled true: 'pingtel telegraf' pushes too",
+				"otel enabled true: 'pingtel serve' and 'pingtel telegraf' push too",
 				"otel endpoint c.example:4317 (OTEL_EXPORTER_OTLP_ENDPOINT)", "otel protocol grpc (default)", "otel insecure true (file)",
 				"otel headers a=***, b=*** (file)",
 				"otel compression gzip (default)", "otel timeout 10s (default)", "otel interval 10s (default)",
@@ -66,7 +66,7 @@ func TestDescribeOTel(t *testing.T) {
 		}, ""},
 		{"a variable's fault, enabled", "[otel]\nenabled = true\n", brokenVariable, nil, `OTEL_EXPORTER_OTLP_TIMEOUT: "soon": want`},
 		{"the file's fault, not enabled", "[otel]\nendpoint = \"x\"\n", nil, nil, `f.toml:4: otel.endpoint: "x": want`},
-		{"both are told", "[otel]\nendpoint = \"x\"\n", brokenVariable, nil, "OTEL_EXPORTER_OTLP_TIMEOUT: \"soon\": want milliseconds, 1 to 3600000\nf.toml:4: otel.endpoint"},
+		{"both are reported", "[otel]\nendpoint = \"x\"\n", brokenVariable, nil, "OTEL_EXPORTER_OTLP_TIMEOUT: \"soon\": want milliseconds, 1 to 3600000\nf.toml:4: otel.endpoint"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

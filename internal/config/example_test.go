@@ -10,8 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-// TestExample reads the example as it is, and holds its defaults against those
-// of an empty file; then with every commented key in force.
+// TestExample reads the example unchanged and compares its defaults with those of an
+// empty file. Then it reads the example with every commented key.
 func TestExample(t *testing.T) {
 	b, err := os.ReadFile("../../config.example.toml")
 	if err != nil {
@@ -33,19 +33,19 @@ func TestExample(t *testing.T) {
 		t.Errorf("[telegraf] is not the defaults (-default +example)\n%s", diff)
 	}
 	o, d := c.Targets[0].Options, empty.Targets[0].Options
-	o.DSCP = 0 // set for these targets
+	o.DSCP = 0 // the example sets it for these targets
 	if diff := cmp.Diff(d, o, cmpopts.IgnoreFields(o, "Source", "OnEcho")); diff != "" {
 		t.Errorf("[defaults] is not the defaults (-default +example)\n%s", diff)
 	}
 	all := regexp.MustCompile(`(?m)^# ([a-z_]+ = )`).ReplaceAllString(text, "$1")
 	all = regexp.MustCompile(`(?m)^(ca|cert|key)_file = ""`).ReplaceAllString(all, `${1}_file = "x"`)
-	all = strings.Replace(all, `"::1"`, `"127.0.0.2"`, 1) // which the source in force cannot reach
+	all = strings.Replace(all, `"::1"`, `"127.0.0.2"`, 1) // the IPv4 source cannot reach ::1
 	if _, err := Parse("all", all, env); err != nil {
 		t.Errorf("with every key in force: %v", err)
 	}
 }
 
-// TestExampleOTel holds the commented values of [otel] against the defaults in force.
+// TestExampleOTel compares the commented values of [otel] with the real defaults.
 func TestExampleOTel(t *testing.T) {
 	b, err := os.ReadFile("../../config.example.toml")
 	if err != nil {
@@ -73,7 +73,7 @@ func TestExampleOTel(t *testing.T) {
 	}
 }
 
-// TestExampleIsComplete looks for every key that the reader knows.
+// TestExampleIsComplete: the example has every key that the reader knows.
 func TestExampleIsComplete(t *testing.T) {
 	b, err := os.ReadFile("../../config.example.toml")
 	if err != nil {

@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// Fault is one thing that is wrong in a file, or in a variable that serves
-// where the file is silent.
+// Fault is one thing that is wrong in a file, or in a variable that pingtel
+// reads because the file does not have the key.
 type Fault struct {
-	File    string // "" where a variable is to blame
-	Line    int    // from 1; 0 where no line is to blame
+	File    string // "" if the fault is in a variable
+	Line    int    // from 1; 0 if the fault belongs to no line
 	Key     string // dotted path, "targets[0].dscp", or the variable's name
-	Problem string // what is wrong, and what would be right
+	Problem string // what is wrong, and what to write instead
 }
 
 func (f Fault) Error() string {

@@ -2,7 +2,7 @@ package config
 
 import "strings"
 
-// elsewhere says where a key stands that is in the wrong table.
+// elsewhere maps each key to its table, for keys in the wrong table.
 var elsewhere = map[string]string{
 	"interval": "[agent]", "max_rate": "[agent]", "socket": "[agent]", "log_level": "[agent]", "max_prefix_hosts": "[agent]",
 	"hosts": "[[targets]]",
@@ -15,21 +15,21 @@ var elsewhere = map[string]string{
 
 const inTargets = "[defaults] or [[targets]]"
 
-// telegrafs says what the keys of Telegraf's inputs.ping are called here.
+// telegrafs maps the keys of Telegraf's inputs.ping to those of pingtel.
 var telegrafs = map[string]string{
-	"inputs":        "Telegraf's own: want the keys of [[inputs.ping]] in [[targets]]",
-	"urls":          "of inputs.ping: want hosts in [[targets]]",
-	"deadline":      "of inputs.ping, for the whole series: want timeout, for each echo",
-	"ipv4":          "of inputs.ping: want family = \"ipv4\"",
-	"ipv6":          "of inputs.ping: want family = \"ipv6\"",
-	"method":        "of inputs.ping: pingtel has one method, its own; want it gone",
-	"arguments":     "of inputs.ping: pingtel runs no ping command; want its own options, such as source, ttl or size",
-	"binary":        "of inputs.ping: pingtel runs no ping command; want it gone",
-	"name_override": "Telegraf's own: want measurement in [telegraf]",
+	"inputs":        "a table of Telegraf: move the keys of [[inputs.ping]] to [[targets]]",
+	"urls":          "a key of inputs.ping: use hosts in [[targets]]",
+	"deadline":      "a key of inputs.ping, for the whole series: use timeout, for each echo",
+	"ipv4":          "a key of inputs.ping: use family = \"ipv4\"",
+	"ipv6":          "a key of inputs.ping: use family = \"ipv6\"",
+	"method":        "a key of inputs.ping: remove it, since pingtel has one method",
+	"arguments":     "a key of inputs.ping: use pingtel's own options, such as source, ttl or size; it runs no ping command",
+	"binary":        "a key of inputs.ping: remove it, since pingtel runs no ping command",
+	"name_override": "a key of Telegraf: use measurement in [telegraf]",
 }
 
-// hintOf returns what is right where a table does not know a key that somebody
-// may well expect there, "" where there is nothing to say.
+// hintOf returns advice for a key that is unknown in a table but that a user may
+// well expect there, "" if there is none.
 func hintOf(table, key string) string {
 	if strings.HasPrefix(table, "otel") {
 		return "" // its keys have other meanings
@@ -38,7 +38,7 @@ func hintOf(table, key string) string {
 		return "it is " + what
 	}
 	if where, ok := elsewhere[key]; ok {
-		return "it stands in " + where
+		return "it belongs in " + where
 	}
 	return ""
 }

@@ -4,14 +4,13 @@ import (
 	"strings"
 )
 
-// keyLines are the lines on which the keys and tables of a TOML text begin, by
-// dotted path. The library tells positions of syntax errors only. The text has
-// been parsed without error before, so that it need not be judged again, but for
-// what the library overlooks: only what lies in strings and lists has to be
-// stepped over.
+// keyLines holds the lines on which the keys and tables of a TOML text begin, by
+// dotted path. The library reports positions of syntax errors only. The library
+// has parsed the text without error before, so keyLines checks only what the
+// library overlooks; otherwise it only has to step over strings and lists.
 type keyLines struct {
 	text string
-	keys map[string]int // of all but the tables in [[targets]]
+	keys map[string]int // of all keys except those in [[targets]]
 
 	// targets are the lines of the [[targets]] headers.
 	targets []int
@@ -19,7 +18,7 @@ type keyLines struct {
 	// again are the tables that a header or a dotted key defines a second time.
 	again []redefinition
 
-	all map[string]int // of all, made when it is first asked for
+	all map[string]int // of all keys, made when one in [[targets]] is first needed
 }
 
 // redefinition is a table that is defined twice, which TOML forbids.
@@ -28,15 +27,15 @@ type redefinition struct {
 	line, first int
 }
 
-// findLines goes through a text. Most files have no fault, and there may be very
-// many targets: the lines of their keys are left for when one is asked for.
+// findLines scans a text. Most files have no fault, and a file may have very many
+// targets, so the lines of their keys are found only when one is needed.
 func findLines(text string) *keyLines {
 	k := &keyLines{text: text}
 	k.keys = k.scan(false)
 	return k
 }
 
-// of returns the line of a key, or of the table it should stand in.
+// of returns the line of a key, or of the table that it belongs in.
 func (k *keyLines) of(path string) int {
 	for path != "" {
 		if n := k.exactly(path); n > 0 {
@@ -47,7 +46,7 @@ func (k *keyLines) of(path string) int {
 	return 0
 }
 
-// exactly returns the line of a key, 0 where it is not found.
+// exactly returns the line of a key, 0 if it is not found.
 func (k *keyLines) exactly(path string) int {
 	if !strings.HasPrefix(path, "targets[") {
 		return k.keys[path]
@@ -63,17 +62,18 @@ func (k *keyLines) target(i int) int {
 	if i < len(k.targets) {
 		return k.targets[i]
 	}
-	return k.of("targets[" + itoa(i) + "]") // an inline one
+	return k.of("targets[" + itoa(i) + "]") // an inline table
 }
 
-// scan finds the lines of all keys, or leaves out those in [[targets]]. It also
-// notes what is defined twice, and where the tables of targets begin.
+// scan finds the lines of all keys, or of all except those in [[targets]]. It
+// also notes tables that are defined twice, and where the tables of targets
+// begin.
 func (k *keyLines) scan(all bool) map[string]int {
 	lines := make(map[string]int)
 	k.targets, k.again = nil, nil
 	counts := make(map[string]int) // of [[tables]]
 	defined := definitions{headers: make(map[string]int), dotted: make(map[string]int)}
-	table := "" // the path of the one that we are in
+	table := "" // path of the current table
 	skip := false
 	s := scanner{}
 	n := 0
@@ -140,8 +140,8 @@ func (k *keyLines) scan(all bool) map[string]int {
 	return lines
 }
 
-// imply notes the tables that a name of several parts stands in, and that have
-// no line of their own yet.
+// imply notes the tables that a name of several parts implies and that have no
+// line of their own yet.
 func imply(lines map[string]int, table string, parts []string, line int) {
 	for i := 1; i < len(parts); i++ {
 		if path := join(table, strings.Join(parts[:i], ".")); lines[path] == 0 {
@@ -157,23 +157,23 @@ func join(table, key string) string {
 	return table + "." + key
 }
 
-// definitions are what has been defined, by path, and in which line. TOML lets
-// neither a header nor a dotted key add to what the other has defined, or to an
-// inline table.
+// definitions are the lines of the definitions so far, by path. In TOML a header
+// cannot add to a table that a dotted key has defined, nor the other way round,
+// and neither can add to an inline table.
 type definitions struct {
 	headers map[string]int // tables by their header, and keys
 	dotted  map[string]int // tables by a dotted key
 }
 
-// header notes a header. It returns the line of the dotted key that has defined
-// its table before, or 0.
+// header notes a header. It returns the line of the dotted key that defined the
+// same table before, or 0.
 func (d *definitions) header(path string, line int) int {
 	d.headers[path] = line
 	return d.dotted[path]
 }
 
 // dottedKey notes a table that a dotted key defines. It returns the line of the
-// header that has defined it before, or 0.
+// header that defined it before, or 0.
 func (d *definitions) dottedKey(path string, line int) int {
 	if d.dotted[path] == 0 {
 		d.dotted[path] = line
@@ -181,7 +181,7 @@ func (d *definitions) dottedKey(path string, line int) int {
 	return d.headers[path]
 }
 
-// forget begins a new table of an array: nothing can add to the last one.
+// forget begins a new table of an array: nothing can add to the previous one.
 func (d *definitions) forget() {
 	for _, m := range []map[string]int{d.headers, d.dotted} {
 		for path := range m {
@@ -205,7 +205,7 @@ func headerParts(s string) []string {
 	return keyParts(s)
 }
 
-// keyParts splits a dotted key, and takes quotes and blanks off its parts.
+// keyParts splits a dotted key, and removes quotes and blanks from its parts.
 func keyParts(s string) []string {
 	var parts []string
 	var b strings.Builder
@@ -226,8 +226,8 @@ func keyParts(s string) []string {
 	return append(parts, b.String())
 }
 
-// element returns the line of an element of the list that a key has, by index,
-// or that of the key where the list cannot be found.
+// element returns the line of an element of a key's list, by index. It returns
+// the line of the key if it cannot find the list.
 func (k *keyLines) element(path string, index int) int {
 	line := k.exactly(path)
 	if line == 0 {
@@ -272,17 +272,17 @@ func (k *keyLines) element(path string, index int) int {
 	return line
 }
 
-// scanner knows whether a line begins inside a list or a long string.
+// scanner tracks whether a line begins inside a list or a long string.
 type scanner struct {
 	depth   int    // of brackets and braces
 	long    string // the quotes that end a long string, "" outside one
-	deepest int    // the most of depth so far
-	parts   int    // the most of a dotted key so far
+	deepest int    // the largest depth so far
+	parts   int    // the most parts of a dotted key so far
 }
 
 func (s *scanner) open() bool { return s.depth > 0 || s.long != "" }
 
-// step goes through one line.
+// step scans one line.
 func (s *scanner) step(line string) {
 	dots := 0
 	for i := 0; i < len(line); i++ {
@@ -318,8 +318,8 @@ func (s *scanner) step(line string) {
 	}
 }
 
-// shortString returns the offset of the quote that ends the string s begins
-// with, its length where none does.
+// shortString returns the offset of the quote that ends the string at the
+// beginning of s, or the length of s if no quote ends it.
 func shortString(s string) int {
 	for i := 1; i < len(s); i++ {
 		switch {

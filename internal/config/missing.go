@@ -12,24 +12,24 @@ import (
 
 // need is an interface or a source address that a file names.
 type need struct {
-	fault Fault // without its problem
+	fault Fault // with an empty Problem
 	iface string
 	addr  netip.Addr
 }
 
-// Missing returns what the file names and this machine lacks at the moment:
-// interfaces and source addresses, in the file's order. They are no fault of the
-// file, since a machine gets and loses them as it runs: until they come, the
-// results of their targets say so.
+// Missing returns the interfaces and source addresses that the file names and
+// this machine does not have now, in the file's order. They are not faults of
+// the file, since a machine gets and loses them while it runs. Until one comes,
+// the results of its targets have an error that says so.
 func (c *Config) Missing() []Fault {
 	var missing []Fault
-	found := make(map[string]string) // what was looked for: what is wrong with it
+	problems := make(map[string]string) // by interface and address
 	for _, n := range c.needs {
 		key := n.iface + "%" + n.addr.String()
-		problem, known := found[key]
+		problem, known := problems[key]
 		if !known {
 			problem = n.problem()
-			found[key] = problem
+			problems[key] = problem
 		}
 		if problem != "" {
 			n.fault.Problem = problem
@@ -39,28 +39,28 @@ func (c *Config) Missing() []Fault {
 	return missing
 }
 
-// problem says what is wrong at the moment, "" if nothing is.
+// problem returns what is wrong now, "" if nothing is.
 func (n *need) problem() string {
 	if n.iface != "" {
 		if _, err := net.InterfaceByName(n.iface); err != nil {
 			if op := (*net.OpError)(nil); errors.As(err, &op) {
 				err = op.Err
 			}
-			return fmt.Sprintf("%q: not found on this machine now (%v): its targets are probed when it comes", n.iface, err)
+			return fmt.Sprintf("%q: this machine does not have the interface now (%v): pingtel probes its targets when it comes", n.iface, err)
 		}
 		return ""
 	}
 	c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(n.addr, 0))) // sends nothing
 	switch {
 	case err == nil:
-		c.Close() // was not used
+		c.Close() // it was not used, so an error does not matter
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return fmt.Sprintf("%s: no address of this machine now: its targets are probed when it comes", n.addr)
+		return fmt.Sprintf("%s: this machine does not have the address now: pingtel probes its targets when it comes", n.addr)
 	}
-	return "" // any other refusal is about UDP
+	return "" // any other error concerns UDP only
 }
 
-// interfaceName converts the name of an interface, which need not be there.
+// interfaceName converts the name of an interface. The interface need not exist.
 func (r *reader) interfaceName(v any) (string, error) {
 	s, err := r.text(v)
 	if err != nil || s == "" {

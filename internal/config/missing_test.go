@@ -31,7 +31,7 @@ func loopback(t *testing.T) string {
 	return ""
 }
 
-// TestMissing: what the machine lacks is told with its line, and is no fault.
+// TestMissing: interfaces and addresses that the machine lacks are reported with their line; they are not faults.
 func TestMissing(t *testing.T) {
 	c, err := Parse("f.toml", "[[targets]]\nhosts = [\"198.18.0.1\"]\nsource = \"127.0.0.2\"\ninterface = \""+loopback(t)+"\"\n"+
 		"[[targets]]\nhosts = [\"198.18.0.2\"]\ninterface = \"nosuch0\"\n"+
@@ -41,22 +41,29 @@ func TestMissing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "f.toml:7: targets[1].interface: \"nosuch0\": not found on this machine now (no such network interface): its targets are probed when it comes\n" +
-		"f.toml:10: targets[2].source: 198.18.255.77: no address of this machine now: its targets are probed when it comes\n" +
-		"f.toml:13: targets[3].interface: \"nosuch0\": not found on this machine now (no such network interface): its targets are probed when it comes\n"
+	want := "f.toml:7: targets[1].interface: \"nosuch0\": this machine does not have the interface now (no such network interface): pingtel probes its targets when it comes\n" +
+		"f.toml:10: targets[2].source: 198.18.255.77: this machine does not have the address now: pingtel probes its targets when it comes\n" +
+		"f.toml:13: targets[3].interface: \"nosuch0\": this machine does not have the interface now (no such network interface): pingtel probes its targets when it comes\n"
 	if got := missing(c); got != want {
 		t.Errorf("missing:\n%swant:\n%s", got, want)
+	}
+	mixed, err := Parse("f.toml", minimal+"interface = \"nosuch0\"\n[defaults]\ninterface = \"nosuch1\"\n", env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := mixed.Missing(); len(got) != 2 || got[0].Line != 3 || got[1].Line != 5 {
+		t.Errorf("missing %v, want lines 3 and 5, in the file's order", got)
 	}
 	if len(c.Targets) != 5 || c.Targets[1].Options.Interface != "nosuch0" {
 		t.Errorf("targets %+v, want all five as written", c.Targets)
 	}
 	var out strings.Builder
-	if err := c.Describe(&out, env); err != nil || strings.Count(out.String(), "probed when it comes") != 3 {
+	if err := c.Describe(&out, env); err != nil || strings.Count(out.String(), "pingtel probes its targets when it comes") != 3 {
 		t.Errorf("Describe = %v:\n%s", err, out.String())
 	}
 }
 
-// TestInterfaceNames: what can be no interface, whatever comes, is a fault.
+// TestInterfaceNames: a text that can never be an interface is a fault.
 func TestInterfaceNames(t *testing.T) {
 	for name, want := range map[string]string{
 		"127.0.0.2": `"127.0.0.2" is an address: want the name of a network interface, or source = "127.0.0.2"`,

@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 )
 
-// Defaults of [otel], where neither the file nor a variable says anything.
+// Defaults of [otel], for keys that neither the file nor a variable sets.
 const (
 	DefaultOTelProtocol    = "grpc"
 	DefaultOTelCompression = "gzip"
@@ -21,8 +21,9 @@ const (
 	DefaultOTelService     = "pingtel" // service.name of the resource
 )
 
-// DefaultOTelBounds returns the bounds of the explicit histogram, in seconds:
-// those of package otel, whose documentation says why. The caller owns the slice.
+// DefaultOTelBounds returns the bounds of the explicit histogram, in seconds.
+// They are those of package otel, whose documentation explains them. The caller
+// owns the slice.
 func DefaultOTelBounds() []float64 {
 	return []float64{
 		1e-5, 2.5e-5, 5e-5,
@@ -50,8 +51,8 @@ const (
 	OriginDefault = "default"
 )
 
-// OTelSettings is what the OpenTelemetry side works with: what the file says,
-// else the OTEL_* variables, else the defaults. Nothing in it is unresolved.
+// OTelSettings holds the resolved settings for OpenTelemetry: each comes from the
+// file, else from the OTEL_* variables, else it is the default.
 type OTelSettings struct {
 	// Endpoint is the collector: "host:port" for grpc, and for http/protobuf
 	// a whole URL that ends in the path, "http://localhost:4318/v1/metrics".
@@ -59,12 +60,12 @@ type OTelSettings struct {
 	Protocol string // grpc or http/protobuf
 	Insecure bool   // no TLS; agrees with the scheme of Endpoint
 
-	// Headers go with each push. Their names are valid for Protocol, and
-	// differ in more than upper and lower case. Nil where there are none.
+	// Headers go with each push. Their names are valid for Protocol, and no two
+	// differ only in upper and lower case. Nil if there are none.
 	Headers map[string]string
 
-	// PEM files that could be loaded; "" where there is none. CertFile and
-	// KeyFile are both set or both empty. They count only with TLS.
+	// PEM files that could be loaded; "" if there is none. CertFile and
+	// KeyFile are both set or both empty. They are used only with TLS.
 	CAFile, CertFile, KeyFile string
 
 	Compression string        // gzip or none
@@ -75,34 +76,33 @@ type OTelSettings struct {
 	Bounds      []float64     // of the explicit histogram: seconds, ascending
 	Metrics     []string      // the instruments to send
 
-	// Resource holds the attributes that the user chose, and service.name in
-	// any case.
+	// Resource holds the attributes that the user chose, and always
+	// service.name.
 	Resource map[string]string
 
-	// Off names the variable that turns pushing off, with its value: "" where it
-	// is on.
+	// Off names the variable that turns pushing off, with its value. It is ""
+	// if pushing is on.
 	Off string
 
-	// Warnings are what of the variables and the tags will not work as someone
-	// may expect.
+	// Warnings name variables and tags that do not work as a user may expect.
 	Warnings Faults
 
-	// Origins tells where each setting is from, by its key in [otel]:
-	// OriginFile, OriginDefault, or the name of a variable. The resource,
-	// which can be from several, has a "resource.KEY" for each attribute.
-	// Where the endpoint's scheme decides on TLS, that of "insecure" is the
-	// endpoint's.
+	// Origins holds the origin of each setting, by its key in [otel]:
+	// OriginFile, OriginDefault, or the name of a variable. The resource can
+	// come from several: it has a "resource.KEY" for each attribute. If the
+	// endpoint's scheme decides on TLS, the origin of "insecure" is that of
+	// the endpoint.
 	Origins map[string]string
 }
 
-// Settings resolves o: what the file is silent on comes from the variables of
-// the OpenTelemetry specification, those for metrics before those for all
-// signals, else from the defaults. A variable that is empty counts as unset.
-// agentInterval is the default of Interval.
+// Settings resolves o. A key that the file does not have comes from the variables
+// of the OpenTelemetry specification; those for metrics come before those for
+// all signals. If no variable sets it either, it has its default. An empty
+// variable counts as unset. agentInterval is the default of Interval.
 //
-// The error is [Faults], all at once; a Fault's Key is "otel.KEY" for what
-// stands in the file, else the variable's name. Values that may be secret are
-// not shown. The PEM files are read, to see whether they can be.
+// The error is [Faults] with all faults. A Fault's Key is "otel.KEY" for a key of
+// the file, else the name of the variable. Faults do not show values that may be
+// secret. Settings reads the PEM files to check that it can.
 func (o *OTel) Settings(agentInterval time.Duration, lookup func(string) (string, bool)) (*OTelSettings, error) {
 	r := &otelReader{o: o, lookup: lookup, origins: make(map[string]string)}
 	s := &OTelSettings{Origins: r.origins}
@@ -144,8 +144,8 @@ type otelReader struct {
 	faults  Faults
 }
 
-// exporterVariables names the variables of a setting, the one that counts
-// first: that for metrics, then that for all signals.
+// exporterVariables returns the names of a setting's variables: the one for
+// metrics, which wins, then the one for all signals.
 func exporterVariables(setting string) []string {
 	return []string{"OTEL_EXPORTER_OTLP_METRICS_" + setting, "OTEL_EXPORTER_OTLP_" + setting}
 }
@@ -161,8 +161,8 @@ func (r *otelReader) variable(names ...string) (value, name string) {
 	return "", ""
 }
 
-// choose returns what the file says, else the first variable set, else the
-// default, and notes which it was.
+// choose returns the value of the file, else of the first variable that is set,
+// else the default, and notes its origin.
 func choose[T any](r *otelReader, key string, file *T, byDefault T, convert func(string) (T, error), names ...string) T {
 	r.origins[key] = OriginDefault
 	if file != nil {
@@ -182,7 +182,8 @@ func choose[T any](r *otelReader, key string, file *T, byDefault T, convert func
 	return got
 }
 
-// fault notes what is wrong with a setting, and blames where it is from.
+// fault notes what is wrong with a setting, under the key or variable that set
+// it.
 func (r *otelReader) fault(key, format string, args ...any) {
 	f := Fault{Key: r.name(key), Problem: fmt.Sprintf(format, args...)}
 	if f.fromFile() {
@@ -191,7 +192,7 @@ func (r *otelReader) fault(key, format string, args ...any) {
 	r.faults = append(r.faults, f)
 }
 
-// name is what the user knows a setting by: its key in the file or its variable.
+// name is the user's name of a setting: its key in the file or its variable.
 func (r *otelReader) name(key string) string {
 	if from := r.origins[key]; from != OriginFile && from != OriginDefault {
 		return from
@@ -209,7 +210,7 @@ const otelPrefix = "otel."
 // fromFile reports whether the fault is in the file, not in a variable.
 func (f Fault) fromFile() bool { return strings.HasPrefix(f.Key, otelPrefix) }
 
-// line returns the line of a key, or of the table it should stand in.
+// line returns the line of a key, or of the table that it belongs in.
 func (r *otelReader) line(path string) int {
 	if n := r.o.lines[path]; n > 0 {
 		return n
@@ -217,7 +218,7 @@ func (r *otelReader) line(path string) int {
 	return r.o.lines["otel"]
 }
 
-// place notes where the keys of [otel] stand, for messages.
+// place notes the lines of the keys of [otel], for messages.
 func (o *OTel) place(r *reader) {
 	o.file, o.lines = r.file, make(map[string]int)
 	for path, n := range r.lines.keys {
@@ -262,7 +263,7 @@ func (r *otelReader) readResource(s *OTelSettings) {
 	}
 }
 
-// resourceFault blames where attribute k is from.
+// resourceFault notes a fault under the key or variable that set attribute k.
 func (r *otelReader) resourceFault(k, problem string) {
 	r.origins["resource"] = r.origins["resource."+k]
 	r.fault("resource", "%s", problem)
@@ -305,7 +306,7 @@ func protocolOf(s string) (string, error) {
 	return wordOf("grpc", "http/protobuf")(s)
 }
 
-// histogramOf converts the specification's names to ours.
+// histogramOf converts the names of the specification to those of the file.
 func histogramOf(s string) (string, error) {
 	const explicit, exponential = "explicit_bucket_histogram", "base2_exponential_bucket_histogram"
 	got, err := wordOf(explicit, exponential)(s)

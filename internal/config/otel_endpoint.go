@@ -13,7 +13,7 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// Default endpoints, and the path that OTLP over HTTP has for metrics.
+// The default endpoints, and the path of metrics in OTLP over HTTP.
 const (
 	DefaultOTelEndpointGRPC = "localhost:4317"
 	DefaultOTelEndpointHTTP = "localhost:4318"
@@ -23,19 +23,19 @@ const (
 // baseVariable is for all signals: each adds its path.
 const baseVariable = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
-// endpoint is an endpoint as it was written, taken apart.
+// endpoint holds the parts of an endpoint.
 type endpoint struct {
-	scheme string // http, https, or "" where there was none
+	scheme string // http, https, or "" if there was none
 	host   string // without brackets
 	port   string // "" only with a scheme
 	path   string // escaped, with its leading slash, or ""
 }
 
-// readEndpoint resolves the endpoint and, what depends on it, TLS or not.
+// readEndpoint resolves the endpoint, and with it whether to use TLS.
 //
-// An endpoint without a scheme is host:port, whatever the specification's
-// other implementations make of it (some take "127.0.0.1:4317" for https on
-// localhost). Over HTTP it gets the scheme that insecure asks for.
+// An endpoint without a scheme is host:port. Other implementations of the
+// specification differ: some read "127.0.0.1:4317" as https on localhost. Over
+// HTTP such an endpoint gets the scheme that fits insecure.
 func (r *otelReader) readEndpoint(s *OTelSettings) {
 	insecure := choose(r, "insecure", r.o.Insecure, false, truthOf, exporterVariables("INSECURE")...)
 	byDefault := DefaultOTelEndpointGRPC
@@ -63,20 +63,20 @@ func (r *otelReader) readEndpoint(s *OTelSettings) {
 		r.origins["insecure"] = r.origins["endpoint"]
 	case r.origins["insecure"] != OriginDefault:
 		s.Insecure = insecure
-	default: // who names a certificate wants TLS, on this host too
+	default: // a certificate asks for TLS, on this host too
 		s.Insecure = e.onThisHost() && s.CAFile == "" && s.CertFile == ""
 	}
 	if r.faulty("protocol") {
-		return // it takes the protocol to judge the rest
+		return // the rest depends on the protocol
 	}
 	if s.Protocol == "grpc" {
 		if strings.Trim(e.path, "/") != "" {
-			r.fault("endpoint", "%q: want no path: gRPC has none (over HTTP, set the protocol http/protobuf)", text)
+			r.fault("endpoint", "%q: want no path, since gRPC has none (for HTTP, set the protocol to http/protobuf)", text)
 		}
 		s.Endpoint = e.dialTarget()
 	} else {
 		if from := r.origins["endpoint"]; from == baseVariable && strings.HasSuffix(strings.TrimRight(e.path, "/"), metricsPath) {
-			r.fault("endpoint", "%q: want it without %s, which is added, or OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", text, metricsPath)
+			r.fault("endpoint", "%q: want it without %s, which pingtel adds, or use OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", text, metricsPath)
 		}
 		s.Endpoint = e.url(s.Insecure, r.origins["endpoint"])
 	}
@@ -90,8 +90,8 @@ func opposite(scheme string) string {
 	return "http"
 }
 
-// parseEndpoint takes apart host:port, or a URL. Its errors do not repeat s,
-// which can hold a password.
+// parseEndpoint splits host:port or a URL. Its errors do not show s, which can
+// hold a password.
 func parseEndpoint(s string) (endpoint, error) {
 	errWant := errors.New(`want "host:port", or a URL with http:// or https://`)
 	if !strings.Contains(s, "://") {
@@ -114,7 +114,7 @@ func parseEndpoint(s string) (endpoint, error) {
 		return endpoint{}, errWant
 	}
 	if u.User != nil {
-		return endpoint{}, errors.New("want no user in it: use headers = { authorization = \"...\" }")
+		return endpoint{}, errors.New("want no user name in it: use headers = { authorization = \"...\" }")
 	}
 	if u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
 		return endpoint{}, errors.New("want a URL without ? and #")
@@ -122,9 +122,9 @@ func parseEndpoint(s string) (endpoint, error) {
 	return endpoint{scheme: u.Scheme, host: u.Hostname(), port: u.Port(), path: u.EscapedPath()}, nil
 }
 
-// validHost judges a name or address, which may be international. What a
-// program that should have replaced it has left over, such as $(HOST_IP), is
-// none.
+// validHost reports whether s can be a name or address. A name may be
+// international. A placeholder that another program should have replaced, such
+// as $(HOST_IP), is not valid.
 func validHost(s string) bool {
 	if a, err := netip.ParseAddr(s); err == nil {
 		return a.Zone() == "" || !strings.ContainsFunc(a.Zone(), unfitForHost)
@@ -136,7 +136,7 @@ func unfitForHost(c rune) bool {
 	return c < utf8.RuneSelf && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && !strings.ContainsRune("-._", c)
 }
 
-// toASCII returns the form of an international name that name servers know.
+// toASCII returns the form of an international name that the DNS uses.
 func toASCII(host string) (string, error) {
 	if !strings.ContainsFunc(host, func(c rune) bool { return c >= utf8.RuneSelf }) {
 		return host, nil

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// readSDK obeys the variables of the specification that are for the SDK as a
-// whole, and warns of those that change nothing here.
+// readSDK applies the variables of the specification that configure the SDK as a
+// whole, and warns of those that have no effect here.
 func (r *otelReader) readSDK(s *OTelSettings) {
 	const (
 		disabled = "OTEL_SDK_DISABLED"
@@ -22,7 +22,7 @@ func (r *otelReader) readSDK(s *OTelSettings) {
 		switch {
 		case strings.EqualFold(v, "true"):
 			s.Off = disabled + "=" + v
-		case !strings.EqualFold(v, "false"): // which the specification takes for false
+		case !strings.EqualFold(v, "false"): // the specification says: any other value is false
 			warn(disabled, "%q counts as false: want true or false", v)
 		}
 	}
@@ -32,7 +32,7 @@ func (r *otelReader) readSDK(s *OTelSettings) {
 		case "none":
 			s.Off = exporter + "=" + v
 		default:
-			r.faults = append(r.faults, Fault{Key: exporter, Problem: fmt.Sprintf("%q: want otlp or none ('pingtel otel --stdout' prints)", v)})
+			r.faults = append(r.faults, Fault{Key: exporter, Problem: fmt.Sprintf("%q: want otlp or none (to print the metrics, use 'pingtel otel --stdout')", v)})
 		}
 	}
 	if v, set := r.variable(timeout); set != "" && r.origins["timeout"] != OriginFile {
@@ -40,12 +40,12 @@ func (r *otelReader) readSDK(s *OTelSettings) {
 		switch {
 		case err != nil:
 			r.faults = append(r.faults, Fault{Key: timeout, Problem: err.Error()})
-		case r.origins["timeout"] == OriginDefault, d < s.Timeout: // both bound a push
+		case r.origins["timeout"] == OriginDefault, d < s.Timeout: // both limit a push, so the shorter one counts
 			s.Timeout, r.origins["timeout"] = d, timeout
 		}
 	}
 	if v, set := r.variable(level); set != "" {
-		warn(level, "%q changes nothing: agent.log_level does", v)
+		warn(level, "%q has no effect: set agent.log_level in the file", v)
 	}
 }
 
@@ -63,7 +63,7 @@ func (r *reader) metrics(v any) ([]string, error) {
 		case err != nil:
 			return nil, err
 		case slices.Contains(names, name):
-			return nil, fmt.Errorf("%q stands there twice", name)
+			return nil, fmt.Errorf("%q is in the list twice: remove one", name)
 		case slices.Contains(known, name):
 			names = append(names, name)
 			continue
@@ -71,10 +71,10 @@ func (r *reader) metrics(v any) ([]string, error) {
 		if near := nearest(name, known); near != "" {
 			return nil, fmt.Errorf("%q: did you mean %s?", name, near)
 		}
-		return nil, fmt.Errorf("%q: want some of %s", name, strings.Join(known, ", "))
+		return nil, fmt.Errorf("%q: want one or more of %s", name, strings.Join(known, ", "))
 	}
 	if len(names) == 0 {
-		return nil, fmt.Errorf("is empty: want some of %s, or no metrics for all", strings.Join(known, ", "))
+		return nil, fmt.Errorf("is empty: want one or more of %s; to send all, remove the key", strings.Join(known, ", "))
 	}
 	return names, nil
 }

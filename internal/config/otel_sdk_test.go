@@ -7,8 +7,7 @@ import (
 	"time"
 )
 
-// TestOTelSDK looks at the variables that are for the SDK as a whole: obeyed, or
-// warned of.
+// TestOTelSDK: the variables for the SDK as a whole take effect or give a warning.
 func TestOTelSDK(t *testing.T) {
 	const disabled, exporter, timeout, level = "OTEL_SDK_DISABLED", "OTEL_METRICS_EXPORTER", "OTEL_METRIC_EXPORT_TIMEOUT", "OTEL_LOG_LEVEL"
 	tests := []struct {
@@ -27,7 +26,7 @@ func TestOTelSDK(t *testing.T) {
 		{"shorter than the exporter's", "", variables{timeout: "2000", "OTEL_EXPORTER_OTLP_TIMEOUT": "3000"}, "", 2 * time.Second, nil},
 		{"longer than the exporter's", "", variables{timeout: "4000", "OTEL_EXPORTER_OTLP_TIMEOUT": "3000"}, "", 3 * time.Second, nil},
 		{"the file's", `timeout = "5s"`, variables{timeout: "1000"}, "", 5 * time.Second, nil},
-		{"level", "", variables{level: "debug"}, "", DefaultOTelTimeout, []string{`OTEL_LOG_LEVEL: "debug" changes nothing: agent.log_level does`}},
+		{"level", "", variables{level: "debug"}, "", DefaultOTelTimeout, []string{`OTEL_LOG_LEVEL: "debug" has no effect: set agent.log_level in the file`}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -50,9 +49,9 @@ func TestOTelSDK(t *testing.T) {
 func TestOTelMetrics(t *testing.T) {
 	for table, want := range map[string]string{
 		`metrics = ["ping.upp"]`:            `f.toml:4: otel.metrics: "ping.upp": did you mean ping.up?`,
-		`metrics = ["rtt"]`:                 `otel.metrics: "rtt": want some of ping.rtt, `,
-		`metrics = []`:                      "otel.metrics: is empty: want some of ping.rtt, ",
-		`metrics = ["ping.up", "ping.up"]`:  `otel.metrics: "ping.up" stands there twice`,
+		`metrics = ["rtt"]`:                 `otel.metrics: "rtt": want one or more of ping.rtt, `,
+		`metrics = []`:                      "otel.metrics: is empty: want one or more of ping.rtt, ",
+		`metrics = ["ping.up", "ping.up"]`:  `otel.metrics: "ping.up" is in the list twice`,
 		`metrics = "ping.up"`:               "otel.metrics: is a string: want a list of instruments",
 		`metrics = [1]`:                     "otel.metrics: is a whole number: want a string",
 		`metrics = ["ping.up", "ping.rtt"]`: "",
@@ -64,7 +63,7 @@ func TestOTelMetrics(t *testing.T) {
 	}
 }
 
-// TestTagWarnings gives targets tags that Prometheus does not keep apart.
+// TestTagWarnings has tags that Prometheus loses or joins.
 func TestTagWarnings(t *testing.T) {
 	for tags, want := range map[string]string{
 		`site = "a", "rack no" = "b"`: "",
@@ -72,11 +71,11 @@ func TestTagWarnings(t *testing.T) {
 		`job = "a"`:                   `the tag "job" does not reach Prometheus`,
 		`__name__ = "a"`:              `the tag "__name__" does not reach Prometheus`,
 		`le = "a"`:                    `the tag "le" does not reach Prometheus`,
-		`"a.b" = "1", a_b = "2"`:      `the tags "a.b" and "a_b" are the same label in Prometheus, a_b`,
-		`"a..b" = "1", "a-b" = "2"`:   `the tags "a-b" and "a..b" are the same label`,
-		`server_address = "fake"`:     `the tags "server.address" and "server_address" are the same label in Prometheus, server_address`,
-		`network_type = "fake"`:       `the tags "network.type" and "network_type" are the same`,
-		`error_type = "fake"`:         `the tags "error.type" and "error_type" are the same`,
+		`"a.b" = "1", a_b = "2"`:      `the tags "a.b" and "a_b" become the same label in Prometheus, a_b`,
+		`"a..b" = "1", "a-b" = "2"`:   `the tags "a-b" and "a..b" become the same label`,
+		`server_address = "fake"`:     `the tags "server.address" and "server_address" become the same label in Prometheus, server_address`,
+		`network_type = "fake"`:       `the tags "network.type" and "network_type" become the same`,
+		`error_type = "fake"`:         `the tags "error.type" and "error_type" become the same`,
 	} {
 		c, err := Parse("f.toml", "[defaults]\ncount = 1\n\n[[targets]]\nhosts = [\"127.0.0.1\", \"127.0.0.2\"]\ntags = { "+tags+" }\n", env)
 		if err != nil {

@@ -14,7 +14,7 @@ import (
 	"unicode/utf8"
 )
 
-// readCertificates resolves the PEM files, and sees whether they can be loaded.
+// readCertificates resolves the PEM files, and checks that they can be loaded.
 func (r *otelReader) readCertificates(s *OTelSettings) {
 	asIs := func(s string) (string, error) { return s, nil }
 	s.CAFile = choose(r, "ca_file", r.o.CAFile, "", asIs, exporterVariables("CERTIFICATE")...)
@@ -39,7 +39,7 @@ func (r *otelReader) readCertificates(s *OTelSettings) {
 	}
 }
 
-// checkPair loads certificate and key, and blames the one that is at fault.
+// checkPair loads certificate and key, and notes a fault of the one that fails.
 func (r *otelReader) checkPair(s *OTelSettings) {
 	cert, certErr := os.ReadFile(s.CertFile)
 	if certErr != nil {
@@ -66,16 +66,16 @@ func reason(err error) error {
 	return err
 }
 
-// checkUnusedFiles refuses certificates in the file that nothing would use.
-// Those of variables may be meant for other programs. decides is the key that
-// settles whether there is TLS.
+// checkUnusedFiles refuses certificates of the configuration file that pingtel
+// would not use. Those of variables may be meant for other programs. decides is
+// the key that decides on TLS.
 func (r *otelReader) checkUnusedFiles(s *OTelSettings, decides string) {
 	if !s.Insecure {
 		return
 	}
 	check := func(key, path string) {
 		if path != "" && r.origins[key] == OriginFile {
-			r.fault(key, "%q is of no use without TLS, which %s turns off: want TLS or no %s", path, r.name(decides), key)
+			r.fault(key, "%q has no effect without TLS, and %s turns TLS off: turn TLS on or remove %s", path, r.name(decides), key)
 		}
 	}
 	check("ca_file", s.CAFile)
@@ -104,13 +104,13 @@ func (r *otelReader) readHeaders(s *OTelSettings) {
 			r.fault("headers", "%q: %v", name, err)
 		}
 		if !validHeaderValue(got[name], s.Protocol) {
-			r.fault("headers", "the value of %q holds a line break or another character that no header can: want printable text", name)
+			r.fault("headers", "the value of %q has a line break or another character that headers cannot have: want printable text", name)
 		}
 	}
 }
 
-// checkHeaderName judges a name in lower case: a token of RFC 9110 5.6.2, and
-// for gRPC the narrower set of its own specification.
+// checkHeaderName checks a name in lower case. It must be a token of RFC 9110,
+// section 5.6.2; gRPC's specification allows fewer characters.
 func checkHeaderName(low, protocol string) error {
 	allowed, want := "!#$%&'*+-.^_`|~", "letters, digits and "
 	if protocol == "grpc" {
@@ -134,23 +134,24 @@ func checkHeaderName(low, protocol string) error {
 }
 
 var (
-	// connectionHeaders are those of one connection, which HTTP/2 does not allow
-	// (RFC 9113 8.2.2) and net/http writes by itself.
+	// connectionHeaders concern one connection. HTTP/2 does not allow them (RFC
+	// 9113, section 8.2.2), and net/http writes them itself.
 	connectionHeaders = []string{"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
 
-	// messageHeaders say what the body is.
+	// messageHeaders describe the body.
 	messageHeaders = []string{"content-encoding", "content-length", "content-type"}
 )
 
-// validHeaderValue judges a value: gRPC takes printable ASCII, HTTP more.
+// validHeaderValue reports whether a header can have the value: gRPC takes
+// printable ASCII, HTTP takes more.
 func validHeaderValue(s, protocol string) bool {
 	return !strings.ContainsFunc(s, func(c rune) bool {
 		return c < ' ' && c != '\t' || c == 0x7f || protocol == "grpc" && (c == '\t' || c > 0x7e)
 	})
 }
 
-// pairsOf converts a variable's list, "key=value,key=value", whose values are
-// percent-encoded; keys are too with encodedKeys. Errors tell no value.
+// pairsOf converts a variable's list, "key=value,key=value". Values are
+// percent-encoded, and so are keys with encodedKeys. Errors show no value.
 func pairsOf(text string, encodedKeys bool) (map[string]string, error) {
 	pairs := make(map[string]string)
 	for i, part := range strings.Split(text, ",") {
@@ -160,16 +161,16 @@ func pairsOf(text string, encodedKeys bool) (map[string]string, error) {
 		key, value, found := strings.Cut(part, "=")
 		key, value = strings.TrimSpace(key), strings.TrimSpace(value)
 		if !found || key == "" {
-			return nil, fmt.Errorf("entry %d: want key=value, with commas between", i+1)
+			return nil, fmt.Errorf("entry %d: want key=value, and a comma between entries", i+1)
 		}
 		var err error
 		if encodedKeys {
 			if key, err = url.PathUnescape(key); err != nil {
-				return nil, fmt.Errorf("entry %d: want a %% in the key to be written %%25", i+1)
+				return nil, fmt.Errorf("entry %d: write %%25 for each %% in the key", i+1)
 			}
 		}
 		if value, err = url.PathUnescape(value); err != nil {
-			return nil, fmt.Errorf("entry %d: want a %% in the value to be written %%25", i+1)
+			return nil, fmt.Errorf("entry %d: write %%25 for each %% in the value", i+1)
 		}
 		if !utf8.ValidString(key) || !utf8.ValidString(value) {
 			return nil, fmt.Errorf("entry %d: %w", i+1, errNotUTF8)

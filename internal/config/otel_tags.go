@@ -7,17 +7,17 @@ import (
 	"strings"
 )
 
-// prometheusLabels are labels that Prometheus gives the series of OTLP itself: a
-// tag of that name is replaced, or its value is put behind another's.
+// prometheusLabels are the labels that Prometheus itself gives to OTLP series. It
+// replaces a tag of that name, or joins its value to another one.
 var prometheusLabels = []string{"__name__", "instance", "job", "le", "quantile"}
 
-// TagWarnings returns a warning for each tag that Prometheus does not keep
-// apart: those with a label of its own, and those that it writes alike. Targets
-// that differ only in such a tag become one series there.
+// TagWarnings returns a warning for each tag that Prometheus loses: tags with the
+// name of one of its own labels, and tags that become the same label. Targets
+// that differ only in such a tag become one series in Prometheus.
 func (c *Config) TagWarnings() Faults {
 	var warnings Faults
 	last := (*Probe)(nil)
-	told := make(map[string]bool)
+	warned := make(map[string]bool)
 	for i := range c.Targets {
 		p := c.Targets[i].Probe
 		if p == last {
@@ -26,8 +26,8 @@ func (c *Config) TagWarnings() Faults {
 		last = p
 		problems := tagProblems(p.Tags)
 		for _, key := range slices.Sorted(maps.Keys(problems)) {
-			if problem := problems[key]; !told[problem] {
-				told[problem] = true
+			if problem := problems[key]; !warned[problem] {
+				warned[problem] = true
 				warnings = append(warnings, Fault{File: c.File, Line: p.line, Key: "targets", Problem: problem})
 			}
 		}
@@ -46,17 +46,17 @@ func tagProblems(tags []Tag) map[string]string {
 		label := labelOf(tag.Key)
 		switch other := seen[label]; {
 		case slices.Contains(prometheusLabels, label) || slices.Contains(prometheusLabels, tag.Key):
-			problems[tag.Key] = fmt.Sprintf("the tag %q does not reach Prometheus, which has a label of that name itself: give it another name", tag.Key)
+			problems[tag.Key] = fmt.Sprintf("the tag %q does not reach Prometheus, which uses a label of that name itself: rename the tag", tag.Key)
 		case other != "":
-			problems[tag.Key] = fmt.Sprintf("the tags %q and %q are the same label in Prometheus, %s: give one another name", other, tag.Key, label)
+			problems[tag.Key] = fmt.Sprintf("the tags %q and %q become the same label in Prometheus, %s: rename one of them", other, tag.Key, label)
 		}
 		seen[label] = tag.Key
 	}
 	return problems
 }
 
-// labelOf returns the label that Prometheus makes of an attribute: what is no
-// letter, digit or underscore becomes an underscore, and several of these one.
+// labelOf returns the label that Prometheus makes of an attribute. A run of
+// characters that are not letters or digits becomes one underscore.
 func labelOf(key string) string {
 	var b strings.Builder
 	for _, c := range key {

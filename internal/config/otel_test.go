@@ -60,8 +60,8 @@ func TestOTelDefaults(t *testing.T) {
 	}
 }
 
-// TestOTelOrigins sets everything in the file and everything in variables:
-// each alone, both together, and those for metrics beside those for all.
+// TestOTelOrigins sets everything in the file, everything in variables, and both; and
+// variables for metrics together with those for all signals.
 func TestOTelOrigins(t *testing.T) {
 	ca, cert, key := writePair(t)
 	file := `endpoint = "https://file.example:4318/m"
@@ -316,7 +316,8 @@ func TestOTelHeadersAndResource(t *testing.T) {
 	}
 }
 
-// TestOTelFaults gives each kind of mistake and looks for who is blamed and the cure.
+// TestOTelFaults has each kind of mistake: the fault must name the key or variable, and say
+// what to write.
 func TestOTelFaults(t *testing.T) {
 	ca, cert, key := writePair(t)
 	_, _, otherKey := writePair(t)
@@ -338,7 +339,7 @@ func TestOTelFaults(t *testing.T) {
 		{"IPv6 without brackets", `endpoint = "::1:4317"`, nil, []string{hostPort}},
 		{"other scheme", "", variables{varMetricsEndpoint: "unix:///run/x"}, []string{varMetricsEndpoint + `: "unix:///run/x": ` + hostPort}},
 		{"no host", `endpoint = "http://:4317"`, nil, []string{hostPort}},
-		{"user in a URL", `endpoint = "http://me:s3cret@a:1"`, nil, []string{`"***@a:1": want no user in it`}},
+		{"user in a URL", `endpoint = "http://me:s3cret@a:1"`, nil, []string{`"***@a:1": want no user name in it`}},
 		{"query", `endpoint = "https://a:1/x?token=s3cret"`, nil, []string{`"https://a:1/x?***": want a URL without ? and #`}},
 		{"query with an @", `endpoint = "https://a:1/?token=me@s3cret"`, nil, []string{`"***": want a URL without`}},
 		{"user with a ?", `endpoint = "https://me:s3?cret@a:1/"`, nil, []string{`"***": want`}},
@@ -351,8 +352,8 @@ func TestOTelFaults(t *testing.T) {
 		{"the same in a URL", "", variables{varEndpoint: "http://$(HOST_IP):4317"}, []string{varEndpoint + `: "http://$(HOST_IP):4317": ` + hostPort}},
 		{"a variable of the shell that was not replaced", `endpoint = "$HOST:4317"`, nil, []string{hostPort}},
 		{"no international name", `endpoint = "http://ä_..ö:4317"`, nil, []string{"want the name of a host"}},
-		{"the whole URL in the variable for all signals", "", variables{varEndpoint: "http://a:4318/v1/metrics", varProtocol: "http/protobuf"}, []string{varEndpoint + `: "http://a:4318/v1/metrics": want it without /v1/metrics, which is added`}},
-		{"path for gRPC", "", variables{varEndpoint: "http://a:4318/v1/metrics"}, []string{varEndpoint + `: "http://a:4318/v1/metrics": want no path: gRPC has none`}},
+		{"the whole URL in the variable for all signals", "", variables{varEndpoint: "http://a:4318/v1/metrics", varProtocol: "http/protobuf"}, []string{varEndpoint + `: "http://a:4318/v1/metrics": want it without /v1/metrics, which pingtel adds`}},
+		{"path for gRPC", "", variables{varEndpoint: "http://a:4318/v1/metrics"}, []string{varEndpoint + `: "http://a:4318/v1/metrics": want no path, since gRPC has none`}},
 		{"file's insecure against its scheme", "endpoint = \"https://a:1\"\ninsecure = true", nil, []string{`f.toml:4: otel.endpoint: "https://a:1" contradicts otel.insecure = true: want http,`}},
 		{"file's insecure against a variable's scheme", "insecure = false", variables{varEndpoint: "http://a:1"}, []string{varEndpoint + `: "http://a:1" contradicts otel.insecure = false: want https,`}},
 		{"http/json", "", variables{v + "METRICS_PROTOCOL": "http/json"}, []string{v + `METRICS_PROTOCOL: "http/json" is not supported: want one of grpc, http/protobuf`}},
@@ -374,16 +375,16 @@ func TestOTelFaults(t *testing.T) {
 		{"exporter", "", variables{"OTEL_METRICS_EXPORTER": "console"}, []string{`OTEL_METRICS_EXPORTER: "console": want otlp or none`}},
 		{"export timeout", "", variables{"OTEL_METRIC_EXPORT_TIMEOUT": "soon"}, []string{`OTEL_METRIC_EXPORT_TIMEOUT: "soon": want milliseconds`}},
 		{"header twice", `headers = { a = "1", A = "2" }`, nil, []string{`"A" and "a" are the same header`}},
-		{"header value", "", variables{v + "HEADERS": "a=s3cret%0A"}, []string{v + `HEADERS: the value of "a" holds a line break`}},
+		{"header value", "", variables{v + "HEADERS": "a=s3cret%0A"}, []string{v + `HEADERS: the value of "a" has a line break`}},
 		{"header list", "", variables{v + "METRICS_HEADERS": "a=1,s3cret"}, []string{v + "METRICS_HEADERS: entry 2: want key=value"}},
-		{"a header that is no text", "", variables{v + "HEADERS": "b=1,a=s3cret%ff"}, []string{v + "HEADERS: entry 2: holds bytes that are no text: want UTF-8"}},
-		{"an attribute that is no text", "", variables{"OTEL_RESOURCE_ATTRIBUTES": "a=%FF"}, []string{"OTEL_RESOURCE_ATTRIBUTES: \"a=%FF\": entry 1: holds bytes"}},
-		{"a key that is no text", "", variables{"OTEL_RESOURCE_ATTRIBUTES": "a%FF=1"}, []string{"OTEL_RESOURCE_ATTRIBUTES: \"a%FF=1\": entry 1: holds bytes"}},
-		{"raw bytes", "", variables{"OTEL_RESOURCE_ATTRIBUTES": "a=\xff"}, []string{"entry 1: holds bytes"}},
-		{"a name that is no text", "", variables{"OTEL_SERVICE_NAME": "a\xff"}, []string{"OTEL_SERVICE_NAME: \"a\\xff\": holds bytes"}},
-		{"header encoding", "", variables{v + "HEADERS": "a=s3cret%"}, []string{v + "HEADERS: entry 1: want a % in the value to be written %25"}},
+		{"a header that is no text", "", variables{v + "HEADERS": "b=1,a=s3cret%ff"}, []string{v + "HEADERS: entry 2: contains bytes that are not text: want UTF-8"}},
+		{"an attribute that is no text", "", variables{"OTEL_RESOURCE_ATTRIBUTES": "a=%FF"}, []string{"OTEL_RESOURCE_ATTRIBUTES: \"a=%FF\": entry 1: contains bytes"}},
+		{"a key that is no text", "", variables{"OTEL_RESOURCE_ATTRIBUTES": "a%FF=1"}, []string{"OTEL_RESOURCE_ATTRIBUTES: \"a%FF=1\": entry 1: contains bytes"}},
+		{"raw bytes", "", variables{"OTEL_RESOURCE_ATTRIBUTES": "a=\xff"}, []string{"entry 1: contains bytes"}},
+		{"a name that is no text", "", variables{"OTEL_SERVICE_NAME": "a\xff"}, []string{"OTEL_SERVICE_NAME: \"a\\xff\": contains bytes"}},
+		{"header encoding", "", variables{v + "HEADERS": "a=s3cret%"}, []string{v + "HEADERS: entry 1: write %25 for each % in the value"}},
 		{"attribute list", "", variables{"OTEL_RESOURCE_ATTRIBUTES": "a=1,b"}, []string{`OTEL_RESOURCE_ATTRIBUTES: "a=1,b": entry 2: want key=value`}},
-		{"attribute encoding", "", variables{"OTEL_RESOURCE_ATTRIBUTES": "%zz=1"}, []string{"entry 1: want a % in the key"}},
+		{"attribute encoding", "", variables{"OTEL_RESOURCE_ATTRIBUTES": "%zz=1"}, []string{"entry 1: write %25 for each % in the key"}},
 		{"attribute without a key", `resource = { "" = "1" }`, nil, []string{"f.toml:4: otel.resource: an attribute without a key"}},
 		{"empty service.name", `resource = { "service.name" = "" }`, nil, []string{"f.toml:4: otel.resource: service.name is empty: want a name"}},
 		{"empty service.name by a variable", "", variables{"OTEL_RESOURCE_ATTRIBUTES": "service.name="}, []string{"OTEL_RESOURCE_ATTRIBUTES: service.name is empty"}},
@@ -395,7 +396,7 @@ func TestOTelFaults(t *testing.T) {
 		{"neither readable", "cert_file = \"/nonexistent/c\"\nkey_file = \"/nonexistent/k\"", nil, []string{`otel.cert_file: "/nonexistent/c": no such`, `otel.key_file: "/nonexistent/k": no such`}},
 		{"not a pair", "", variables{v + "CLIENT_CERTIFICATE": cert, v + "CLIENT_KEY": otherKey}, []string{v + `CLIENT_CERTIFICATE: "` + cert + `" with key "` + otherKey + `": tls: private key does not match`}},
 		{"no PEM", "cert_file = \"" + noPEM + "\"\nkey_file = \"" + key + "\"", nil, []string{"otel.cert_file: "}},
-		{"authority without TLS", "endpoint = \"http://a:1\"\nca_file = \"" + ca + "\"", nil, []string{`f.toml:5: otel.ca_file: "` + ca + `" is of no use without TLS, which otel.endpoint turns off`}},
+		{"authority without TLS", "endpoint = \"http://a:1\"\nca_file = \"" + ca + "\"", nil, []string{`f.toml:5: otel.ca_file: "` + ca + `" has no effect without TLS, and otel.endpoint turns TLS off`}},
 		{"all at once", "headers = { \"\" = \"\" }\nendpoint = \"x\"", variables{varProtocol: "x", v + "TIMEOUT": "x"}, []string{"PROTOCOL", "TIMEOUT", "f.toml:4: ", "f.toml:5: "}},
 	}
 	for _, tt := range tests {
@@ -414,13 +415,13 @@ func TestOTelFaults(t *testing.T) {
 				}
 			}
 			if strings.Contains(err.Error(), "s3cret") {
-				t.Errorf("a secret is told: %v", err)
+				t.Errorf("the error shows a secret: %v", err)
 			}
 		})
 	}
 }
 
-// TestOTelOwnsItsValues changes what was resolved, and resolves again.
+// TestOTelOwnsItsValues changes resolved settings, and resolves again: nothing may change.
 func TestOTelOwnsItsValues(t *testing.T) {
 	o := OTel{Bounds: []float64{1, 2}, Headers: map[string]string{"a": "1"}, Resource: map[string]string{"b": "2"}}
 	for range 2 {
@@ -435,7 +436,7 @@ func TestOTelOwnsItsValues(t *testing.T) {
 	}
 }
 
-// writePair writes a certificate that is its own authority, and its key.
+// writePair writes a self-signed certificate and its key.
 func writePair(t *testing.T) (ca, cert, key string) {
 	t.Helper()
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -462,7 +463,7 @@ func writePair(t *testing.T) (ca, cert, key string) {
 	return write("ca.pem", "CERTIFICATE", der), write("cert.pem", "CERTIFICATE", der), write("key.pem", "PRIVATE KEY", keyDER)
 }
 
-// FuzzSettings gives the variables any text: what comes out can be used.
+// FuzzSettings gives the variables any text: settings without an error must be usable.
 func FuzzSettings(f *testing.F) {
 	f.Add("localhost:4317", "grpc", "a=b,c=%20d", "service.name=x,k=v", "1000")
 	f.Add("https://[fe80::1%25lo]:4318/x?y", "http/protobuf", "=,==,a", "k=%zz", "-1")

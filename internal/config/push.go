@@ -9,9 +9,9 @@ import (
 	"github.com/pingtel/pingtel/icmpcore"
 )
 
-// PushSettings resolves [otel] for a process that pushes: as [OTel.Settings]
-// does, and besides no two targets may have the same attributes, under which
-// their series would overwrite each other. The error is [Faults].
+// PushSettings resolves [otel] for a process that pushes, like [OTel.Settings].
+// It also refuses targets with the same attributes, since their series would
+// overwrite each other. The error is [Faults].
 func (c *Config) PushSettings(lookup func(string) (string, bool)) (*OTelSettings, error) {
 	s, err := c.OTel.Settings(c.Agent.Interval, lookup)
 	if err != nil {
@@ -24,10 +24,10 @@ func (c *Config) PushSettings(lookup func(string) (string, bool)) (*OTelSettings
 	return s, nil
 }
 
-// indistinct returns a fault for each table with a target that OpenTelemetry
-// could not tell from an earlier one.
+// indistinct returns a fault for each table with a target that has the same
+// attributes as an earlier one.
 func (c *Config) indistinct() Faults {
-	type like struct{ host, tags string } // what the attributes are made of, but for the family
+	type like struct{ host, tags string } // the attributes without the family
 	seen := make(map[like][]*Target, len(c.Targets))
 	var faults Faults
 	for i := range c.Targets {
@@ -40,7 +40,7 @@ func (c *Config) indistinct() Faults {
 			if n := len(faults); n == 0 || faults[n-1].Line != t.line {
 				faults = append(faults, Fault{
 					File: c.File, Line: t.line, Key: "targets",
-					Problem: fmt.Sprintf("OpenTelemetry could not tell %s from that of line %d: want a tag that differs", t.Host, other.line),
+					Problem: fmt.Sprintf("%s has the same OpenTelemetry attributes as in line %d: give one of them a tag that differs", t.Host, other.line),
 				})
 			}
 			break
@@ -50,7 +50,7 @@ func (c *Config) indistinct() Faults {
 	return faults
 }
 
-// notSettings are the fields of OTelSettings that are no keys of [otel].
+// notSettings are the fields of OTelSettings that are not keys of [otel].
 var notSettings = []string{"Origins", "Warnings", "Off"}
 
 // Changes returns the keys of [otel] in which next differs from s.

@@ -14,16 +14,16 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// reader turns the decoded file into values and gathers the faults.
+// reader converts the decoded file to values and collects the faults.
 type reader struct {
 	file   string
 	lookup func(string) (string, bool)
 	lines  *keyLines
 	faults Faults
-	needs  []need // of this machine
+	needs  []need // interfaces and addresses that this machine must have
 
-	interval     time.Duration // in the place of agent.interval, unless 0
-	intervalName string        // what gave it
+	interval     time.Duration // replaces agent.interval, unless 0
+	intervalName string        // the flag that set it
 }
 
 // table is one table of the file.
@@ -31,13 +31,13 @@ type table struct {
 	r      *reader
 	path   string // dotted
 	values map[string]any
-	known  []string // keys that were asked for
-	hosts  []any    // what is left of values where it has been read
+	known  []string // keys that the reader has asked for
+	hosts  []any    // the list under hosts; values itself is dropped once it is read
 }
 
 // decode parses the file's syntax.
 func (r *reader) decode(text string) (*table, bool) {
-	text = strings.TrimPrefix(text, "\uFEFF") // as the library does, so that keys are found on their lines
+	text = strings.TrimPrefix(text, "\uFEFF") // like the library, so that findLines sees the same text
 	if line, problem := bound(text); problem != "" {
 		r.faults = append(r.faults, Fault{File: r.file, Line: line, Problem: problem})
 		return nil, false
@@ -56,9 +56,9 @@ func (r *reader) decode(text string) (*table, bool) {
 		return nil, false
 	}
 	r.lines = findLines(text)
-	for _, d := range r.lines.again { // the library merges them
+	for _, d := range r.lines.again { // the library merges such tables without an error
 		r.faults = append(r.faults, Fault{File: r.file, Line: d.line, Key: d.path,
-			Problem: fmt.Sprintf("is defined by line %d already: want its keys together, in one table", d.first)})
+			Problem: fmt.Sprintf("line %d defines it already: put its keys together, in one table", d.first)})
 	}
 	return &table{r: r, values: values}, true
 }
@@ -77,7 +77,7 @@ func (t *table) fault(key, format string, args ...any) {
 	t.r.faults = append(t.r.faults, f)
 }
 
-// at returns a fault of a key, without its problem.
+// at returns a fault of a key with an empty Problem.
 func (t *table) at(key string) Fault {
 	path := t.keyPath(key)
 	return Fault{File: t.r.file, Line: t.r.lines.of(path), Key: path}
@@ -89,14 +89,14 @@ func (t *table) elementFault(key string, index int, format string, args ...any) 
 	t.r.faults = append(t.r.faults, Fault{File: t.r.file, Line: t.r.lines.element(path, index), Key: path, Problem: fmt.Sprintf(format, args...)})
 }
 
-// value returns what stands under key.
+// value returns the value of key.
 func (t *table) value(key string) (any, bool) {
 	t.known = append(t.known, key)
 	v, ok := t.values[key]
 	return v, ok
 }
 
-// table returns the table under key, an empty one where there is none.
+// table returns the table under key, or an empty one if there is none.
 func (t *table) table(key string) *table {
 	sub := &table{r: t.r, path: t.keyPath(key)}
 	v, ok := t.value(key)
@@ -109,8 +109,8 @@ func (t *table) table(key string) *table {
 	return sub
 }
 
-// tables returns the tables under key, [[key]] or a list of inline ones. It
-// reports whether there is nothing at all under it.
+// tables returns the tables under key: [[key]] or a list of inline tables. none
+// reports whether the key has no table at all.
 func (t *table) tables(key string) (subs []*table, none bool) {
 	v, ok := t.value(key)
 	if !ok {
@@ -131,12 +131,12 @@ func (t *table) tables(key string) (subs []*table, none bool) {
 	}
 	for i, values := range list {
 		subs = append(subs, &table{r: t.r, path: t.keyPath(key) + "[" + itoa(i) + "]", values: values})
-		list[i] = nil // each is let go of when it has been read
+		list[i] = nil // so that each table can be freed once it is read
 	}
 	return subs, len(list) == 0
 }
 
-// refuseUnknown makes a fault of every key that nobody asked for.
+// refuseUnknown adds a fault for every key that the reader has not asked for.
 func (t *table) refuseUnknown() {
 	for _, key := range slices.Sorted(maps.Keys(t.values)) {
 		if slices.Contains(t.known, key) {
@@ -154,8 +154,8 @@ func (t *table) refuseUnknown() {
 	}
 }
 
-// read sets *dst to what stands under key, if anything does, and says whether
-// it did.
+// read sets *dst to the value of key, if there is a valid one, and reports
+// whether it did.
 func read[T any](t *table, key string, convert func(any) (T, error), dst *T) bool {
 	v, ok := t.value(key)
 	if !ok {
@@ -200,7 +200,7 @@ func optional[T any](t *table, key string, convert func(any) (T, error), dst **T
 	}
 }
 
-// text converts a string and fills in variables.
+// text converts a string and replaces the variables in it.
 func (r *reader) text(v any) (string, error) {
 	s, ok := v.(string)
 	if !ok {
@@ -209,9 +209,9 @@ func (r *reader) text(v any) (string, error) {
 	return r.expand(s)
 }
 
-// errNotUTF8 is a text that no output could carry. A file has none: its syntax
-// does not allow it.
-var errNotUTF8 = errors.New("holds bytes that are no text: want UTF-8")
+// errNotUTF8 is the error of a text that no output could carry. Only variables
+// can have it: TOML does not allow such text in a file.
+var errNotUTF8 = errors.New("contains bytes that are not text: want UTF-8")
 
 // expand replaces every ${VAR} by the variable's value. Any other dollar sign
 // stays as it is.
@@ -225,11 +225,11 @@ func (r *reader) expand(s string) (string, error) {
 		}
 		name, after, closed := strings.Cut(rest, "}")
 		if !closed {
-			return "", fmt.Errorf("%q: want a } behind ${", "${"+rest)
+			return "", fmt.Errorf("%q: want a } after ${", "${"+rest)
 		}
 		value, set := r.lookup(name)
 		if !set {
-			return "", fmt.Errorf("the environment variable %s is not set", name)
+			return "", fmt.Errorf("the environment variable %s is not set: set it, or remove ${%s}", name, name)
 		}
 		if !utf8.ValidString(value) {
 			return "", fmt.Errorf("the environment variable %s: %w", name, errNotUTF8)
@@ -278,7 +278,7 @@ func (r *reader) duration(low, high time.Duration) func(any) (time.Duration, err
 	}
 }
 
-// secondsOf turns seconds into a duration, the largest where it is larger.
+// secondsOf converts seconds to a duration, at most to the longest there is.
 func secondsOf(s float64) time.Duration {
 	if s*1e9 >= math.MaxInt64 {
 		return math.MaxInt64
@@ -323,20 +323,20 @@ func numbers(low, high float64) func(any) ([]float64, error) {
 			case float64:
 				got[i] = x
 			default:
-				return nil, fmt.Errorf("holds %s: want numbers", kindOf(x))
+				return nil, fmt.Errorf("contains %s: want numbers", kindOf(x))
 			}
 			if !(got[i] >= low && got[i] <= high) {
 				return nil, fmt.Errorf("%v: want %v to %v", got[i], low, high)
 			}
 			if i > 0 && got[i] <= got[i-1] {
-				return nil, fmt.Errorf("%v behind %v: want ascending numbers", got[i], got[i-1])
+				return nil, fmt.Errorf("%v after %v: want ascending numbers", got[i], got[i-1])
 			}
 		}
 		return got, nil
 	}
 }
 
-// texts converts a table of strings. The error may be several, joined.
+// texts converts a table of strings. It joins its errors.
 func (r *reader) texts(v any) (map[string]string, error) {
 	m, ok := v.(map[string]any)
 	if !ok {
@@ -354,7 +354,7 @@ func (r *reader) texts(v any) (map[string]string, error) {
 	return got, errors.Join(errs...)
 }
 
-// kindOf names what TOML calls the kind of v.
+// kindOf returns TOML's name of the kind of v.
 func kindOf(v any) string {
 	switch v.(type) {
 	case string:
@@ -373,7 +373,8 @@ func kindOf(v any) string {
 	return "a date or time"
 }
 
-// nearest returns the known key that is at most two letters off, if any.
+// nearest returns the known key that differs in the fewest letters, at most two.
+// It returns "" if there is none.
 func nearest(key string, known []string) string {
 	best, distance := "", 3
 	for _, k := range known {

@@ -8,37 +8,38 @@ import (
 	"github.com/pingtel/pingtel/icmpcore"
 )
 
-// Marks reports whether packets to some target bear a firewall mark, for
-// which the process needs a capability as long as it runs.
+// Marks reports whether packets to any target have a firewall mark. The process
+// then needs a capability as long as it runs.
 func (c *Config) Marks() bool {
 	return slices.ContainsFunc(c.Targets, func(t Target) bool { return t.Options.Mark != 0 })
 }
 
-// CheckSockets reports what of c the sockets cannot do that a process has: kind
-// tells which it has for a family.
+// CheckSockets returns an error if c asks for something that the sockets of this
+// process cannot do. kind returns the kind of socket of a family.
 func (c *Config) CheckSockets(kind func(icmpcore.Family) icmpcore.SocketKind) error {
 	for _, t := range c.Targets {
 		if s := t.Options.Source; s.IsValid() && !s.Is4() && kind(icmpcore.FamilyIPv6) == icmpcore.SocketDatagram {
-			return fmt.Errorf("%s: source %s of %s takes a raw socket, and this process has a datagram socket: give it cap_net_raw and start it again",
+			return fmt.Errorf("%s: source %s of %s needs a raw socket, but pingtel has a datagram socket: give it CAP_NET_RAW and restart it",
 				c.File, s, t.Host)
 		}
 	}
 	return nil
 }
 
-// RestartError means that a file asks for what a running process cannot take
+// RestartError means that a file has changes that a running process cannot take
 // over: its sockets are open, and it has given up the right to open others.
 type RestartError struct {
 	File string
-	Keys []string // what has changed, with its values
+	Keys []string // the keys that changed, with their values
 }
 
 func (e *RestartError) Error() string {
 	return fmt.Sprintf("%s: restart pingtel to change %s", e.File, strings.Join(e.Keys, ", "))
 }
 
-// CheckReload reports whether a process that was started with c can go on with
-// next. The error is a [*RestartError]: c, or what followed it, stays in force.
+// CheckReload returns an error if a process that started with c cannot go on with
+// next. The error is a [*RestartError]; the current configuration then stays in
+// force.
 func (c *Config) CheckReload(next *Config) error {
 	var keys []string
 	changed := func(key string, from, to any) {
@@ -49,7 +50,7 @@ func (c *Config) CheckReload(next *Config) error {
 	changed("agent.socket", c.Agent.Socket, next.Agent.Socket)
 	changed("agent.max_rate", c.Agent.MaxRate, next.Agent.MaxRate)
 	if next.Marks() && !c.Marks() {
-		keys = append(keys, "mark (none to some: the capability it takes has been given up)")
+		keys = append(keys, "mark (pingtel has given up the capability that a mark needs)")
 	}
 	if len(keys) == 0 {
 		return nil

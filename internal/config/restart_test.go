@@ -34,9 +34,9 @@ func TestCheckReload(t *testing.T) {
 		{"socket", plain, raw, "f.toml: restart pingtel to change agent.socket (auto to raw)"},
 		{"rate", rate, plain, "f.toml: restart pingtel to change agent.max_rate (500 to 10000)"},
 		{"first mark", plain, marked,
-			"f.toml: restart pingtel to change mark (none to some: the capability it takes has been given up)"},
+			"f.toml: restart pingtel to change mark (pingtel has given up the capability that a mark needs)"},
 		{"several", plain, both, "f.toml: restart pingtel to change agent.socket (auto to raw), " +
-			"mark (none to some: the capability it takes has been given up)"},
+			"mark (pingtel has given up the capability that a mark needs)"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -73,8 +73,8 @@ func TestCheckSockets(t *testing.T) {
 		{"", icmpcore.SocketDatagram, ""},
 		{"source = \"198.18.0.1\"", icmpcore.SocketDatagram, ""},
 		{"source = \"2001:db8::1\"", icmpcore.SocketRaw, ""},
-		{"source = \"2001:db8::1\"", icmpcore.SocketDatagram, "f.toml: source 2001:db8::1 of a.example takes a raw socket, " +
-			"and this process has a datagram socket: give it cap_net_raw and start it again"},
+		{"source = \"2001:db8::1\"", icmpcore.SocketDatagram, "f.toml: source 2001:db8::1 of a.example needs a raw socket, " +
+			"but pingtel has a datagram socket: give it CAP_NET_RAW and restart it"},
 	} {
 		err := parse(tt.source).CheckSockets(func(icmpcore.Family) icmpcore.SocketKind { return tt.kind })
 		if got := fmt.Sprint(err); got != tt.want && (err != nil || tt.want != "") {

@@ -37,7 +37,7 @@ func (r *reader) readAgent(t *table, a *Agent) {
 	t.refuseUnknown()
 }
 
-// probe is a [defaults] or [[targets]] table while it is read.
+// probe holds a [defaults] or [[targets]] table while it is read.
 type probe struct {
 	options    icmpcore.Options
 	both       bool // probe both families
@@ -55,14 +55,14 @@ func (r *reader) readDefaults(t *table) probe {
 	return p
 }
 
-// readProbe reads what [defaults] and [[targets]] have in common into p.
+// readProbe reads the keys that [defaults] and [[targets]] share into p.
 func (r *reader) readProbe(t *table, p *probe) {
 	o := &p.options
 	read(t, "count", integer(1, 10000), &o.Count)
 	read(t, "ping_interval", r.duration(time.Millisecond, 24*time.Hour), &o.Interval)
 	read(t, "timeout", r.duration(time.Millisecond, time.Hour), &o.Timeout)
 	read(t, "size", integer(8, 65507), &o.Size)
-	read(t, "ttl", integer(0, 255), &o.TTL) // 0, and an empty source, take a default back
+	read(t, "ttl", integer(0, 255), &o.TTL) // in [[targets]], 0 and an empty source cancel the value of [defaults]
 	read(t, "dscp", r.codePoint, &o.DSCP)
 	if read(t, "source", r.address, &o.Source) && o.Source.IsValid() {
 		r.needs = append(r.needs, need{fault: t.at("source"), addr: o.Source})
@@ -91,10 +91,10 @@ func (r *reader) readFamily(t *table, p *probe) {
 	}
 }
 
-// reservedTags are keys that the outputs use themselves.
+// reservedTags are tags that the outputs set themselves.
 var reservedTags = []string{"url", "address", "server.address", "network.peer.address", "network.type", "ping.dscp", "error.type"}
 
-// readTags adds a table's tags to those of the defaults.
+// readTags adds the tags of a table to those of [defaults].
 func (r *reader) readTags(t *table, p *probe) {
 	var tags map[string]string
 	if !read(t, "tags", r.tags, &tags) {
@@ -108,7 +108,7 @@ func (r *reader) readTags(t *table, p *probe) {
 	p.tags = all
 }
 
-// tags converts a table of tags. The error may be several, joined.
+// tags converts a table of tags. It joins its errors.
 func (r *reader) tags(v any) (map[string]string, error) {
 	tags, err := r.texts(v)
 	errs := each(err)
@@ -117,13 +117,13 @@ func (r *reader) tags(v any) (map[string]string, error) {
 		case k == "":
 			errs = append(errs, errors.New("an empty key: want a name"))
 		case slices.Contains(reservedTags, k):
-			errs = append(errs, &keyError{k, errors.New("is a tag of pingtel's own: want another name")})
+			errs = append(errs, &keyError{k, errors.New("pingtel sets this tag itself: want another name")})
 		}
 	}
 	return tags, errors.Join(errs...)
 }
 
-// readThresholds reads what check --config judges by.
+// readThresholds reads the thresholds of check --config.
 func (r *reader) readThresholds(t *table, to *nagios.Thresholds) {
 	pair := func(key string, level *nagios.Level) {
 		var s string
@@ -183,16 +183,16 @@ func (r *reader) readTelegraf(t *table, to *Telegraf) {
 	t.refuseUnknown()
 }
 
-// measurement converts a name that a line of line protocol can begin with.
+// measurement converts a name that can begin a line of line protocol.
 func (r *reader) measurement(v any) (string, error) {
 	s, err := r.text(v)
 	switch {
 	case err != nil:
 		return "", err
-	case strings.TrimSpace(strings.TrimRight(s, `\`)) == "": // what ends in a backslash is written without
-		return "", fmt.Errorf("%q is empty as line protocol writes it: want a name", s)
+	case strings.TrimSpace(strings.TrimRight(s, `\`)) == "": // the encoder drops backslashes at the end
+		return "", fmt.Errorf("%q is empty in line protocol: want a name", s)
 	case s[0] == '#':
-		return "", fmt.Errorf("%q: its lines would be comments: want a name that does not begin with #", s)
+		return "", fmt.Errorf("%q: a line that begins with # is a comment in line protocol: want a name without # in front", s)
 	}
 	return s, nil
 }

@@ -31,7 +31,7 @@ func (r *reader) readTargets(tables []*table, defaults probe, c *Config) {
 		if !ok {
 			continue
 		}
-		alike := make(map[int32][]string) // table: hosts that are probed alike there
+		alike := make(map[int32][]string) // by table: hosts that it has with the same options and tags
 		var last *Probe
 		number := 0
 		for _, target := range p.targets(t, names, r.lines.target(i)) {
@@ -52,25 +52,25 @@ func (r *reader) readTargets(tables []*table, defaults probe, c *Config) {
 			c.Targets = append(c.Targets, target)
 		}
 		for _, other := range slices.Sorted(maps.Keys(alike)) {
-			r.sayAlike(t, tables[other], alike[other], c.Agent.MaxPrefixHosts)
+			r.refuseAlike(t, tables[other], alike[other], c.Agent.MaxPrefixHosts)
 		}
 	}
 }
 
-// sayAlike makes a fault of hosts of t that are probed alike by another table,
-// or by another element of its own list.
-func (r *reader) sayAlike(t, other *table, hosts []string, most int) {
+// refuseAlike adds a fault for hosts of t that another table, or another element
+// of the same list, has with the same options and tags.
+func (r *reader) refuseAlike(t, other *table, hosts []string, most int) {
 	what := hosts[0] + " is"
 	if more := len(hosts) - 1; more > 0 {
 		what = fmt.Sprintf("%s and %d more are", hosts[0], more)
 	}
 	here, there := r.elements(t, hosts[0], most), r.elements(other, hosts[0], most)
 	line := r.lines.element(other.keyPath("hosts"), there[0])
-	t.elementFault("hosts", here[len(here)-1], "%s probed alike by line %d already: want another option or tag, or one of them gone", what, line)
+	t.elementFault("hosts", here[len(here)-1], "%s in line %d already, with the same options and tags: change an option or a tag, or remove one of the two", what, line)
 }
 
-// elements returns the indexes of the elements of a table's list that stand for
-// a host, which there is one of at least.
+// elements returns the indexes of the elements of a table's list that contain a
+// host. There is at least one.
 func (r *reader) elements(t *table, host string, most int) []int {
 	var found []int
 	for i, v := range t.hosts {
@@ -79,12 +79,12 @@ func (r *reader) elements(t *table, host string, most int) []int {
 		}
 	}
 	if found == nil {
-		return []int{0} // never: the host is from there
+		return []int{0} // cannot happen: the host is from this list
 	}
 	return found
 }
 
-// targets makes the targets of a table that stands in line.
+// targets makes the targets of the table in line.
 func (p *probe) targets(t *table, names []string, line int) []Target {
 	families := []icmpcore.Family{p.options.Family}
 	if p.both {
@@ -101,7 +101,7 @@ func (p *probe) targets(t *table, names []string, line int) []Target {
 	for _, f := range families {
 		o := p.options
 		whose := f.String()
-		if f == icmpcore.FamilyAuto && o.Source.IsValid() { // from there only its own kind can be reached
+		if f == icmpcore.FamilyAuto && o.Source.IsValid() { // a source reaches only its own family
 			f = familyOf(o.Source)
 			whose = fmt.Sprintf("%s of the source %s", f, o.Source)
 		}
@@ -113,7 +113,7 @@ func (p *probe) targets(t *table, names []string, line int) []Target {
 		shared := &Probe{Options: o, Tags: tags, Thresholds: p.thresholds, line: line}
 		for _, h := range names {
 			if a, err := netip.ParseAddr(h); err == nil && f != icmpcore.FamilyAuto && familyOf(a) != f {
-				if !p.both { // of both, an address has the one it has
+				if !p.both { // with family = "both" an address is probed in its own family only
 					t.fault("hosts", "%s is not of the family %s", h, whose)
 				}
 				continue
@@ -181,7 +181,7 @@ func (r *reader) host(v any, given *hosts.List) ([]string, error) {
 	return list, nil
 }
 
-// checkPlan makes faults of what cannot be done in an interval.
+// checkPlan adds a fault for series and rounds that do not fit in the interval.
 func (r *reader) checkPlan(c *Config) {
 	interval := Fault{File: r.file, Line: r.lines.of("agent.interval"), Key: "agent.interval"}
 	if r.interval > 0 {
@@ -191,14 +191,14 @@ func (r *reader) checkPlan(c *Config) {
 	for _, t := range c.Targets {
 		if d := SeriesTime(t.Options, c.Agent.MaxRate); d > c.Agent.Interval && !reported[t.Probe] {
 			reported[t.Probe] = true
-			interval.Problem = fmt.Sprintf("%v is shorter than a series to %s, which takes %v ((count - 1) × ping_interval, or 1/max_rate where that is longer, + timeout): want a longer interval or a shorter series",
+			interval.Problem = fmt.Sprintf("%v is shorter than a series to %s, which takes %v ((count - 1) × ping_interval + timeout, with 1/max_rate for ping_interval if that is longer): want a longer interval or a shorter series",
 				c.Agent.Interval, t.Host, d)
 			r.faults = append(r.faults, interval)
 		}
 	}
 	if p := c.Plan(); p.Share > 1 {
 		r.faults = append(r.faults, Fault{File: r.file, Line: r.lines.of("agent.max_rate"), Key: "agent.max_rate",
-			Problem: fmt.Sprintf("%d targets need %.0f echo requests per second, %d are allowed: want a higher max_rate, a longer interval or fewer echoes",
+			Problem: fmt.Sprintf("%d targets need %.0f echo requests per second, but only %d are allowed: want a higher max_rate, a longer interval or fewer echoes",
 				p.Targets, p.Rate, c.Agent.MaxRate)})
 	}
 }

@@ -1,5 +1,5 @@
-// Package dscp knows the names of differentiated services code points
-// (RFC 2474), for flags, the config file and output.
+// Package dscp converts between differentiated services code points (RFC 2474)
+// and their names, for flags, the configuration file and output.
 package dscp
 
 import (
@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// The code points that have a name of their own.
+// Code points whose names do not follow from a rule, and the limits of the rules.
 const (
 	lowerEffort       = 1  // RFC 8622
 	voiceAdmit        = 44 // RFC 5865
@@ -22,7 +22,7 @@ var errUnknown = errors.New("want 0 to 63 or a name: EF, AF11 to AF43, CS0 to CS
 
 // Parse returns the code point that text names: a decimal number from 0 to
 // 63, or a name in upper or lower case: BE or DF (0), LE (1), CS0 to CS7,
-// AF11 to AF43, VA (44), EF (46). The error says what would be right.
+// AF11 to AF43, VA (44), EF (46). The error lists what is valid.
 func Parse(text string) (int, error) {
 	if n, err := strconv.ParseUint(text, 10, 8); err == nil {
 		if n > highestCodePoint {
@@ -51,8 +51,7 @@ func Parse(text string) (int, error) {
 	return 0, errUnknown
 }
 
-// Name returns the name of a code point, "" where it has none. For 0 it is
-// CS0.
+// Name returns the name of a code point, "" if it has none. For 0 it is CS0.
 func Name(codePoint int) string {
 	switch {
 	case codePoint < 0 || codePoint > highestCodePoint:

@@ -21,9 +21,9 @@ type Output struct {
 	out     *plugin.Output
 	env     output.Env
 	signal  string             // in force since the start
-	renewed chan time.Duration // holds the interval of a file that was read again
+	renewed chan time.Duration // holds the interval of the newest file, for Run
 	tags    []plugin.Tag       // reused by Record, which comes one call at a time
-	every   time.Duration      // from one line of the plugin's own to the next
+	every   time.Duration      // from one line about the process itself to the next
 
 	mu      sync.Mutex // guards what follows
 	dropped uint64     // lines, when that was last logged
@@ -41,14 +41,14 @@ func Open(c *config.Config, env output.Env) (output.Output, error) {
 func formatOf(c *config.Config) plugin.Format {
 	f := plugin.Format{Measurement: c.Telegraf.Measurement, Percentiles: c.Telegraf.Percentiles}
 	if f.Percentiles == nil {
-		f.Percentiles = []float64{} // the file wants none
+		f.Percentiles = []float64{} // the file asks for none
 	}
 	return f
 }
 
 func (o *Output) String() string { return "line protocol to stdout" }
 
-// Record writes one result. A series that ended before its first request has
+// Record writes one result. A series that was cancelled before its first request has
 // none.
 func (o *Output) Record(t *monitor.Target, r *icmpcore.PingResult) {
 	ended := errors.Is(r.Err, context.Canceled) || errors.Is(r.Err, net.ErrClosed)
@@ -62,7 +62,7 @@ func (o *Output) Record(t *monitor.Target, r *icmpcore.PingResult) {
 	o.out.Write(t.Host, o.tags, r)
 }
 
-// Forget has nothing to do: nothing is kept of a target.
+// Forget does nothing: this output keeps nothing of a target.
 func (o *Output) Forget(*monitor.Target) {}
 
 // Reload takes over the format and the interval.
@@ -72,14 +72,14 @@ func (o *Output) Reload(next *config.Config) {
 	}
 	o.out.SetFormat(formatOf(next))
 	select {
-	case <-o.renewed: // Run has not seen it: it counts no more
+	case <-o.renewed: // the interval before, which Run has not seen
 	default:
 	}
 	o.renewed <- next.Agent.Interval
 }
 
-// Run writes a line about the process itself once in every interval, and logs
-// what was left out. It returns an error where stdout cannot be written.
+// Run writes a line about the process itself once in every interval, and logs what
+// was left out. It returns an error if stdout cannot be written.
 func (o *Output) Run(ctx context.Context) error {
 	tick := time.NewTicker(o.every)
 	defer tick.Stop()
@@ -120,8 +120,8 @@ func (o *Output) logMissed(all uint64) {
 	}
 }
 
-// logDropped logs how many lines were dropped since the last time, unless stdout
-// has failed: that ends the process, which says so.
+// logDropped logs how many lines were dropped since the last time, unless stdout has
+// failed: that ends the process, with its own message.
 func (o *Output) logDropped() {
 	select {
 	case <-o.out.Failed():
@@ -137,8 +137,8 @@ func (o *Output) logDropped() {
 	o.dropped = all
 }
 
-// Close writes what waits. Lines that nobody reads by then are logged and are no
-// error: who wants the end does not want the lines.
+// Close writes the lines that wait. If nobody reads them, Close logs that and returns
+// no error: whoever stops pingtel without reading its lines does not want them.
 func (o *Output) Close(ctx context.Context) error {
 	o.logDropped()
 	err := o.out.Close(ctx)

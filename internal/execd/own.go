@@ -58,8 +58,8 @@ func appendOwn(b []byte, now time.Time, own output.Own, q plugin.OutputStats) ([
 	return line.Bytes(), line.Err()
 }
 
-// liveHeap is what the last collection of garbage found in use, 0 where there
-// has been none yet.
+// liveHeap returns the bytes that the last garbage collection found in use, 0 before
+// the first one.
 func liveHeap() uint64 {
 	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	metrics.Read(sample)

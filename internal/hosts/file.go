@@ -8,19 +8,19 @@ import (
 	"io"
 )
 
-// maxLine is the longest line of a hosts file that is read. The longest name
-// in the DNS has 253 characters.
+// maxLine is the longest line that a hosts file may have. The longest name in the
+// DNS has 253 characters.
 const maxLine = 4096
 
-// ErrLineTooLong is the fault of a line that can be no host.
+// ErrLineTooLong is the fault of a line that is too long to be a host.
 var ErrLineTooLong = errors.New("line of more than 4096 bytes: want one host a line")
 
-// ReadFile reads a file with one host on each line and calls yield for each, as
+// ReadFile reads a file with one host on each line, and calls yield for each while
 // it reads. It does not expand prefixes and ranges: see [Given]. A # begins a
-// comment. Empty lines, blanks around a host and a byte order mark at the start
-// are skipped. It stops at the end of the file or where yield returns an error;
-// the error, or that of reading, comes with the line's number. The slice is
-// valid until yield returns.
+// comment. ReadFile skips empty lines, blanks around a host, and a byte order mark
+// at the start. It stops at the end of the file or when yield returns an error.
+// Its error, that of yield or that of reading, has the number of the line. The
+// slice is valid until yield returns.
 func ReadFile(r io.Reader, yield func([]byte) error) error {
 	br := bufio.NewReaderSize(r, 64<<10)
 	for n := 1; ; n++ {

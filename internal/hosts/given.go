@@ -2,17 +2,17 @@ package hosts
 
 import "io"
 
-// Given is what a command line names: arguments, and a file with one host on
-// each line. Their prefixes and ranges share one bound, MaxExpanded.
+// Given holds the hosts of a command line: arguments, and a file with one host on
+// each line. Their prefixes and ranges share one limit, MaxExpanded.
 type Given struct {
 	Args []string
-	File io.Reader // nil: there is none
+	File io.Reader // nil: no file
 }
 
-// Each calls yield for each host, first those of the arguments, then those of
-// the file as it is read. It stops where yield returns an error, and returns
-// that error, that of reading, or one that wraps ErrTooMany; see [List.Each] for
-// texts that are no hosts. The slice is valid until yield returns.
+// Each calls yield for each host, first those of the arguments, then those of the
+// file while it reads it. It stops when yield returns an error. It returns that
+// error, that of reading, or one that wraps ErrTooMany. [List.Each] says what
+// happens to texts that are not hosts. The slice is valid until yield returns.
 func (g Given) Each(yield func([]byte) error) error {
 	var list List
 	for _, arg := range g.Args {

@@ -1,6 +1,6 @@
-// Package hosts reads what people write for hosts: a name, an address, a prefix
-// or a range of addresses. It has the same syntax, bound and errors wherever
-// hosts are taken: arguments, hosts files and the configuration.
+// Package hosts reads hosts as people write them: names, addresses, prefixes and
+// ranges of addresses. Arguments, hosts files and the configuration all have the
+// same syntax, limit and errors.
 package hosts
 
 import (
@@ -12,22 +12,22 @@ import (
 	"strings"
 )
 
-// MaxExpanded is how many hosts all prefixes and ranges of one list may stand
-// for, unless the configuration says otherwise.
+// MaxExpanded is the most hosts in all prefixes and ranges of one list, unless
+// the configuration sets another limit.
 const MaxExpanded = 65536
 
-// ErrTooMany is the fault of a prefix or range that stands for too many hosts.
-var ErrTooMany = errors.New("the prefixes and ranges of one list stand for more hosts than they may")
+// ErrTooMany is the fault of a prefix or range that has too many hosts.
+var ErrTooMany = errors.New("the prefixes and ranges of one list have more hosts than the limit")
 
-// Entry is what one text stands for: a single host, or a run of addresses.
+// Entry is one entry of a list: a single host, or a run of addresses.
 type Entry struct {
 	host  string // of a single host: as written, without brackets
 	first netip.Addr
 	count int
 }
 
-// Parse reads one text. Its errors say what is wrong and what would be right,
-// without the text itself.
+// Parse reads one text. Its errors say what is wrong and what to write instead.
+// They do not contain the text itself.
 func Parse(text string) (Entry, error) {
 	if _, err := netip.ParseAddr(text); err == nil { // first, since a zone may hold any character
 		return Entry{host: text, count: 1}, nil
@@ -58,14 +58,14 @@ func Parse(text string) (Entry, error) {
 // range.
 func (e Entry) Single() bool { return e.host != "" }
 
-// Len returns how many hosts e stands for.
+// Len returns the number of hosts in e.
 func (e Entry) Len() int { return e.count }
 
-// First returns the first address of a prefix or a range, and that of a single
-// host, if it is an address.
+// First returns the first address of a prefix or range. For a single host it
+// returns its address, or the zero Addr if the host is a name.
 func (e Entry) First() netip.Addr {
 	if e.Single() {
-		a, _ := netip.ParseAddr(e.host) // the zero value where it is a name
+		a, _ := netip.ParseAddr(e.host) // the zero value for a name
 		return a
 	}
 	return e.first
@@ -89,15 +89,15 @@ func (e Entry) All() iter.Seq[[]byte] {
 	}
 }
 
-// parsePrefix reads a prefix: it stands for all its addresses, without the
-// network and broadcast addresses of an IPv4 prefix of 30 bits or fewer.
+// parsePrefix reads a prefix. The entry has all its addresses, but for an IPv4
+// prefix of 30 bits or fewer not the network and broadcast addresses.
 func parsePrefix(text string) (Entry, error) {
 	p, err := netip.ParsePrefix(text)
 	if err != nil {
-		return Entry{}, errors.New("is no prefix: want one as 198.18.0.0/24 or 2001:db8::/120")
+		return Entry{}, errors.New("is not a prefix: want one such as 198.18.0.0/24 or 2001:db8::/120")
 	}
 	if p != p.Masked() {
-		return Entry{}, fmt.Errorf("has bits behind its length: want %s, or the address alone", p.Masked())
+		return Entry{}, fmt.Errorf("has bits set after its prefix length: want %s, or only the address", p.Masked())
 	}
 	bits := p.Addr().BitLen() - p.Bits()
 	if bits > 30 {
@@ -110,8 +110,8 @@ func parsePrefix(text string) (Entry, error) {
 	return e, nil
 }
 
-// parseRange reads what follows the first address of a range and its hyphen:
-// the last address, or the last number of an IPv4 one.
+// parseRange reads a range. first is its first address, and to is the text after
+// the hyphen: the last address, or the last number of an IPv4 address.
 func parseRange(first netip.Addr, to string) (Entry, error) {
 	last, err := netip.ParseAddr(to)
 	if n, nerr := strconv.ParseUint(to, 10, 8); nerr == nil && first.Is4() {
@@ -121,9 +121,9 @@ func parseRange(first netip.Addr, to string) (Entry, error) {
 	}
 	switch {
 	case err != nil || last.Is4() != first.Is4() || first.Zone() != "" || last.Zone() != "":
-		return Entry{}, errors.New("is no range: want one as 198.18.1.1-9 or 198.18.1.1-198.18.2.9")
+		return Entry{}, errors.New("is not a range: want one such as 198.18.1.1-9 or 198.18.1.1-198.18.2.9")
 	case last.Less(first):
-		return Entry{}, errors.New("is a range that ends before it begins")
+		return Entry{}, errors.New("is a range that ends before it begins: swap its ends")
 	}
 	count, ok := distance(first, last)
 	if !ok {
@@ -132,7 +132,7 @@ func parseRange(first netip.Addr, to string) (Entry, error) {
 	return Entry{first: first, count: count + 1}, nil
 }
 
-// distance returns how far b lies behind a, if that is not beyond all bounds.
+// distance returns b minus a, and false if that is too large for any list.
 func distance(a, b netip.Addr) (int, bool) {
 	x, y := a.As16(), b.As16()
 	var d uint64
@@ -140,24 +140,24 @@ func distance(a, b netip.Addr) (int, bool) {
 		if d >= 1<<40 {
 			return 0, false
 		}
-		d = d<<8 + uint64(y[i]) - uint64(x[i]) // a borrow is made good by the next bytes
+		d = d<<8 + uint64(y[i]) - uint64(x[i]) // the next bytes make up for a borrow
 	}
 	return int(d), d < 1<<30
 }
 
-// isNumber reports whether s is digits alone.
+// isNumber reports whether s has only digits.
 func isNumber(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
 
-// List bounds how many hosts the prefixes and ranges of one list stand for
-// together. A single host never counts. The zero value is a new list.
+// List limits the number of hosts in all prefixes and ranges of one list. Single
+// hosts do not count. The zero value is a new list.
 type List struct {
-	Max int // the bound; zero means MaxExpanded
+	Max int // the limit; zero means MaxExpanded
 
-	expanded int // hosts that prefixes and ranges have stood for so far
+	expanded int // hosts in the prefixes and ranges so far
 }
 
-// Parse is [Parse] for the next text of the list. The error wraps ErrTooMany,
-// and says the bound, where the list has too many hosts with this one.
+// Parse is [Parse] for the next text of the list. If the list then has too many
+// hosts, the error wraps ErrTooMany and names the limit.
 func (l *List) Parse(text string) (Entry, error) {
 	most := l.Max
 	if most == 0 {
@@ -173,10 +173,10 @@ func (l *List) Parse(text string) (Entry, error) {
 	return e, err
 }
 
-// Each calls yield for each host that text stands for, and returns its error.
-// It passes on a text that Parse refuses as it is: the host's result says why.
-// The error wraps ErrTooMany where the list has too many hosts. The slice is
-// valid until yield returns; Each keeps no host of a prefix.
+// Each calls yield for each host of text, and returns its error. If Parse refuses
+// the text, Each passes it on unchanged: the result of that host says why. The
+// error wraps ErrTooMany if the list has too many hosts. The slice is valid until
+// yield returns; Each keeps no host of a prefix.
 func (l *List) Each(text []byte, yield func([]byte) error) error {
 	if isPlain(text) {
 		return yield(text)
@@ -196,8 +196,9 @@ func (l *List) Each(text []byte, yield func([]byte) error) error {
 	return nil
 }
 
-// isPlain reports whether text has nothing but what addresses without a zone
-// are made of, so that it is no prefix and no range. Most of a long list is.
+// isPlain reports whether text has only the characters of addresses without a
+// zone. Such a text is neither a prefix nor a range. Most texts of a long list are
+// plain.
 func isPlain(text []byte) bool {
 	for _, c := range text {
 		switch {

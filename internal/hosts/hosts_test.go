@@ -69,31 +69,31 @@ func TestParseFails(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                              "want a name or an address",
 		"a b":                           "one host",
-		"https://b.test/x":              "looks like a URL: want its host alone, b.test",
-		"http://[::1]:80/":              "looks like a URL: want its host alone, ::1",
+		"https://b.test/x":              "looks like a URL: want only its host, b.test",
+		"http://[::1]:80/":              "looks like a URL: want only its host, ::1",
 		"://":                           "looks like a URL",
 		"b.test:80":                     "looks like host:port, and ICMP has no ports (80): want b.test",
 		":80":                           "its ':'",
 		"192.0.2.1:443":                 "want 192.0.2.1",
 		"[::1]:80":                      "want ::1",
 		"root@b.test":                   "looks like user@host: want b.test",
-		"b.test/index":                  "looks like a part of a URL: want its host alone, b.test",
-		"198.18.0.0/33":                 "is no prefix",
-		"198.18.0.0/x":                  "is no prefix",
-		"198.18.0/24":                   "is no prefix",
-		"::/":                           "is no prefix",
-		"198.18.0.1/24":                 "want 198.18.0.0/24, or the address alone",
+		"b.test/index":                  "looks like a part of a URL: want only its host, b.test",
+		"198.18.0.0/33":                 "is not a prefix",
+		"198.18.0.0/x":                  "is not a prefix",
+		"198.18.0/24":                   "is not a prefix",
+		"::/":                           "is not a prefix",
+		"198.18.0.1/24":                 "want 198.18.0.0/24, or only the address",
 		"198.18.1.9-1":                  "ends before it begins",
-		"198.18.1.1-256":                "is no range",
-		"198.18.1.1-":                   "is no range",
-		"198.18.1.1-b.test":             "is no range",
-		"198.18.1.1-::1":                "is no range",
-		"::1-9":                         "is no range",
-		"fe80::1-fe80::2%a":             "is no range",
+		"198.18.1.1-256":                "is not a range",
+		"198.18.1.1-":                   "is not a range",
+		"198.18.1.1-b.test":             "is not a range",
+		"198.18.1.1-::1":                "is not a range",
+		"::1-9":                         "is not a range",
+		"fe80::1-fe80::2%a":             "is not a range",
 		"1.2.3":                         "four numbers",
 		"127.0.0.1.":                    "four numbers",
 		"300.1.1.1":                     "four numbers",
-		"a..b":                          "a dot too many",
+		"a..b":                          "one dot too many",
 		".":                             "four numbers",
 		"*.test":                        `its '*'`,
 		"-x.test":                       "hyphen",
@@ -233,11 +233,11 @@ func TestListParse(t *testing.T) {
 			t.Errorf("Parse(%q) = %v", text, err)
 		}
 	}
-	if e, err := l.Parse("10.0.0.1-2"); !errors.Is(err, hosts.ErrTooMany) || !strings.HasSuffix(err.Error(), "than they may, 4") || e != (hosts.Entry{}) {
+	if e, err := l.Parse("10.0.0.1-2"); !errors.Is(err, hosts.ErrTooMany) || !strings.HasSuffix(err.Error(), "than the limit, 4") || e != (hosts.Entry{}) {
 		t.Errorf("beyond the bound: %v, %v", e, err)
 	}
 	if _, err := l.Parse("10.0.0.9-9"); err != nil {
-		t.Errorf("what was refused counts: %v", err)
+		t.Errorf("refused hosts count: %v", err)
 	}
 	if _, err := l.Parse("a b"); err == nil || errors.Is(err, hosts.ErrTooMany) {
 		t.Errorf("no host: %v", err)

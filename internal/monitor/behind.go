@@ -2,8 +2,8 @@ package monitor
 
 import "time"
 
-// Behind returns how long the next series has been overdue at now, 0 where
-// none is: a schedule that works is a fraction of a second behind at most.
+// Behind returns how long the next series has been overdue at now, 0 if none is.
+// A schedule that works is at most a fraction of a second behind.
 func (m *Monitor) Behind(now time.Time) time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()

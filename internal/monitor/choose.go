@@ -9,25 +9,26 @@ import (
 	"github.com/pingtel/pingtel/icmpcore"
 )
 
-// resolutionDelay is how long a series whose name has an IPv6 address waits for
-// the first answer about IPv4, which goes first (RFC 8305, section 3).
+// resolutionDelay is how long a series waits for the first answer about IPv4
+// when the name's IPv6 address is known (RFC 8305, section 3, with the families
+// exchanged).
 const resolutionDelay = 50 * time.Millisecond
 
-// half is what is known of a name's addresses of one family.
+// half holds what is known of a name's addresses of one family.
 type half struct {
-	looking bool       // a look-up is queued or under way
-	ended   time.Time  // of the last look-up; zero: there has been none
-	err     error      // of the last look-up
-	told    bool       // some look-up was answered, if only by that there is no address
-	addr    netip.Addr // the last good answer; invalid where there is none
-	usable  bool       // there was a route for addr when it was last looked at
+	looking  bool       // a look-up is queued or running
+	ended    time.Time  // when the last look-up ended; zero: there has been none
+	err      error      // of the last look-up
+	answered bool       // the DNS has answered, even if it was that there is no address
+	addr     netip.Addr // the last good answer; invalid if there is none
+	usable   bool       // addr had a route when that was last checked
 }
 
-// halves are both families of a name: that of IPv4, then that of IPv6. All of
-// it reads no clock and waits for nothing.
+// halves holds both families of a name: IPv4, then IPv6. Its methods read no
+// clock and never block.
 type halves [2]half
 
-// of returns the halves that are looked up for a target of family f.
+// of returns the halves that a target of family f needs.
 func (h *halves) of(f icmpcore.Family) []*half {
 	switch f {
 	case icmpcore.FamilyIPv4:
@@ -38,11 +39,11 @@ func (h *halves) of(f icmpcore.Family) []*half {
 	return []*half{&h[0], &h[1]}
 }
 
-// answer records what a look-up gave. While the resolver fails the last good
-// answer stays; that a name has no such address is an answer.
+// answer records the result of a look-up. The last good answer stays while the
+// resolver fails. That a name has no such address is an answer.
 func (h *half) answer(now time.Time, addr netip.Addr, usable bool, err error) {
 	h.looking, h.ended, h.err = false, now, err
-	h.told = h.told || isAnswer(err)
+	h.answered = h.answered || isAnswer(err)
 	switch {
 	case err == nil:
 		h.addr = addr
@@ -52,17 +53,17 @@ func (h *half) answer(now time.Time, addr netip.Addr, usable bool, err error) {
 	h.usable = usable && h.addr.IsValid()
 }
 
-// isAnswer reports whether the DNS has answered: with an address, or that there
-// is none.
+// isAnswer reports whether the DNS has answered, with an address or with the
+// statement that there is none.
 func isAnswer(err error) bool {
 	var dns *net.DNSError
 	return err == nil || errors.As(err, &dns) && dns.IsNotFound
 }
 
-// settled reports whether the look-ups under way can change the address that a
-// series should have: a usable one of IPv4 is not waited for by IPv6, one of
-// IPv6 waits for the resolution delay. wait, where it is not 0, is how long it
-// takes until that has passed.
+// settled reports whether the running look-ups can no longer change the address
+// that a series should have. A usable IPv4 address does not wait for the IPv6
+// look-up; a usable IPv6 address waits for the resolution delay. wait is how
+// much of that delay is left, 0 if the series does not wait for it.
 func (h *halves) settled(f icmpcore.Family, now time.Time) (ok bool, wait time.Duration) {
 	four, six := &h[0], &h[1]
 	switch f {
@@ -81,8 +82,8 @@ func (h *halves) settled(f icmpcore.Family, now time.Time) (ok bool, wait time.D
 	return wait == 0, wait
 }
 
-// best returns the address to take by what is known, or why there is none, and
-// the error of the last look-up of its family.
+// best returns the best known address, with the error of the last look-up of its
+// family. If there is no address, the error says why.
 func (h *halves) best(f icmpcore.Family) (netip.Addr, error) {
 	list := h.of(f)
 	for _, x := range list {
@@ -90,9 +91,9 @@ func (h *halves) best(f icmpcore.Family) (netip.Addr, error) {
 			return x.addr, x.err
 		}
 	}
-	for i, x := range list { // the send says what is missing
-		if i > 0 && !list[0].told && list[0].err != nil {
-			return netip.Addr{}, list[0].err // it is the DNS that is in the way of the first
+	for i, x := range list { // no address has a route: the error of the send says so
+		if i > 0 && !list[0].answered && list[0].err != nil {
+			return netip.Addr{}, list[0].err // the first family failed because of the DNS
 		}
 		if x.addr.IsValid() {
 			return x.addr, x.err
@@ -104,16 +105,16 @@ func (h *halves) best(f icmpcore.Family) (netip.Addr, error) {
 		if x.ended.IsZero() {
 			last = errNoAnswer
 		}
-		if isAnswer(err) { // one that was not answered says more
+		if isAnswer(err) { // the error of a failed look-up says more
 			err = last
 		}
 	}
 	return netip.Addr{}, err
 }
 
-// untold reports whether a look-up is under way that would be the first of its
+// firstRunning reports whether a look-up is running that is the first of its
 // family.
-func (h *halves) untold() bool {
+func (h *halves) firstRunning() bool {
 	for _, x := range h {
 		if x.looking && x.ended.IsZero() {
 			return true

@@ -20,13 +20,13 @@ var (
 	errServer    = &net.DNSError{Err: "server misbehaving", IsTemporary: true}
 )
 
-// TestHalves looks at what is known of a name, from the first look-up to later
-// ones with what earlier ones gave.
+// TestHalves checks what is known of a name after its first look-up, and after
+// later ones that follow earlier answers.
 func TestHalves(t *testing.T) {
 	const ms = time.Millisecond
 	now := time.Unix(1_700_000_000, 0)
 	known := func(a netip.Addr, err error) half {
-		return half{ended: now, told: isAnswer(err), addr: a, usable: a.IsValid(), err: err}
+		return half{ended: now, answered: isAnswer(err), addr: a, usable: a.IsValid(), err: err}
 	}
 	first := half{looking: true}
 	again := func(h half) half { h.looking = true; return h }
@@ -61,7 +61,7 @@ func TestHalves(t *testing.T) {
 		{name: "no route for either", h: halves{noRoute(known(addr4, nil)), noRoute(known(addr6, nil))}, settled: true, addr: addr4},
 		{name: "no route for AAAA, A empty", h: halves{known(netip.Addr{}, errNone), noRoute(known(addr6, nil))}, settled: true, addr: addr6},
 		{name: "no route for AAAA, A fails", h: halves{known(netip.Addr{}, errServer), noRoute(known(addr6, nil))}, settled: true, err: errServer},
-		{name: "no route for AAAA, A fails though it was empty", h: halves{{ended: now, told: true, err: errServer}, noRoute(known(addr6, nil))}, settled: true, addr: addr6},
+		{name: "no route for AAAA, A fails though it was empty", h: halves{{ended: now, answered: true, err: errServer}, noRoute(known(addr6, nil))}, settled: true, addr: addr6},
 		{name: "no such name", h: halves{known(netip.Addr{}, errNone), known(netip.Addr{}, errNone)}, settled: true, err: errNone},
 		{name: "A empty, AAAA fails", h: halves{known(netip.Addr{}, errNone), known(netip.Addr{}, errServer)}, settled: true, err: errServer},
 		{name: "A fails, AAAA empty", h: halves{known(netip.Addr{}, errServer), known(netip.Addr{}, errNone)}, settled: true, err: errServer},
@@ -79,8 +79,7 @@ func TestHalves(t *testing.T) {
 	}
 }
 
-// TestAnswers lets look-ups end in each way, with and without an address from
-// before.
+// TestAnswers lets look-ups end in each way, with and without an earlier address.
 func TestAnswers(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
 	for _, tt := range []struct {
@@ -104,14 +103,14 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// answerOf is what a family's query gives, and after how long.
+// answerOf is the result of a family's query, and its delay.
 type answerOf struct {
 	after time.Duration
 	addr  netip.Addr
 	err   error
 }
 
-// byFamily is a prober whose resolver answers for each family by itself.
+// byFamily is a prober whose resolver answers for each family separately.
 type byFamily struct {
 	*fakeProber
 	answers map[icmpcore.Family]answerOf
@@ -133,8 +132,8 @@ func (p *byFamily) Resolve(ctx context.Context, host string, f icmpcore.Family) 
 
 func (p *byFamily) HasRoute(_ context.Context, a netip.Addr) bool { return a != p.noRoute }
 
-// TestFamilyRounds follows a name through rounds by the schedule and a round on
-// demand: when its first series begins, and where the series go.
+// TestFamilyRounds follows a name through rounds on the schedule and a round on demand: when
+// its first series starts, and to which addresses the series go.
 func TestFamilyRounds(t *testing.T) {
 	const ms, never = time.Millisecond, time.Hour
 	a := func(after time.Duration) answerOf { return answerOf{after, addr4, nil} }
@@ -154,7 +153,7 @@ func TestFamilyRounds(t *testing.T) {
 		{"A empty", "auto", answerOf{2 * ms, netip.Addr{}, errNone}, aaaa(9 * ms), netip.Addr{}, 9 * ms, []netip.Addr{addr6, addr6, addr6}, 9 * ms},
 		{"A fails, AAAA slow", "auto", answerOf{ms, netip.Addr{}, errServer}, aaaa(3 * time.Second), netip.Addr{}, 3 * time.Second, []netip.Addr{addr6, addr6, addr6}, 3 * time.Second},
 		{"no way to A", "auto", a(ms), aaaa(9 * ms), addr4, 9 * ms, []netip.Addr{addr6, addr6, addr6}, 9 * ms},
-		{"both dropped", "auto", a(never), aaaa(never), netip.Addr{}, 0, []netip.Addr{{}, {}, {}}, lookupPatience},
+		{"both dropped", "auto", a(never), aaaa(never), netip.Addr{}, 0, []netip.Addr{{}, {}, {}}, lookupWait},
 		{"no such name", "auto", answerOf{ms, netip.Addr{}, errNone}, answerOf{ms, netip.Addr{}, errNone}, netip.Addr{}, 0, []netip.Addr{{}, {}, {}}, ms},
 		{"ipv4, AAAA dropped", "ipv4", a(ms), aaaa(never), netip.Addr{}, ms, []netip.Addr{addr4, addr4, addr4}, ms},
 		{"ipv6, A dropped", "ipv6", a(never), aaaa(ms), netip.Addr{}, ms, []netip.Addr{addr6, addr6, addr6}, ms},
@@ -193,8 +192,8 @@ func TestFamilyRounds(t *testing.T) {
 	}
 }
 
-// TestBothFamilies probes a name as two targets: the one whose query is never
-// answered does not touch the other.
+// TestBothFamilies probes a name as two targets: a query without an answer for one must not
+// change the other.
 func TestBothFamilies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, s := &byFamily{fakeProber: &fakeProber{}, answers: map[icmpcore.Family]answerOf{
@@ -211,8 +210,8 @@ func TestBothFamilies(t *testing.T) {
 	})
 }
 
-// TestFailedNamesLeaveRoom keeps thousands of names that nobody answers for
-// from taking all look-ups there may be.
+// TestFailedNamesLeaveRoom: thousands of names without an answer do not use up
+// all look-ups.
 func TestFailedNamesLeaveRoom(t *testing.T) {
 	var l lookups
 	for range 3 * lookupsMost {
@@ -234,7 +233,7 @@ func TestFailedNamesLeaveRoom(t *testing.T) {
 	total := 0
 	for range 2 * lookupsMost / lookupsAtOnce {
 		total += take()
-		l.brisk = 0 // all of them have become slow
+		l.quick = 0 // all of them have become slow
 	}
 	if total != lookupsMost/2 {
 		t.Errorf("%d look-ups of names that failed before run at once, want %d", total, lookupsMost/2)
@@ -248,15 +247,15 @@ func TestFailedNamesLeaveRoom(t *testing.T) {
 	}
 	for range 2 * lookupsMost / lookupsAtOnce {
 		take()
-		l.brisk = 0
+		l.quick = 0
 	}
 	if l.all != lookupsMost {
 		t.Errorf("%d look-ups at once, want %d", l.all, lookupsMost)
 	}
 }
 
-// TestQueues has each half queued by how its last look-up ended: one that was not
-// answered comes after those that may be.
+// TestQueues queues each half by how its last look-up ended: a failed one comes
+// after the others.
 func TestQueues(t *testing.T) {
 	m := New(&fakeProber{}, parse(t, "10s", "new.example", "none.example", "fails.example", "mixed.example"), quiet())
 	defer m.Close()

@@ -11,51 +11,52 @@ import (
 
 const (
 	// lookupLead is how long before its series a name is looked up, so that
-	// the answer is there when the time comes.
+	// the series need not wait for the answer.
 	lookupLead = 2 * time.Second
 
-	// lookupTimeout bounds a look-up. A resolver with a dead server in front
-	// answers after five seconds, with two of them after ten.
+	// lookupTimeout bounds a look-up. A resolver whose first server is dead
+	// answers after five seconds, with two dead servers after ten.
 	lookupTimeout = 15 * time.Second
 
-	// lookupPatience is how long a round on demand waits for look-ups: one
-	// dead server, and not so long that whoever waits for the round gives up.
-	lookupPatience = 6 * time.Second
+	// lookupWait is how long a round on demand waits for look-ups. It is long
+	// enough for one dead server, and shorter than the time after which the
+	// caller of the round usually gives up.
+	lookupWait = 6 * time.Second
 
-	// lookupsAtOnce is how many look-ups run at once, each of one name in one
-	// family. One that has taken longer than lookupBrisk does not count any
-	// more, so that names which nobody answers for hold up no others; but
-	// never run more than lookupsMost.
+	// lookupsAtOnce is how many quick look-ups run at once, each of one name in
+	// one family. A look-up that takes longer than lookupQuick no longer
+	// counts, so that names without an answer do not delay the others. There
+	// are never more than lookupsMost look-ups in all.
 	lookupsAtOnce = 128
-	lookupBrisk   = 250 * time.Millisecond
+	lookupQuick   = 250 * time.Millisecond
 	lookupsMost   = 1024
 )
 
 var errNoAnswer = errors.New("no answer from the DNS yet")
 
-// question is one look-up: of a target's name, in the family of one half.
+// question is one look-up: a target's name in one family.
 type question struct {
 	t *Target
 	h *half
 	f icmpcore.Family
 }
 
-// lookups are those under way and those that wait. Guarded by Monitor.mu.
+// lookups holds the look-ups that run or wait. Guarded by Monitor.mu.
 type lookups struct {
-	queue  []question // whose last look-up, if there was one, was answered
-	failed []question // the others, which come after them
-	brisk  int        // under way, and no longer than lookupBrisk
-	all    int        // under way
+	queue  []question // wait; the last look-up, if any, was answered
+	failed []question // wait behind queue; the last look-up failed
+	quick  int        // run, for less than lookupQuick so far
+	all    int        // run
 }
 
-// next returns the look-up whose turn it is, and false where there is none.
+// next returns the look-up to start next, and false if none may start.
 func (l *lookups) next() (question, bool) {
 	from := &l.queue
 	switch {
-	case l.brisk >= lookupsAtOnce || l.all >= lookupsMost:
+	case l.quick >= lookupsAtOnce || l.all >= lookupsMost:
 		return question{}, false
 	case len(l.queue) > 0:
-	case len(l.failed) > 0 && l.all < lookupsMost/2: // the other half is for those that may answer
+	case len(l.failed) > 0 && l.all < lookupsMost/2: // the other half is reserved for queue
 		from = &l.failed
 	default:
 		return question{}, false
@@ -63,13 +64,12 @@ func (l *lookups) next() (question, bool) {
 	q := (*from)[0]
 	(*from)[0] = question{} // for the garbage collector
 	*from = (*from)[1:]
-	l.brisk++
+	l.quick++
 	l.all++
 	return q, true
 }
 
-// lookup queues the look-ups of t's name, except those that are queued already
-// or under way.
+// lookup queues the look-ups of t's name, except those that wait or run already.
 func (m *Monitor) lookup(t *Target) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -102,12 +102,12 @@ func (m *Monitor) startLookups() {
 	}
 }
 
-// lookUp asks for the addresses of a name in one family.
+// lookUp looks up the addresses of a name in one family.
 func (m *Monitor) lookUp(q question) {
-	slow := time.AfterFunc(lookupBrisk, func() {
+	slow := time.AfterFunc(lookupQuick, func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		m.lookups.brisk--
+		m.lookups.quick--
 		m.startLookups()
 	})
 	ctx, cancel := context.WithTimeout(m.ctx, lookupTimeout)
@@ -115,20 +115,20 @@ func (m *Monitor) lookUp(q question) {
 	cancel()
 	var resolve *icmpcore.ResolveError
 	if errors.As(err, &resolve) {
-		err = resolve.Err // it is the target that has the name, and the family asked for
+		err = resolve.Err // resolveError adds the target's host and family instead
 	}
 	m.answer(q, got.Addr, err)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.lookups.all--
 	if slow.Stop() {
-		m.lookups.brisk--
+		m.lookups.quick--
 	}
 	m.startLookups()
 }
 
-// answer records what a look-up gave, says where that is news, and starts the
-// series that waits for it.
+// answer records the result of a look-up, logs it if the name's state changes,
+// and starts the series that waits for it.
 func (m *Monitor) answer(q question, addr netip.Addr, err error) {
 	t := q.t
 	usable := true
@@ -149,7 +149,7 @@ func (m *Monitor) answer(q question, addr netip.Addr, err error) {
 		m.failures.Add(1)
 	}
 	switch {
-	case m.ctx.Err() != nil || !settled: // the end of the process is no news about the name
+	case m.ctx.Err() != nil || !settled: // an error at the end of the process says nothing about the name
 	case after != nil && before == nil:
 		m.log.Warn("look-up failed", "host", t.Host, "error", t.resolveError(after))
 	case after == nil && before != nil:
@@ -158,19 +158,19 @@ func (m *Monitor) answer(q question, addr netip.Addr, err error) {
 	m.settle(t)
 }
 
-// hasRoute looks whether there is a route for the address that a half will have
-// with the answer to its look-up.
+// hasRoute reports whether there is a route for the address that h has after this
+// answer.
 func (m *Monitor) hasRoute(h *half, addr netip.Addr, err error) bool {
 	if err != nil {
 		m.mu.Lock()
-		addr = h.addr // that stays
+		addr = h.addr // the last good answer stays
 		m.mu.Unlock()
 	}
 	return addr.IsValid() && m.prober.HasRoute(m.ctx, addr)
 }
 
-// settle ends the wait for t's look-ups where no more is to be expected of
-// them, at once or when the resolution delay has passed.
+// settle ends the wait for t's look-ups if they are settled, at once or after the
+// resolution delay.
 func (m *Monitor) settle(t *Target) {
 	m.mu.Lock()
 	settled, wait := t.halves.settled(t.Options.Family, time.Now())
@@ -183,13 +183,14 @@ func (m *Monitor) settle(t *Target) {
 	}
 }
 
-// resolveError says of the target why there is no address.
+// resolveError adds the target's host and family to err.
 func (t *Target) resolveError(err error) error {
 	return &icmpcore.ResolveError{Host: t.Host, Family: t.Options.Family, Err: err}
 }
 
-// waitNoMore lets the series of t that waits for a look-up begin, if there is
-// one, with what is known by now.
+// waitNoMore starts the series of t that waits for a look-up, if there is one,
+// with the best known address. A second caller blocks until the first has
+// finished.
 func (m *Monitor) waitNoMore(t *Target) {
 	t.ending.Lock()
 	defer t.ending.Unlock()
@@ -202,13 +203,14 @@ func (m *Monitor) waitNoMore(t *Target) {
 	}
 }
 
-// probeName starts the series of a name with what is known of it. It waits for
-// the look-ups under way where one is the first of its family, and in a round on
-// demand, whose look-ups could not begin ahead of it.
+// probeName starts the series of a name with its best known address. It first
+// waits for the running look-ups in two cases: one of them is the first of its
+// family, or the round is on demand, so that its look-ups could not start
+// before it.
 func (m *Monitor) probeName(t *Target, due time.Time, done func(icmpcore.PingResult), demand bool) {
 	m.mu.Lock()
 	settled, _ := t.halves.settled(t.Options.Family, time.Now())
-	wait := !settled && (demand || t.halves.untold())
+	wait := !settled && (demand || t.halves.firstRunning())
 	if wait {
 		t.waiting = func() { m.probeKnown(t, due, done) }
 	}
@@ -218,13 +220,14 @@ func (m *Monitor) probeName(t *Target, due time.Time, done func(icmpcore.PingRes
 	}
 }
 
-// probeKnown starts the series of a name, or records why there can be none.
+// probeKnown starts the series of a name with its best known address. If there is
+// none, it records a result with the reason.
 func (m *Monitor) probeKnown(t *Target, due time.Time, done func(icmpcore.PingResult)) {
 	m.mu.Lock()
 	addr, err := t.halves.best(t.Options.Family)
 	m.mu.Unlock()
 	switch {
-	case m.ctx.Err() != nil: // no news about the name either
+	case m.ctx.Err() != nil: // the process ends: the error of the name says nothing
 		err = m.ctx.Err()
 	case addr.IsValid():
 		m.probe(t, addr, due, done)

@@ -15,9 +15,8 @@ import (
 	"github.com/pingtel/pingtel/icmpcore"
 )
 
-// TestLookups follows a name whose resolver answers, changes its answer,
-// fails, hangs and says that there is no such name, beside one that hangs for
-// ever and an address.
+// TestLookups follows a name whose resolver answers, changes its answer, fails, hangs and
+// says that there is no such name, together with a name that hangs forever and an address.
 func TestLookups(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		one, two := netip.MustParseAddr("198.18.0.1"), netip.MustParseAddr("198.18.0.2")
@@ -107,7 +106,7 @@ func TestHungLookups(t *testing.T) {
 				p, s := &fakeProber{took: interval / 2, resolve: resolve}, &sink{}
 				began := time.Now()
 				c := parse(t, "30s", hosts...)
-				c.Agent.Interval = interval // a plan that a file may not have, for want of room
+				c.Agent.Interval = interval // too short for a file, which Parse would refuse
 				m := New(p, c, quiet(), s)
 				defer m.Close()
 				run(t, m, 60*time.Second+2*stride)
@@ -158,8 +157,7 @@ func TestQuickLookups(t *testing.T) {
 	})
 }
 
-// TestRoundWithHungLookups bounds a round by what whoever started the process
-// for it waits for.
+// TestRoundWithHungLookups: a round ends within the time that its caller waits.
 func TestRoundWithHungLookups(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, s := &fakeProber{took: time.Second}, &sink{}

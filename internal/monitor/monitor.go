@@ -1,5 +1,6 @@
-// Package monitor keeps the schedule: every target has one series of echoes in
-// each interval, spread evenly, and its result goes to the sinks.
+// Package monitor runs the schedule. Every target has one series of echoes in
+// each interval; the series are spread evenly, and their results go to the
+// sinks.
 package monitor
 
 import (
@@ -16,27 +17,27 @@ import (
 )
 
 // Sink takes results. Calls of Record and Forget come one at a time, mostly on
-// the prober's goroutine of callbacks, and must not block.
+// the callback goroutine of the prober, and must not block.
 type Sink interface {
-	// Record takes the result of one series. r and what it points to are the
-	// sink's, and that of the other sinks: none may change it.
+	// Record takes the result of one series. A sink may keep r. All sinks share
+	// it, so none may change it or what it points to.
 	Record(t *Target, r *icmpcore.PingResult)
 
-	// Forget says that a target is no longer probed. No Record of t comes after
-	// it, and none of a target that replaces t before it.
+	// Forget says that a target is no longer probed. There is no Record of t
+	// after it, and no Record of the target that replaces t before it.
 	Forget(t *Target)
 }
 
-// Prober is what of an [icmpcore.Pinger] the monitor needs.
+// Prober is the part of [icmpcore.Pinger] that the monitor needs.
 type Prober interface {
 	Go(t icmpcore.Target, o icmpcore.Options, done func(icmpcore.PingResult)) (icmpcore.Run, error)
 	Resolve(ctx context.Context, host string, f icmpcore.Family) (icmpcore.Target, error)
 	HasRoute(ctx context.Context, addr netip.Addr) bool
 }
 
-// Target is a target of the file that is being probed. Its pointer stays the
-// same as long as it is in the file unchanged, over reloads too. One whose
-// options or tags change becomes another, in the same slot.
+// Target is a target of the file that the monitor probes. Its pointer stays the
+// same while the target is in the file unchanged, also after reloads. If its
+// options or tags change, a new Target takes over its slot.
 type Target struct {
 	config.Target
 	*slot
@@ -44,64 +45,64 @@ type Target struct {
 	done func(icmpcore.PingResult) // made once, so that a series needs no closure of its own
 
 	// Guarded by Monitor.recording:
-	busy bool // a series with these options is under way
-	twin int  // number among the targets whose points bear the same tags
-	gone bool // the file has nothing any more that could stand in the slot
+	busy    bool // a series with these options runs
+	twin    int  // number among the targets whose points have the same tags
+	removed bool // the file no longer has a target for the slot
 }
 
-// slot is what stays when a target's options or tags change: its place in the
-// schedule, what is known of its name, and the series under way, so that there
-// are never two at once.
+// slot is the part of a target that stays when its options or tags change: its
+// place in the schedule, the known addresses of its name, and its running
+// series. Two series of a slot never run at once.
 type slot struct {
 	phase  float64    // place in the interval, from 0 up to 1
 	static bool       // Host is an address: nothing to look up
 	addr   netip.Addr // that address
 
-	running atomic.Bool // a series or a first look-up is under way
-	ending  sync.Mutex  // held while the wait for a look-up is ended, so that whoever comes meanwhile finds it ended
-	current *Target     // the last one to stand here; guarded by Monitor.recording
+	running atomic.Bool // a series or a first look-up runs
+	ending  sync.Mutex  // held by waitNoMore: a second caller blocks until the first has finished
+	current *Target     // the newest target of the slot; guarded by Monitor.recording
 
 	// Guarded by Monitor.mu:
 	cycle   int64  // of the last series
-	halves  halves // what is known of the name
-	err     error  // of the last look-up that decided something
+	halves  halves // known addresses of the name
+	err     error  // of the last settled look-ups
 	waiting func() // starts the series that waits for look-ups
 }
 
-// Stats are counts since the start.
+// Stats holds counts since the start.
 type Stats struct {
-	Targets        int    // in the file in force
-	Running        int    // series under way
-	Series         uint64 // begun
-	Skipped        uint64 // series left out since the target's last one still ran
-	Missed         uint64 // series left out since their time had passed: the process was stopped or starved
-	LookupFailures uint64 // look-ups that gave no address
+	Targets        int    // in the current file
+	Running        int    // series that run now
+	Series         uint64 // started
+	Skipped        uint64 // left out because the target's previous series still ran
+	Missed         uint64 // left out because their time had passed: the process was stopped or had too little CPU time
+	LookupFailures uint64 // look-ups without an address
 }
 
-// Monitor runs series by the schedule or on demand. Make one with [New].
+// Monitor runs series on the schedule or on demand. Make one with [New].
 type Monitor struct {
 	prober Prober
 	log    *slog.Logger
 	sinks  []Sink
 
-	changed chan struct{}   // holds one where the schedule has to be looked at again
-	ctx     context.Context // of look-ups; ended by Close
+	changed chan struct{}   // holds a value after a reload, to wake Run
+	ctx     context.Context // of look-ups; cancelled by Close
 	cancel  context.CancelFunc
 	lookers sync.WaitGroup
 
 	series, skipped, missed, failures atomic.Uint64
 	running                           atomic.Int64
 
-	recording sync.Mutex // held while the sinks are called, which must not block, so that Forget comes after
+	recording sync.Mutex // held during calls of the sinks, which must not block; it orders Record and Forget
 
-	mu            sync.Mutex // guards what follows; never held during I/O or a callback
+	mu            sync.Mutex // guards the fields below; never held during I/O or a callback
 	interval      time.Duration
 	targets       []*Target // by phase
-	numbered      int       // targets ever added: the next one's number in the sequence of phases
+	numbered      int       // targets ever added; the next one's number in the sequence of phases
 	lookups       lookups
 	schedule      schedule
-	skippedTarget string // one of those skipped since that was last said
-	saidMissed    uint64 // of missed, when that was last said
+	skippedTarget string // a target skipped since the last log line about it
+	loggedMissed  uint64 // missed at the last log line about it
 }
 
 // New returns a monitor of the targets of c. It does nothing until Run or
@@ -113,11 +114,11 @@ func New(p Prober, c *config.Config, log *slog.Logger, sinks ...Sink) *Monitor {
 	return m
 }
 
-// Close ends look-ups, and series that wait for one. All others end with their
-// prober.
+// Close cancels look-ups, and ends series that wait for one. The other series end
+// with their prober.
 func (m *Monitor) Close() {
 	m.mu.Lock()
-	m.cancel() // under the lock: no look-up begins after it
+	m.cancel() // under the lock, so that no look-up starts after it
 	waiting := slices.Concat(m.lookups.queue, m.lookups.failed)
 	m.mu.Unlock()
 	m.lookers.Wait()
@@ -137,12 +138,12 @@ func (m *Monitor) Stats() Stats {
 	}
 }
 
-// begin starts the series of t that is due, unless its last one still runs.
-// ended, not nil in a round on demand, is called when its result has been
-// recorded, or at once where it is skipped.
+// begin starts the series of t that is due, unless its previous one still runs.
+// In a round on demand ended is not nil: begin calls it when the result is
+// recorded, or at once if it skips the series.
 func (m *Monitor) begin(t *Target, due time.Time, ended func()) {
 	free := t.running.CompareAndSwap(false, true)
-	if !free { // unless all it does is to wait for a look-up
+	if !free { // a series that only waits for a look-up can start now and end
 		m.waitNoMore(t)
 		free = t.running.CompareAndSwap(false, true)
 	}
@@ -159,7 +160,7 @@ func (m *Monitor) begin(t *Target, due time.Time, ended func()) {
 	m.series.Add(1)
 	m.running.Add(1)
 	m.recording.Lock()
-	t = t.current // which may have taken the place of t meanwhile
+	t = t.current // a reload may have replaced t
 	t.busy = true
 	m.recording.Unlock()
 	done := t.done
@@ -176,7 +177,7 @@ func (m *Monitor) begin(t *Target, due time.Time, ended func()) {
 	m.probeName(t, due, done, ended != nil)
 }
 
-// probe starts the series itself.
+// probe starts the series at the prober.
 func (m *Monitor) probe(t *Target, addr netip.Addr, due time.Time, done func(icmpcore.PingResult)) {
 	_, err := m.prober.Go(icmpcore.Target{Host: t.Host, Addr: addr}, t.Options, done)
 	if err != nil {
@@ -184,13 +185,12 @@ func (m *Monitor) probe(t *Target, addr netip.Addr, due time.Time, done func(icm
 	}
 }
 
-// finish records the result of t's series, also where another target stands in
-// the slot by now.
+// finish records the result of t's series, also if a reload has replaced t.
 func (m *Monitor) finish(t *Target, r icmpcore.PingResult) {
 	m.recording.Lock()
 	t.busy = false
-	if !t.current.gone {
-		r.Start = r.Start.Add(time.Duration(t.twin)) // of a round all start at once, and a database keeps one of two points with the same tags and time
+	if !t.current.removed {
+		r.Start = r.Start.Add(time.Duration(t.twin)) // the series of a round start at once, and a database keeps only one of two points with the same tags and time
 		for _, s := range m.sinks {
 			s.Record(t, &r)
 		}
@@ -203,7 +203,7 @@ func (m *Monitor) finish(t *Target, r icmpcore.PingResult) {
 	t.running.Store(false)
 }
 
-// forget tells the sinks that t is gone. m.recording is held.
+// forget calls Forget of all sinks. m.recording is held.
 func (m *Monitor) forget(t *Target) {
 	for _, s := range m.sinks {
 		s.Forget(t)
@@ -212,7 +212,7 @@ func (m *Monitor) forget(t *Target) {
 
 // Drain returns when no series runs any more, or when ctx is done.
 func (m *Monitor) Drain(ctx context.Context) error {
-	tick := time.NewTicker(10 * time.Millisecond) // once in a process's life, at its end
+	tick := time.NewTicker(10 * time.Millisecond) // polling is cheap enough: a process drains once, at its end
 	defer tick.Stop()
 	for m.running.Load() > 0 {
 		select {
@@ -224,11 +224,11 @@ func (m *Monitor) Drain(ctx context.Context) error {
 	return nil
 }
 
-// Round starts a series of every target at once, to be spread by the prober's
-// rate, and returns when all results are recorded, or when ctx is done.
-// Targets whose last series still runs are skipped and counted. A name that
-// the DNS gives no answer for in six seconds is probed at its last address,
-// or reported.
+// Round starts a series of every target at once; the rate of the prober spreads
+// their echoes. It returns when all results are recorded, or when ctx is done.
+// It skips and counts targets whose previous series still runs. If the DNS gives
+// no answer for a name within six seconds, Round probes the last known address,
+// or records a result with the error if there is none.
 func (m *Monitor) Round(ctx context.Context) error {
 	m.mu.Lock()
 	targets := m.targets
@@ -242,19 +242,19 @@ func (m *Monitor) Round(ctx context.Context) error {
 		}
 		m.begin(t, now, open.Done)
 	}
-	m.sayLeftOut()
+	m.logLeftOut()
 	all := make(chan struct{})
-	go func() { // ends with the last series, each of which ends by itself
+	go func() { // ends with the last series; each series ends by itself
 		open.Wait()
 		close(all)
 	}()
-	patience := time.NewTimer(lookupPatience)
-	defer patience.Stop()
+	lookups := time.NewTimer(lookupWait)
+	defer lookups.Stop()
 	for {
 		select {
 		case <-all:
 			return nil
-		case <-patience.C:
+		case <-lookups.C:
 			for _, t := range targets {
 				m.waitNoMore(t)
 			}

@@ -75,7 +75,7 @@ func (p *fakeProber) startsOf(host string) []time.Time {
 	return got
 }
 
-// sink keeps results, and what it is told to forget.
+// sink keeps results, and the targets that it has to forget.
 type sink struct {
 	mu      sync.Mutex
 	results []icmpcore.PingResult
@@ -150,8 +150,8 @@ func addrs(n int) []string {
 	return list
 }
 
-// TestSchedule looks at when series begin: the first ones soon, each target
-// once in every interval, at the same place to the nanosecond.
+// TestSchedule checks when series start: the first ones soon, each target once in every
+// interval, at the same place to the nanosecond.
 func TestSchedule(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, s := &fakeProber{took: time.Second}, &sink{}
@@ -183,7 +183,7 @@ func TestSchedule(t *testing.T) {
 	})
 }
 
-// TestEven counts the echoes of files of all sizes: no 100 ms sees more than
+// TestEven counts the echoes of files of all sizes: no 100 ms have more than
 // twice the mean, at the start and after.
 func TestEven(t *testing.T) {
 	for _, targets := range []int{41, 126, 1022, 2032, 10000} {
@@ -233,7 +233,7 @@ func TestOverrun(t *testing.T) {
 	})
 }
 
-// TestStopped stands in for a stopped process: it goes on without a burst.
+// TestStopped simulates a stopped process: it must continue without a burst.
 func TestStopped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fakeProber{took: time.Second}
@@ -282,9 +282,9 @@ func TestReload(t *testing.T) {
 			}
 		}
 		for _, host := range addrs(20)[15:] {
-			gone, told := s.gone[host]
-			if !told {
-				t.Errorf("%s: the sink is not told that it is gone", host)
+			gone, found := s.gone[host]
+			if !found {
+				t.Errorf("%s was removed, and the sink got no Forget", host)
 			}
 			for _, r := range s.of(host) {
 				if r.Start.Add(3 * time.Second).After(gone) {
@@ -312,21 +312,21 @@ type forgetting struct {
 
 func (f forgetting) Forget(t *Target) { f.forget(t) }
 
-// TestForgetFirst: while a reload is told of, no result is recorded, so that no
-// target has one that takes the place of another still there.
+// TestForgetFirst: while a reload calls Forget, no result is recorded. So no
+// target has a result before the target that it replaces is forgotten.
 func TestForgetFirst(t *testing.T) {
 	var m *Monitor
-	told := 0
+	forgotten := 0
 	m = New(&fakeProber{}, parse(t, "10s", addrs(3)...), quiet(), forgetting{new(sink), func(*Target) {
-		told++
+		forgotten++
 		if m.recording.TryLock() {
 			m.recording.Unlock()
 			t.Error("a result could be recorded")
 		}
 	}})
 	m.Reload(parse(t, "10s", addrs(1)...))
-	if told != 2 {
-		t.Errorf("told of %d targets, want 2", told)
+	if forgotten != 2 {
+		t.Errorf("%d targets forgotten, want 2", forgotten)
 	}
 }
 
@@ -388,8 +388,8 @@ func TestRound(t *testing.T) {
 	})
 }
 
-// TestRoundTwins runs a round of targets whose points bear the same tags: not
-// the same time too.
+// TestRoundTwins runs a round of targets whose points have the same tags: their
+// times must differ.
 func TestRoundTwins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, s := &fakeProber{took: time.Second}, &sink{}
@@ -415,7 +415,7 @@ family = "both"
 	})
 }
 
-// TestRefused lets the prober refuse: that is a result too.
+// TestRefused lets the prober refuse a series: that gives a result too.
 func TestRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, s := &fakeProber{refuse: errors.New("no IPv6 socket")}, &sink{}

@@ -14,38 +14,38 @@ import (
 	"github.com/pingtel/pingtel/internal/config"
 )
 
-// golden is the fractional part of the golden ratio. Its multiples, taken
-// modulo one, lie evenly however many there are, so that each new target falls
-// into one of the largest gaps and no other has to move.
+// golden is the fractional part of the golden ratio. Its multiples modulo one are
+// spread evenly for any number of them: each new target falls into one of the
+// largest gaps, and no other target has to move.
 const golden = 0.6180339887498949
 
 // Reload takes over the targets and the interval of c. Targets that stay keep
-// their place in the interval, their running series and their address, even
-// where options or tags change: a running series is still recorded with those
-// it began with. Targets that are gone give no further result.
+// their place in the interval, their running series and their address, even if
+// options or tags change; a running series is recorded with the options and tags
+// that it started with. Targets that c does not have give no further result.
 func (m *Monitor) Reload(c *config.Config) {
-	m.recording.Lock() // a target that takes the place of another is recorded only when that one is forgotten
+	m.recording.Lock() // until Forget of a replaced target, no result of the new one is recorded
 	old, removed := m.apply(c), 0
 	for _, t := range old {
 		replaced := t.current != t
 		if !replaced {
-			t.gone = true
+			t.removed = true
 			removed++
 		}
-		if !replaced || !t.busy { // else finish does
+		if !replaced || !t.busy { // otherwise finish calls it
 			m.forget(t)
 		}
 	}
 	m.recording.Unlock()
 	select {
 	case m.changed <- struct{}{}:
-	default: // it will look already
+	default: // Run will wake already
 	}
 	m.log.Info("configuration in force", slog.Int("targets", len(c.Targets)), slog.Int("removed", removed))
 }
 
-// apply makes the targets those of c and returns the old ones that are not
-// among them. m.recording is held, but by New.
+// apply sets the targets to those of c and returns the old ones that are not
+// among them. m.recording is held, except in New.
 func (m *Monitor) apply(c *config.Config) []*Target {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -65,7 +65,7 @@ func (m *Monitor) apply(c *config.Config) []*Target {
 	return old
 }
 
-// number numbers the targets of each host and tags.
+// number numbers the targets whose points have the same tags.
 func number(targets []*Target) {
 	twins := make(map[string]int, len(targets))
 	for _, t := range targets {
@@ -75,13 +75,13 @@ func number(targets []*Target) {
 	}
 }
 
-// match returns a target for each of wanted: the same as before where nothing
-// has changed of it, else one in the slot of a target that differs in tags or
-// options only, else a new one; and those of before that are not among them.
-// m.mu is held.
+// match returns a target for each of wanted: the present one if it is unchanged,
+// else a new one in the slot of a target that differs only in tags or options,
+// else a new one in a new slot. old are the present targets that are not among
+// them. m.mu is held.
 func (m *Monitor) match(wanted []config.Target) (targets, old []*Target) {
 	targets = make([]*Target, len(wanted))
-	open := make([]int, len(wanted)) // indexes of those that have no target yet
+	open := make([]int, len(wanted)) // indexes in wanted that have no target yet
 	for i := range open {
 		open[i] = i
 	}
@@ -116,8 +116,8 @@ func (m *Monitor) match(wanted []config.Target) (targets, old []*Target) {
 	return targets, append(old, free...)
 }
 
-// hostKey is the same for targets that may stand in the same slot, taggedKey
-// for those of them that are the same to an output.
+// hostKey is the same for targets that can share a slot. taggedKey is the same
+// for those of them that an output cannot tell apart.
 func hostKey(t *config.Target) string {
 	return fmt.Sprintf("%s\x00%d\x00%d", t.Host, t.Options.Family, t.Options.DSCP)
 }
@@ -131,7 +131,7 @@ func (m *Monitor) newTarget(c config.Target, s *slot) *Target {
 	return t
 }
 
-// newSlot gives a new host its place in the interval. m.mu is held.
+// newSlot makes a slot with the next place in the interval. m.mu is held.
 func (m *Monitor) newSlot(host string) *slot {
 	_, phase := math.Modf(float64(m.numbered) * golden)
 	m.numbered++
@@ -142,15 +142,15 @@ func (m *Monitor) newSlot(host string) *slot {
 	return s
 }
 
-// stretch gives the cycles another length and leaves the schedule at the same
-// place in the present one: a target that has waited for a third of its interval
-// waits for two thirds of the new one, so that no gap is longer than the longer
-// of them, or shorter than the shorter. m.mu is held.
+// stretch changes the length of the cycles and keeps the schedule's place in the
+// current one. A target that has waited for a third of the old interval waits for
+// two thirds of the new one. So no gap between two series is longer than the
+// longer interval or shorter than the shorter one. m.mu is held.
 func (m *Monitor) stretch(now time.Time, interval time.Duration) {
 	s := &m.schedule
 	if len(m.targets) > 0 {
 		if due := m.due(s.cycle, s.next); due.Before(now) {
-			now = due // it has yet to begin, and must not become later by it
+			now = due // this series has not started, and must not become later
 		}
 	}
 	into := now.Sub(s.base) - time.Duration(s.cycle-s.from)*m.interval
@@ -158,8 +158,8 @@ func (m *Monitor) stretch(now time.Time, interval time.Duration) {
 	s.from = s.cycle
 }
 
-// place returns the place in the interval that the schedule has come to: that
-// of the next series, which may have been due already. m.mu is held.
+// place returns the schedule's place in the interval: that of the next series,
+// which may be overdue. m.mu is held.
 func (m *Monitor) place(now time.Time) float64 {
 	s := &m.schedule
 	if len(m.targets) > 0 {
@@ -174,7 +174,7 @@ func (m *Monitor) place(now time.Time) float64 {
 	return cycles - whole
 }
 
-// resume goes on at a place with other targets. m.mu is held.
+// resume continues the schedule at a place with new targets. m.mu is held.
 func (m *Monitor) resume(place float64) {
 	if len(m.targets) == 0 {
 		return

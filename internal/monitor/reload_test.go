@@ -13,7 +13,7 @@ import (
 	"github.com/pingtel/pingtel/internal/config"
 )
 
-// judge is a sink that holds results against what is said of a [Target].
+// judge is a sink that checks results against the documentation of [Target].
 type judge struct {
 	t       *testing.T
 	records map[*Target]int
@@ -32,8 +32,8 @@ func (j *judge) Record(t *Target, r *icmpcore.PingResult) {
 
 func (j *judge) Forget(t *Target) { j.gone[t] = true }
 
-// TestReloadOptions changes an option and a tag of all targets, twice within a
-// series: it is recorded with what it began with, and nobody's place moves.
+// TestReloadOptions changes an option and a tag of all targets, twice within a series. The
+// series must be recorded with the options that it started with, and no target may move.
 func TestReloadOptions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fakeProber{took: 3 * time.Second}
@@ -74,9 +74,9 @@ func TestReloadOptions(t *testing.T) {
 	})
 }
 
-// TestReloadOptionsOverrun changes an option while a series takes longer than
-// the interval: there is never a second one of its target. Then the target is
-// removed, and the series that it began gives no result.
+// TestReloadOptionsOverrun changes an option while a series takes longer than the interval:
+// its target must never have two series at once. Then it removes the target: the running
+// series must give no result.
 func TestReloadOptionsOverrun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fakeProber{took: 25 * time.Second}
@@ -156,8 +156,8 @@ func TestReloadIntervalOfNothing(t *testing.T) {
 	})
 }
 
-// TestReloadTwins changes an option of two targets of one host: each is followed
-// by the one with its tags.
+// TestReloadTwins changes an option of two targets of one host: each must be replaced by the
+// target with its tags.
 func TestReloadTwins(t *testing.T) {
 	twins := func(keys string) *config.Config {
 		var text string

@@ -5,38 +5,38 @@ import (
 	"time"
 )
 
-// schedule is where in the round of targets the monitor stands.
+// schedule is the monitor's position in the round of targets.
 type schedule struct {
-	base     time.Time // when the cycle from began
+	base     time.Time // start of the cycle from
 	from     int64
 	cycle    int64   // of the next series
 	next     int     // index of its target
 	ahead    int64   // cycle of the next look-up
 	lookNext int     // index of its target
-	squeeze  float64 // of cycle 0, which may be faster: 1 is not
+	squeeze  float64 // length of cycle 0 in intervals, at most 1
 	running  bool
 }
 
 const (
-	// firstRound is how long the first round takes at most where no more than
-	// firstEchoes are to be sent in it, so that the first figures of a short
-	// file come soon. Those of a longer one come soon anyway, and all of them at
-	// once would be a burst.
+	// firstRound is the longest first round of a file with at most firstEchoes
+	// echoes in a round, so that its first figures come soon. A longer file
+	// gives its first figures soon anyway, and a short round would be a burst.
 	firstRound  = 2 * time.Second
 	firstEchoes = 200
 
-	// stride is the least time between two looks at the schedule: targets that
-	// are due within it begin together, and their echoes go out together from
-	// then on. A wake-up for each would cost several times what its echo does.
+	// stride is the shortest time between two wake-ups. Targets that are due
+	// within it start together, and from then on their echoes go out together.
+	// A wake-up for each target would cost several times as much as its echo.
 	stride = 10 * time.Millisecond
 
-	// maxLate is how late a series may begin. After a longer pause the round
-	// goes on where it would be by now, instead of catching up in a burst.
+	// maxLate is how late a series may start. After a longer pause the round
+	// continues at its present place instead of catching up in a burst.
 	maxLate = time.Second
 )
 
-// Run runs series by the schedule until ctx is done: each target once in every
-// interval, always at the same place in it. It leaves running series alone.
+// Run runs series on the schedule until ctx is done: each target once in every
+// interval, always at the same place in it. When Run returns, series may still
+// run.
 func (m *Monitor) Run(ctx context.Context) {
 	m.mu.Lock()
 	m.startSchedule(time.Now())
@@ -46,7 +46,7 @@ func (m *Monitor) Run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
-			m.sayLeftOut()
+			m.logLeftOut()
 			return
 		case <-m.changed:
 		case <-timer.C:
@@ -55,7 +55,7 @@ func (m *Monitor) Run(ctx context.Context) {
 	}
 }
 
-// startSchedule begins cycle 0 at now. m.mu is held.
+// startSchedule starts cycle 0 at now. m.mu is held.
 func (m *Monitor) startSchedule(now time.Time) {
 	echoes := 0
 	for _, t := range m.targets {
@@ -77,7 +77,7 @@ func (m *Monitor) due(cycle int64, i int) time.Time {
 	return m.schedule.base.Add(time.Duration(cycle-m.schedule.from)*m.interval + time.Duration(phase*float64(m.interval)))
 }
 
-// step starts what is due and returns how long to sleep.
+// step starts the series and look-ups that are due and returns how long to sleep.
 func (m *Monitor) step(now time.Time) time.Duration {
 	type start struct {
 		t   *Target
@@ -108,7 +108,7 @@ func (m *Monitor) step(now time.Time) time.Duration {
 	for ; !due.After(now); due = m.due(s.cycle, s.next) {
 		t := m.targets[s.next]
 		switch {
-		case t.cycle >= s.cycle: // had its series before a reload
+		case t.cycle >= s.cycle: // it had its series before a reload
 		case now.Sub(due) > late:
 			m.missed.Add(1)
 		default:
@@ -129,13 +129,13 @@ func (m *Monitor) step(now time.Time) time.Duration {
 		m.begin(x.t, x.due, nil)
 	}
 	if newRound {
-		m.sayLeftOut()
+		m.logLeftOut()
 	}
 	return wake
 }
 
 // wholeRounds returns how many whole rounds lie between a place in the schedule
-// and a time, none of them the first, which may have another length. m.mu is
+// and a time. It never counts the first round, which may be shorter. m.mu is
 // held.
 func (m *Monitor) wholeRounds(cycle int64, i int, until time.Time) int64 {
 	if cycle == 0 {
@@ -144,16 +144,15 @@ func (m *Monitor) wholeRounds(cycle int64, i int, until time.Time) int64 {
 	return max(0, int64(until.Sub(m.due(cycle, i))/m.interval))
 }
 
-// passLookups goes past the whole rounds of look-ups that a process which was
-// stopped has left out: each name needs one, not one for each round. m.mu is
-// held.
+// passLookups skips whole rounds of look-ups that are overdue, after the process
+// was stopped: each name needs one look-up, not one for each round. m.mu is held.
 func (m *Monitor) passLookups(until time.Time) {
 	s := &m.schedule
 	s.ahead += m.wholeRounds(s.ahead, s.lookNext, until)
 }
 
-// passSeries counts the series of the whole rounds that such a process has
-// missed, without going through them. m.mu is held.
+// passSeries skips whole rounds of series that are overdue, and counts them as
+// missed without going through them. m.mu is held.
 func (m *Monitor) passSeries(until time.Time) {
 	s := &m.schedule
 	rounds := m.wholeRounds(s.cycle, s.next, until)
@@ -171,7 +170,7 @@ func (m *Monitor) passSeries(until time.Time) {
 	s.cycle += rounds
 }
 
-// following returns the index and cycle behind one. m.mu is held.
+// following returns the index and cycle after i and cycle. m.mu is held.
 func (m *Monitor) following(i int, cycle int64) (int, int64) {
 	if i++; i < len(m.targets) {
 		return i, cycle
@@ -179,17 +178,18 @@ func (m *Monitor) following(i int, cycle int64) (int, int64) {
 	return 0, cycle + 1
 }
 
-// sayLeftOut logs, once a round, that series were left out: skipped or missed.
-func (m *Monitor) sayLeftOut() {
+// logLeftOut logs series that were skipped or missed. Callers call it once a
+// round.
+func (m *Monitor) logLeftOut() {
 	m.mu.Lock()
 	host, all := m.skippedTarget, m.missed.Load()
-	missed := all - m.saidMissed
-	m.skippedTarget, m.saidMissed = "", all
+	missed := all - m.loggedMissed
+	m.skippedTarget, m.loggedMissed = "", all
 	m.mu.Unlock()
 	if host != "" {
-		m.log.Warn("series skipped, since the target's last one still runs", "host", host, "skipped", m.skipped.Load(), "missed", all)
+		m.log.Warn("series skipped: the target's previous series still runs; make the interval longer or the series shorter", "host", host, "skipped", m.skipped.Load(), "missed", all)
 	}
 	if missed > 0 {
-		m.log.Warn("series missed, since the process was stopped or had too little CPU time when they were due", "series", missed, "in_all", all)
+		m.log.Warn("series missed: the process was stopped or had too little CPU time when they were due", "series", missed, "in_all", all)
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// TestMissedIsSaid stops a process twice: a line for each time, however many
-// series it missed, and none for a round that misses nothing.
+// TestMissedIsSaid stops a process twice. The log must have one line for each stop, for any
+// number of missed series, and none for a round that misses nothing.
 func TestMissedIsSaid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fakeProber{took: time.Second}
@@ -44,8 +44,7 @@ func TestMissedIsSaid(t *testing.T) {
 	})
 }
 
-// TestMissedIsSaidAtTheEnd lets Run end in the round in which it missed
-// something.
+// TestMissedIsSaidAtTheEnd lets Run end in the round in which it missed series.
 func TestMissedIsSaidAtTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
@@ -60,8 +59,46 @@ func TestMissedIsSaidAtTheEnd(t *testing.T) {
 	})
 }
 
-// TestOnceACycle sets the schedule back: no target has a second series in a
-// cycle in which it has had one.
+// TestSkippedIsSaidOnceARound has all targets take longer than the interval: one
+// line a round, however many series are left out in it.
+func TestSkippedIsSaidOnceARound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		m := New(&fakeProber{took: 15 * time.Second}, parse(t, "10s", addrs(20)...), slog.New(slog.NewTextHandler(&log, nil)))
+		defer m.Close()
+		run(t, m, 59*time.Second)
+		if n := strings.Count(log.String(), "series skipped"); n < 3 || n > 6 {
+			t.Errorf("said %d times in six rounds:\n%s", n, log.String())
+		}
+		drain(t, m)
+	})
+}
+
+// TestShortIntervalStopped stops a process whose interval is short for many of
+// them: then no target has two series at once.
+func TestShortIntervalStopped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fakeProber{took: time.Millisecond}
+		c := parse(t, "10s", addrs(20)...)
+		c.Agent.Interval = 200 * time.Millisecond
+		m := New(p, c, quiet())
+		defer m.Close()
+		m.mu.Lock()
+		m.startSchedule(time.Now())
+		m.mu.Unlock()
+		m.step(time.Now())
+		time.Sleep(10 * time.Second) // of virtual time, in which nobody calls step
+		before := len(p.starts)
+		m.step(time.Now())
+		if burst := len(p.starts) - before; burst == 0 || burst > 11 { // those of half an interval
+			t.Errorf("%d series at once", burst)
+		}
+		drain(t, m)
+	})
+}
+
+// TestOnceACycle sets the schedule back: no target has a second series in the
+// same cycle.
 func TestOnceACycle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fakeProber{took: time.Millisecond}
@@ -85,8 +122,8 @@ func TestOnceACycle(t *testing.T) {
 	})
 }
 
-// TestResultsAfterRun ends Run while series are under way: their results are
-// recorded, and with the series' own start.
+// TestResultsAfterRun ends Run while series run: their results must be recorded, with the
+// start of each series.
 func TestResultsAfterRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, s := &fakeProber{took: 5 * time.Second}, &sink{}

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// TestLongStop stands in for a process that was stopped for hours: what it
-// missed is counted to the last series, however long it was, and the first step
-// after it looks each name up once or twice.
+// TestLongStop simulates a process that was stopped for hours. Every missed series must be
+// counted, for any length of the stop, and the first step after it must look each name up
+// once or twice.
 func TestLongStop(t *testing.T) {
 	hosts := make([]string, 100)
 	for i := range hosts {
@@ -61,8 +61,8 @@ func TestLongStop(t *testing.T) {
 	}
 }
 
-// TestLongStopAfterReload counts no series as missed that a target had before
-// it got another place.
+// TestLongStopAfterReload: a series that a target had before its place changed does not
+// count as missed.
 func TestLongStopAfterReload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := New(&fakeProber{}, parse(t, "2s", "198.18.0.1", "198.18.0.2", "198.18.0.3"), quiet(), &sink{})

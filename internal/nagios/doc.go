@@ -1,10 +1,10 @@
 // Package nagios judges results by thresholds and writes what Nagios, Icinga and
-// the schedulers like them read from a check, as the Monitoring Plugins
-// guidelines have it.
+// similar schedulers read from a check, as the Monitoring Plugins guidelines
+// define it.
 //
-// A value at or above its threshold alerts. The worst host decides: critical
-// before warning before unknown before OK, the order of the guidelines' own
-// tools. Performance data has the labels rta (ms), pl (%) and jitter (ms), each
-// behind the host's name where there are several hosts. Names are unique, and
-// labels never come and go: a value that could not be measured is U.
+// A value at or above its threshold alerts. The worst host decides: CRITICAL
+// before WARNING before UNKNOWN before OK, as in the guidelines' own tools.
+// Performance data has the labels rta, rtmin, rtmax and jitter (ms) and pl (%),
+// each after the host's name if there are several hosts. Labels are unique and
+// the same in every run: a value that could not be measured is U.
 package nagios

@@ -7,72 +7,84 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/pingtel/pingtel/icmpcore"
 )
 
-// Worst returns the status of the worst verdict, Unknown where there is none.
-func Worst(verdicts []Verdict) Status {
-	if len(verdicts) == 0 {
-		return Unknown
-	}
-	worst := OK
+// Report is what a check says of its hosts.
+type Report struct {
+	Verdicts []Verdict
+	Need     int      // how many hosts must be OK, 0 for all of them
+	Perfdata Perfdata // for which hosts there is performance data
+	Verbose  bool     // a line with all figures for each host
+}
+
+// Status returns the state of the whole check.
+func (r *Report) Status() Status { return count(r.Verdicts).Of(r.Need) }
+
+func count(verdicts []Verdict) (n States) {
 	for _, v := range verdicts {
-		if v.Status.worse(worst) {
-			worst = v.Status
-		}
+		n[v.Status]++
 	}
-	return worst
+	return n
 }
 
 // The bounds of what a check writes, in bytes. Nagios reads 8 KiB and drops the
-// rest.
+// rest. Pagers and tables show little more than the first line.
 const (
-	maxOutput  = 8<<10 - 1 // the line end aside
-	maxText    = 1 << 10   // of the first line, without performance data
-	maxFigures = 240       // of one host among several
-	maxShown   = 3         // hosts in trouble on the first line
+	maxOutput  = 8<<10 - 1 // without the line end
+	maxFirst   = 256       // the first line without performance data
+	maxText    = 1 << 10   // the whole text of a single host, where the first line has no room for it
+	maxFigures = 240       // one host among several
+	maxShort   = 72        // one host on the first line
+	maxShown   = 3         // hosts on the first line
 )
 
-// Output returns what a check prints, without the last line end: a short first
-// line with the state, the worst hosts and the performance data, and where there
-// are several hosts a line for each one in trouble, the worst first, as many as
-// fit. It is at most 8 KiB, the line end included, unless all performance data
-// is asked for.
-func Output(verdicts []Verdict, which Perfdata) string {
-	names := suffixes(verdicts)
-	text := "PING " + Worst(verdicts).String() + " - "
-	var trouble []string
-	if len(verdicts) == 1 {
-		text += summary(verdicts[0])
+// String returns what a check prints, without the last line end: a short first
+// line with the state, the worst hosts and the performance data, then the lines
+// that it has no room for: of several hosts one for each host in trouble, the
+// worst first, as many as fit. It is at most 8 KiB with the line end, unless all
+// performance data is asked for.
+func (r *Report) String() string {
+	names := suffixes(r.Verdicts)
+	text := "PING " + r.Status().String() + " - "
+	var below []string
+	if len(r.Verdicts) == 1 {
+		text = plain(text + summary(r.Verdicts[0]))
+		if len(text) > maxFirst {
+			below = append(below, cut(text, maxText))
+		}
 	} else {
-		trouble = inTrouble(verdicts, names)
-		text += overview(verdicts, trouble)
+		below = inTrouble(r.Verdicts, names)
+		text = plain(text + r.overview(below))
 	}
-	out := cut(plain(text), maxText)
-	if data := perfdata(verdicts, names, which); data != "" {
+	if r.Verbose {
+		for i, v := range r.Verdicts {
+			below = append(below, cut(plain(details(v, names[i])), maxFigures))
+		}
+	}
+	out := cut(text, maxFirst)
+	if data := perfdata(r.Verdicts, names, r.Perfdata); data != "" {
 		out += " |" + data
 	}
-	if len(trouble) > 0 {
-		room := maxOutput - len(out)
-		if which == PerfdataAll {
-			room = maxOutput - maxText
-		}
-		out += longOutput(trouble, room)
+	room := maxOutput - len(out)
+	if r.Perfdata == PerfdataAll {
+		room = maxOutput - maxFirst
 	}
-	return out
+	return out + longOutput(below, room)
 }
 
-// Failed returns the status line of a check that could not run.
+// Failed returns what a check prints that could not run.
 func Failed(err error) string {
-	return cut("PING UNKNOWN - "+plain(err.Error()), maxText)
+	text := "PING UNKNOWN - " + plain(err.Error())
+	if len(text) <= maxFirst {
+		return text
+	}
+	return cut(text, maxFirst) + "\n" + cut(text, maxText)
 }
 
 // summary is the text for one host.
 func summary(v Verdict) string {
-	r := &v.Result
-	s := r.Host
-	if r.Addr.IsValid() && r.Addr.String() != r.Host {
-		s += " (" + r.Addr.String() + ")"
-	}
 	var parts []string
 	if v.Reason != "" {
 		parts = append(parts, v.Reason)
@@ -80,7 +92,34 @@ func summary(v Verdict) string {
 	if figures := figures(v); figures != "" {
 		parts = append(parts, figures)
 	}
-	return s + ": " + strings.Join(parts, "; ")
+	if v.Asked > 0 {
+		parts = append(parts, "certain after "+strconv.Itoa(v.Result.Sent)+" of "+strconv.Itoa(v.Asked)+" echoes")
+	}
+	return name(&v.Result) + ": " + strings.Join(parts, "; ")
+}
+
+// name is the host with its address, if that is another text.
+func name(r *icmpcore.PingResult) string {
+	if r.Addr.IsValid() && r.Addr.String() != r.Host {
+		return r.Host + " (" + r.Addr.String() + ")"
+	}
+	return r.Host
+}
+
+// details are all figures of a host, in one line.
+func details(v Verdict, suffix string) string {
+	r := &v.Result
+	s := name(r) + suffix + " " + v.Status.String() + ": " + strconv.Itoa(r.Received) + " of " + strconv.Itoa(r.Sent) + " echoes answered"
+	if r.Received > 0 {
+		s += ", rta " + milliseconds(r.Mean) + " ms, rtmin " + milliseconds(r.Min) + " ms, rtmax " + milliseconds(r.Max) + " ms"
+	}
+	if r.Received > 1 {
+		s += ", jitter " + milliseconds(r.Jitter) + " ms"
+	}
+	if r.TTL > 0 {
+		s += ", ttl " + strconv.Itoa(r.TTL)
+	}
+	return s
 }
 
 // figures are the values that the reason of a verdict does not name already.
@@ -104,7 +143,7 @@ func figures(v Verdict) string {
 func inTrouble(verdicts []Verdict, suffixes []string) []string {
 	var bad []int
 	for i, v := range verdicts {
-		if v.Status != OK {
+		if v.Status != OK && !v.Skipped {
 			bad = append(bad, i)
 		}
 	}
@@ -120,33 +159,46 @@ func inTrouble(verdicts []Verdict, suffixes []string) []string {
 	return texts
 }
 
-// overview is the text for several hosts: how many are how, and the worst.
-func overview(verdicts []Verdict, trouble []string) string {
-	counts := make(map[Status]int)
-	for _, v := range verdicts {
-		counts[v.Status]++
-	}
-	parts := []string{strconv.Itoa(counts[OK]) + " of " + strconv.Itoa(len(verdicts)) + " hosts ok"}
-	for _, s := range []Status{Critical, Warning, Unknown} {
-		if n := counts[s]; n > 0 {
-			parts = append(parts, strconv.Itoa(n)+" "+strings.ToLower(s.String()))
+// overview is the text for several hosts: how many are in which state, and the
+// worst of them.
+func (r *Report) overview(trouble []string) string {
+	counts, skipped := count(r.Verdicts), 0
+	for _, v := range r.Verdicts {
+		if v.Skipped {
+			counts[v.Status]--
+			skipped++
 		}
 	}
-	text := strings.Join(parts, ", ")
-	if len(trouble) == 0 {
-		return text
+	text := strconv.Itoa(counts[OK]) + " of " + strconv.Itoa(len(r.Verdicts)) + " hosts ok"
+	if r.Need > 0 {
+		text += " (" + strconv.Itoa(r.Need) + " needed)"
 	}
-	text += ": " + strings.Join(trouble[:min(len(trouble), maxShown)], "; ")
+	add := func(n int, what string) {
+		if n > 0 {
+			text += ", " + strconv.Itoa(n) + " " + what
+		}
+	}
+	for _, s := range []Status{Critical, Warning, Unknown} {
+		add(counts[s], strings.ToLower(s.String()))
+	}
+	add(skipped, "not waited for")
+	var worst []string
+	for _, host := range trouble[:min(len(trouble), maxShown)] {
+		worst = append(worst, cut(host, maxShort))
+	}
+	if len(worst) > 0 {
+		text += ": " + strings.Join(worst, "; ")
+	}
 	return text + more(len(trouble)-maxShown, "; ")
 }
 
-// longOutput is a line for each host in trouble, as many as room has bytes for.
-func longOutput(trouble []string, room int) string {
-	room -= len(more(len(trouble), "\n"))
+// longOutput is the lines below the first, as many as room has bytes for.
+func longOutput(lines []string, room int) string {
+	room -= len(more(len(lines), "\n"))
 	var b strings.Builder
-	for i, text := range trouble {
+	for i, text := range lines {
 		if b.Len()+1+len(text) > room {
-			b.WriteString(more(len(trouble)-i, "\n"))
+			b.WriteString(more(len(lines)-i, "\n"))
 			break
 		}
 		b.WriteString("\n" + text)
@@ -154,7 +206,7 @@ func longOutput(trouble []string, room int) string {
 	return b.String()
 }
 
-// more says how many hosts in trouble are not named.
+// more says how many hosts or lines are left out.
 func more(n int, before string) string {
 	if n <= 0 {
 		return ""
@@ -162,7 +214,7 @@ func more(n int, before string) string {
 	return before + "and " + strconv.Itoa(n) + " more"
 }
 
-// cut returns s, or as much of it as fits into n bytes with dots behind it.
+// cut returns s, or as much of it as fits into n bytes with dots after it.
 func cut(s string, n int) string {
 	const dots = "..."
 	if len(s) <= n {
@@ -175,8 +227,8 @@ func cut(s string, n int) string {
 	return s[:n] + dots
 }
 
-// plain replaces what would end the line, its text part, or its reader's
-// patience: the bar, line ends and other control characters.
+// plain replaces what would end the text or the line, or confuse a terminal: the
+// bar, line ends and other control characters.
 func plain(s string) string {
 	return strings.Map(func(c rune) rune {
 		switch {
@@ -204,7 +256,7 @@ func toMS(d time.Duration) float64 { return float64(d) / float64(time.Millisecon
 // milliseconds formats a measured time, exact to the microsecond.
 func milliseconds(d time.Duration) string { return strconv.FormatFloat(toMS(d), 'f', 3, 64) }
 
-// number formats with up to three decimals, and none that say nothing.
+// number formats with up to three decimals and no trailing zeros.
 func number(v float64) string {
 	s := strings.TrimRight(strconv.FormatFloat(v, 'f', 3, 64), "0")
 	return strings.TrimSuffix(s, ".")

@@ -16,6 +16,15 @@ import (
 	"github.com/pingtel/pingtel/internal/nagios"
 )
 
+// output is what a check prints whose every host has to be OK.
+func output(verdicts []nagios.Verdict, which nagios.Perfdata) string {
+	return (&nagios.Report{Verdicts: verdicts, Perfdata: which}).String()
+}
+
+func worst(verdicts []nagios.Verdict) nagios.Status {
+	return (&nagios.Report{Verdicts: verdicts}).Status()
+}
+
 // judged makes verdicts of many hosts, each with the same share of echoes lost.
 func judged(hosts []string, received int, marks ...[]nagios.Mark) []nagios.Verdict {
 	var out []nagios.Verdict
@@ -75,7 +84,7 @@ func TestNamesAreUnique(t *testing.T) {
 				hosts = strings.Fields(tt.hosts)
 			}
 			want := strings.Split(tt.want, "|")
-			well, ill := nagios.Output(judged(hosts, 5, tt.marks...), nagios.PerfdataAll), nagios.Output(judged(hosts, 0, tt.marks...), nagios.PerfdataAll)
+			well, ill := output(judged(hosts, 5, tt.marks...), nagios.PerfdataAll), output(judged(hosts, 0, tt.marks...), nagios.PerfdataAll)
 			if diff := cmp.Diff(want, labels(well)); diff != "" {
 				t.Errorf("labels (-want +got)\n%s", diff)
 			}
@@ -102,7 +111,7 @@ func TestNamesAreUnique(t *testing.T) {
 func TestLabelsKeepTheirNames(t *testing.T) {
 	first, second := judged([]string{"a.test", "b.test"}, 5), judged([]string{"a.test", "b.test"}, 5)
 	first[0].Result.Addr, second[0].Result.Addr = netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
-	if a, b := labels(nagios.Output(first, nagios.PerfdataMain)), labels(nagios.Output(second, nagios.PerfdataMain)); !cmp.Equal(a, b) || len(a) != 2 {
+	if a, b := labels(output(first, nagios.PerfdataMain)), labels(output(second, nagios.PerfdataMain)); !cmp.Equal(a, b) || len(a) != 2 {
 		t.Errorf("labels %q, then %q", a, b)
 	}
 }
@@ -122,18 +131,18 @@ func TestOutputIsBounded(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, which := range []nagios.Perfdata{nagios.PerfdataMain, nagios.PerfdataNone} {
-				out := nagios.Output(tt.verdicts, which)
+				out := output(tt.verdicts, which)
 				if len(out) >= 8<<10 || !utf8.ValidString(out) {
 					t.Errorf("%v: %d bytes, want less than 8 KiB of UTF-8", which, len(out))
 				}
 				first, _, _ := strings.Cut(out, "\n")
 				text, data, _ := strings.Cut(first, " |")
-				if len(text) > 1<<10 || (which == nagios.PerfdataNone) != (data == "") {
+				if len(text) > 256 || (which == nagios.PerfdataNone) != (data == "") {
 					t.Errorf("%v: text of %d bytes, performance data of %d", which, len(text), len(data))
 				}
 			}
-			all := nagios.Output(tt.verdicts, nagios.PerfdataAll)
-			if _, below, _ := strings.Cut(all, "\n"); len(below) > 7<<10 || len(tt.verdicts) == 1000 && tt.verdicts[0].Status != nagios.OK && len(below) < 7<<10-100 {
+			all := output(tt.verdicts, nagios.PerfdataAll)
+			if _, below, _ := strings.Cut(all, "\n"); len(below) > 8<<10-256 || len(tt.verdicts) == 1000 && tt.verdicts[0].Status != nagios.OK && len(below) < 8<<10-356 {
 				t.Errorf("all: %d bytes of lines below the first", len(below))
 			}
 			if n := strings.Count(all, "rta") + strings.Count(all, "rta'"); n < len(tt.verdicts) {
@@ -141,26 +150,80 @@ func TestOutputIsBounded(t *testing.T) {
 			}
 		})
 	}
-	if got := nagios.Failed(errors.New(strings.Repeat(long, 100))); len(got) > 1<<10 || !strings.HasSuffix(got, "ü...") {
-		t.Errorf("Failed: %d bytes, %q", len(got), got[max(0, len(got)-10):])
+	first, below, _ := strings.Cut(nagios.Failed(errors.New(strings.Repeat(long, 100))), "\n")
+	if len(first) > 256 || len(below) > 1<<10 || len(below) < 1<<10-3 || !strings.HasSuffix(first, "ü...") || !strings.HasSuffix(below, "ü...") {
+		t.Errorf("Failed: %d and %d bytes, %q", len(first), len(below), below[max(0, len(below)-10):])
 	}
 }
 
-func TestTextIsCutWhereItMust(t *testing.T) {
+// TestFirstLineIsShort: what the first line has no room for stands below.
+func TestFirstLineIsShort(t *testing.T) {
 	const before = "PING UNKNOWN - "
-	fits := strings.Repeat("x", 1<<10-len(before))
+	fits := strings.Repeat("x", 256-len(before))
 	if got := nagios.Failed(errors.New(fits)); got != before+fits {
-		t.Errorf("a text of 1 KiB is cut to %d bytes", len(got))
+		t.Errorf("a text of 256 bytes is cut to %d", len(got))
 	}
-	if got, want := nagios.Failed(errors.New(fits+"x")), before+fits[:len(fits)-3]+"..."; got != want {
-		t.Errorf("a longer text: %d bytes, want %d and dots", len(got), len(want))
+	if got, want := nagios.Failed(errors.New(fits+"x")), before+fits[:len(fits)-3]+"...\n"+before+fits+"x"; got != want {
+		t.Errorf("a longer text: %d bytes, want dots and the text below", len(got))
+	}
+	one := func(reason string) string {
+		return output([]nagios.Verdict{{Result: icmpcore.PingResult{Host: "h"}, Status: nagios.Unknown, Reason: reason}}, nagios.PerfdataNone)
+	}
+	if got, want := one(fits[3:]), before+"h: "+fits[3:]; got != want {
+		t.Errorf("one host: %q, want %q", got, want)
+	}
+	if got, want := one(fits[2:]), before+"h: "+fits[:len(fits)-6]+"...\n"+before+"h: "+fits[2:]; got != want {
+		t.Errorf("one host with a longer text: %q, want %q", got, want)
+	}
+	far := nagios.Judge(icmpcore.PingResult{Host: strings.Repeat("y", 80)}, usual, true)
+	first, below, _ := strings.Cut(output([]nagios.Verdict{far, far}, nagios.PerfdataNone), "\n")
+	short := strings.Repeat("y", 69) + "..."
+	if want := before + "0 of 2 hosts ok, 2 unknown: " + short + "; " + short; first != want || !strings.HasPrefix(below, strings.Repeat("y", 80)+" UNKNOWN ") {
+		t.Errorf("two hosts: %q, want %q", first, want)
+	}
+}
+
+func TestQuorumAndSkipped(t *testing.T) {
+	verdicts := judged([]string{"a", "b"}, 5)
+	verdicts = append(verdicts, judged([]string{"c"}, 0)...)
+	verdicts = append(verdicts, nagios.Skip(icmpcore.PingResult{Host: "d"}, usual))
+	for need, want := range map[int]string{
+		2: "PING OK - 2 of 4 hosts ok (2 needed), 1 critical, 1 not waited for: c CRITICAL loss 100% >= 60%\nc CRITICAL loss 100% >= 60%",
+		3: "PING UNKNOWN - 2 of 4 hosts ok (3 needed), 1 critical, 1 not waited for: c CRITICAL loss 100% >= 60%\nc CRITICAL loss 100% >= 60%",
+		4: "PING CRITICAL - 2 of 4 hosts ok (4 needed), 1 critical, 1 not waited for: c CRITICAL loss 100% >= 60%\nc CRITICAL loss 100% >= 60%",
+	} {
+		r := nagios.Report{Verdicts: verdicts, Need: need, Perfdata: nagios.PerfdataNone}
+		if got := r.String(); got != want {
+			t.Errorf("%d needed:\n got %s\nwant %s", need, got, want)
+		}
+	}
+	early := judged([]string{"a"}, 5)
+	early[0].Asked, early[0].Result.Sent, early[0].Result.Received = 5, 1, 1
+	if got, want := output(early, nagios.PerfdataNone), "PING OK - a: rta 1.000 ms, loss 0%; certain after 1 of 5 echoes"; got != want {
+		t.Errorf("ended early: %q, want %q", got, want)
+	}
+}
+
+func TestVerbose(t *testing.T) {
+	verdicts := judged([]string{"a", "b", "b"}, 5)
+	verdicts[0].Result.Addr, verdicts[0].Result.TTL = netip.MustParseAddr("192.0.2.1"), 63
+	verdicts[1] = nagios.Judge(result("b", 5, 0, 0, 0), usual, false)
+	verdicts[2] = nagios.Judge(result("b", 1, 1, ms, 0), usual, false)
+	r := nagios.Report{Verdicts: verdicts, Perfdata: nagios.PerfdataNone, Verbose: true}
+	want := `PING CRITICAL - 2 of 3 hosts ok, 1 critical: b CRITICAL loss 100% >= 60%
+b CRITICAL loss 100% >= 60%
+a (192.0.2.1) OK: 5 of 5 echoes answered, rta 1.000 ms, rtmin 1.000 ms, rtmax 1.000 ms, jitter 1.000 ms, ttl 63
+b CRITICAL: 0 of 5 echoes answered
+b #2 OK: 1 of 1 echoes answered, rta 1.000 ms, rtmin 1.000 ms, rtmax 1.000 ms`
+	if diff := cmp.Diff(want, r.String()); diff != "" {
+		t.Errorf("output (-want +got)\n%s", diff)
 	}
 }
 
 func TestManyHosts(t *testing.T) {
 	verdicts := append(judged(many(997, "198.18.0.%d"), 5), judged(many(5, "198.18.9.%d"), 0)...)
 	verdicts[998].Result.Loss = 90 // the sort looks at this
-	got := nagios.Output(verdicts, nagios.PerfdataMain)
+	got := output(verdicts, nagios.PerfdataMain)
 	want := `PING CRITICAL - 997 of 1002 hosts ok, 5 critical: 198.18.9.0 CRITICAL loss 100% >= 60%; 198.18.9.2 CRITICAL loss 100% >= 60%; ` +
 		`198.18.9.3 CRITICAL loss 100% >= 60%; and 2 more | hosts_ok=997;;;0;1002 hosts_warning=0;;;0;1002 hosts_critical=5;;;0;1002 hosts_unknown=0;;;0;1002
 198.18.9.0 CRITICAL loss 100% >= 60%
@@ -171,7 +234,7 @@ func TestManyHosts(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("output (-want +got)\n%s", diff)
 	}
-	dead := nagios.Output(judged(many(1000, "198.18.0.%d"), 0), nagios.PerfdataMain)
+	dead := output(judged(many(1000, "198.18.0.%d"), 0), nagios.PerfdataMain)
 	lines := strings.Split(dead, "\n")
 	if last := lines[len(lines)-1]; last != fmt.Sprintf("and %d more", 1000-(len(lines)-2)) || len(dead) < 8<<10-100 {
 		t.Errorf("%d lines, %d bytes, the last line %q", len(lines), len(dead), last)
@@ -187,7 +250,7 @@ func TestPerfdataComesForAllRunsOrNone(t *testing.T) {
 		for i := range long {
 			long[i].Result.Mean = time.Hour - time.Microsecond
 		}
-		a, b := len(labels(nagios.Output(short, nagios.PerfdataMain))), len(labels(nagios.Output(long, nagios.PerfdataMain)))
+		a, b := len(labels(output(short, nagios.PerfdataMain))), len(labels(output(long, nagios.PerfdataMain)))
 		if a != b {
 			t.Errorf("%d hosts: %d labels with short values, %d with long ones", n, a, b)
 		}

@@ -32,13 +32,13 @@ func (p *Perfdata) UnmarshalText(text []byte) error {
 }
 
 // maxPerfdata bounds the performance data of PerfdataMain, in bytes.
-const maxPerfdata = 4 << 10
+const maxPerfdata = 5 << 10
 
 // values are the texts of one host's values, "" for one that does not exist.
-type values struct{ rta, loss, jitter string }
+type values struct{ rta, loss, rtmin, rtmax, jitter string }
 
 // longest are values as long as they can be: a timeout is an hour at most.
-var longest = values{"3600000.000", "100.000", "3600000.000"}
+var longest = values{"3600000.000", "100.000", "3600000.000", "3600000.000", "3600000.000"}
 
 func valuesOf(v Verdict) (out values) {
 	r := &v.Result
@@ -46,7 +46,7 @@ func valuesOf(v Verdict) (out values) {
 		out.loss = number(r.Loss)
 	}
 	if r.Received > 0 {
-		out.rta = milliseconds(r.Mean)
+		out.rta, out.rtmin, out.rtmax = milliseconds(r.Mean), milliseconds(r.Min), milliseconds(r.Max)
 	}
 	if r.Received > 1 { // one time does not vary
 		out.jitter = milliseconds(r.Jitter)
@@ -73,8 +73,8 @@ func perfdata(verdicts []Verdict, suffixes []string, which Perfdata) string {
 }
 
 // fits reports whether the performance data of all hosts stays within
-// maxPerfdata. It looks at what the values may become, not at what they are: the
-// labels of a check neither come nor go from run to run.
+// maxPerfdata. It looks at how long the values can become, not at how long they
+// are: a check has the same labels in every run.
 func fits(verdicts []Verdict, suffixes []string) bool {
 	var b strings.Builder
 	for i, v := range verdicts {
@@ -88,18 +88,14 @@ func fits(verdicts []Verdict, suffixes []string) bool {
 
 // stateCounts is the performance data of many hosts: how many are in each state.
 func stateCounts(verdicts []Verdict) string {
-	var counts [Unknown + 1]int
-	for _, v := range verdicts {
-		counts[v.Status]++
-	}
 	var b strings.Builder
-	for s, n := range counts {
+	for s, n := range count(verdicts) {
 		fmt.Fprintf(&b, " hosts_%s=%d;;;0;%d", strings.ToLower(Status(s).String()), n, len(verdicts))
 	}
 	return b.String()
 }
 
-// appendValues appends the three values of one host.
+// appendValues appends the values of one host.
 func appendValues(b *strings.Builder, before string, v values, t Thresholds) {
 	value := func(name, value, unit, warn, crit, bounds string) {
 		b.WriteByte(' ')
@@ -114,6 +110,8 @@ func appendValues(b *strings.Builder, before string, v values, t Thresholds) {
 	}
 	value("rta", v.rta, "ms", limitMS(t.Warn.RTT), limitMS(t.Crit.RTT), "0")
 	value("pl", v.loss, "%", limit(t.Warn.Loss), limit(t.Crit.Loss), "0;100")
+	value("rtmin", v.rtmin, "ms", "", "", "0")
+	value("rtmax", v.rtmax, "ms", limitMS(t.Warn.Max), limitMS(t.Crit.Max), "0")
 	value("jitter", v.jitter, "ms", limitMS(t.Warn.Jitter), limitMS(t.Crit.Jitter), "0")
 }
 

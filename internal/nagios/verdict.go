@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/pingtel/pingtel/icmpcore"
@@ -37,6 +38,14 @@ func (s Status) String() string {
 // worse reports whether s goes before t: critical, warning, unknown, OK.
 func (s Status) worse(t Status) bool { return s.rank() > t.rank() }
 
+// orWorse returns the worse of two states.
+func (s Status) orWorse(t Status) Status {
+	if t.worse(s) {
+		return t
+	}
+	return s
+}
+
 func (s Status) rank() int {
 	switch s {
 	case OK:
@@ -56,26 +65,34 @@ type Verdict struct {
 	Status     Status
 	Reason     string // why Status is not OK, "" where it is
 
-	// Marks tell the target from others of the same host. They are its
-	// options and tags, the same from run to run.
+	// Asked is how many echoes the series should have had, where it was ended
+	// early because its state was certain. Else it is 0.
+	Asked int
+	// Skipped says that the check had its state without this host, whose own
+	// state is therefore not known.
+	Skipped bool
+	// Marks distinguish the target from others of the same host. They are its
+	// options and tags, the same in every run.
 	Marks []Mark
 
-	named struct{ rta, loss, jitter bool } // by Reason
+	named struct{ rta, rtmax, loss, jitter bool } // by Reason
+}
+
+// Skip returns the verdict on a host that the check did not wait for.
+func Skip(r icmpcore.PingResult, t Thresholds) Verdict {
+	return Verdict{Result: r, Thresholds: t, Status: Unknown, Reason: "not waited for", Skipped: true}
 }
 
 // Judge judges a result. The loss is judged in whole echoes, so that 3 of 5
-// lost is 60 % exactly; RTT and jitter are judged where they exist, so that a
-// host which never replied is judged by its loss alone. Where nothing was
-// sent, or a series that found nothing amiss was cut short (unfinished) or could
-// not send all its echoes, the status is Unknown.
+// lost is 60 % exactly. Times are judged only where they exist: a host that never
+// replied is judged by its loss alone. The status is Unknown where nothing was
+// sent, unless there is no route to the host. It is also Unknown where nothing is
+// wrong so far, but the series was cut short (unfinished) or the system refused
+// to send some of its echoes.
 func Judge(r icmpcore.PingResult, t Thresholds, unfinished bool) Verdict {
 	v := Verdict{Result: r, Thresholds: t}
 	if r.Sent == 0 {
-		v.Status, v.Reason = Unknown, "nothing was measured in time"
-		var resolve *icmpcore.ResolveError // it is the DNS that took the time
-		if r.Err != nil && (!unfinished || errors.As(r.Err, &resolve)) {
-			v.Reason = report.Reason(&r)
-		}
+		v.Status, v.Reason = judgeUnsent(&r, t, unfinished)
 		return v
 	}
 	var reasons []string
@@ -83,15 +100,15 @@ func Judge(r icmpcore.PingResult, t Thresholds, unfinished bool) Verdict {
 		if *named = s != OK; *named {
 			reasons = append(reasons, reason)
 		}
-		if s.worse(v.Status) {
-			v.Status = s
-		}
+		v.Status = v.Status.orWorse(s)
 	}
 	status, reason := judgeLoss(&r, t)
 	raise(&v.named.loss, status, reason)
 	if r.Received > 0 {
 		status, reason = judgeTime("rta", r.Mean, t.Warn.RTT, t.Crit.RTT)
 		raise(&v.named.rta, status, reason)
+		status, reason = judgeTime("rtmax", r.Max, t.Warn.Max, t.Crit.Max)
+		raise(&v.named.rtmax, status, reason)
 	}
 	if r.Received > 1 {
 		status, reason = judgeTime("jitter", r.Jitter, t.Warn.Jitter, t.Crit.Jitter)
@@ -113,16 +130,29 @@ func Judge(r icmpcore.PingResult, t Thresholds, unfinished bool) Verdict {
 	return v
 }
 
-// judgeLoss compares lost/sent with the thresholds without dividing: a
-// quotient such as 29/100 would come out a hair below 29 %.
+// judgeUnsent judges a result without any echo sent. A host to which there is no
+// route cannot be reached: that is the loss of every echo for check_ping and
+// check_icmp, and for whoever waits for the host.
+func judgeUnsent(r *icmpcore.PingResult, t Thresholds, unfinished bool) (Status, string) {
+	var resolve *icmpcore.ResolveError
+	if r.Err == nil || unfinished && !errors.As(r.Err, &resolve) { // a name may be what took the time
+		return Unknown, "nothing was measured in time"
+	}
+	status := Unknown
+	if errors.Is(r.Err, syscall.ENETUNREACH) || errors.Is(r.Err, syscall.EHOSTUNREACH) {
+		if s := gradeLoss(1, 1, t); s != OK {
+			status = s
+		}
+	}
+	return status, report.Reason(r)
+}
+
+// judgeLoss compares the loss with its thresholds.
 func judgeLoss(r *icmpcore.PingResult, t Thresholds) (Status, string) {
-	lost, sent := float64(r.Sent-r.Received)*100, float64(r.Sent)
-	status, level := OK, 0.0
-	switch {
-	case t.Crit.Loss > 0 && lost >= t.Crit.Loss*sent:
-		status, level = Critical, t.Crit.Loss
-	case t.Warn.Loss > 0 && lost >= t.Warn.Loss*sent:
-		status, level = Warning, t.Warn.Loss
+	status := gradeLoss(r.Sent-r.Received, r.Sent, t)
+	level := t.Crit.Loss
+	if status == Warning {
+		level = t.Warn.Loss
 	}
 	return status, lossText(r, " >= "+limit(level)+"%")
 }
@@ -165,16 +195,12 @@ func refusals(r *icmpcore.PingResult) string {
 	return strconv.Itoa(n) + " of " + strconv.Itoa(r.Sent+n) + " echoes not sent: " + first
 }
 
-// judgeTime compares one duration with its two thresholds.
+// judgeTime compares one time with its two thresholds.
 func judgeTime(name string, d, warn, crit time.Duration) (Status, string) {
-	reason := func(level time.Duration) string {
-		return name + " " + milliseconds(d) + " ms >= " + limitMS(level) + " ms"
+	status := gradeTime(d, warn, crit)
+	level := crit
+	if status == Warning {
+		level = warn
 	}
-	switch {
-	case crit > 0 && d >= crit:
-		return Critical, reason(crit)
-	case warn > 0 && d >= warn:
-		return Warning, reason(warn)
-	}
-	return OK, ""
+	return status, name + " " + milliseconds(d) + " ms >= " + limitMS(level) + " ms"
 }

@@ -17,12 +17,12 @@ import (
 	"github.com/pingtel/pingtel/otel"
 )
 
-// Exporter is what the pusher pushes into.
+// Exporter is the exporter that the pusher pushes into.
 type Exporter = sdkmetric.Exporter
 
 // NewExporter returns the exporter that s asks for. It connects when it has
-// something to send, makes one call for a message, and reports what became of
-// it by [otel.ExportError].
+// something to send, makes one call for each message, and reports what happened to
+// the message as an [otel.ExportError].
 func NewExporter(s *config.OTelSettings, version string, log *slog.Logger) (Exporter, error) {
 	setLog(log)
 	agent := "pingtel/" + version
@@ -32,8 +32,8 @@ func NewExporter(s *config.OTelSettings, version string, log *slog.Logger) (Expo
 	return newHTTP(s, agent, log)
 }
 
-// NewPrinter returns an exporter that writes what would be sent by s to w: OTLP
-// in JSON, one message a line.
+// NewPrinter returns an exporter that writes to w what the settings s would send:
+// OTLP in JSON, one message a line.
 func NewPrinter(s *config.OTelSettings, w io.Writer, log *slog.Logger) (Exporter, error) {
 	setLog(log)
 	return otlpmetrichttp.New(context.Background(), append(httpOptions(s, "http://stdout/"),
@@ -41,9 +41,9 @@ func NewPrinter(s *config.OTelSettings, w io.Writer, log *slog.Logger) (Exporter
 		otlpmetrichttp.WithHTTPClient(newPrinter(w).client()))...)
 }
 
-// setLog makes the OpenTelemetry packages log by log. Their words on the
-// environment are left out: the exporters read it too, but nothing of that
-// counts, and package config says what is wrong with it.
+// setLog makes the OpenTelemetry packages log to log, without their messages about
+// the environment: the exporters read it too, but pingtel overrides what they find,
+// and package config reports what is wrong with it.
 func setLog(log *slog.Logger) {
 	gotel.SetLogger(logr.Discard())
 	gotel.SetErrorHandler(gotel.ErrorHandlerFunc(func(err error) {
@@ -51,8 +51,8 @@ func setLog(log *slog.Logger) {
 	}))
 }
 
-// temporality is what s wants, by the specification's rules: lowmemory makes
-// deltas of the synchronous counters alone.
+// temporality returns what s asks for, by the rules of the specification: with
+// lowmemory only synchronous counters are deltas.
 func temporality(s *config.OTelSettings) sdkmetric.TemporalitySelector {
 	return func(k sdkmetric.InstrumentKind) metricdata.Temporality {
 		switch k {
@@ -74,9 +74,9 @@ func failed(endpoint string, o otel.Outcome, err error) *otel.ExportError {
 	return &otel.ExportError{Outcome: o, Err: fmt.Errorf("push to %s: %w", endpoint, bounded{err})}
 }
 
-// partly returns what a partial success says of points that were not taken: nil
-// where there are none. A reason without points is a warning, and nothing is
-// lost by it.
+// partly returns an error for the points that a partial success reports as
+// rejected, nil if there are none. A reason without rejected points is a warning:
+// nothing is lost.
 func partly(endpoint string, rejected int64, reason string, log *slog.Logger) error {
 	if rejected == 0 {
 		if reason != "" {
@@ -88,13 +88,14 @@ func partly(endpoint string, rejected int64, reason string, log *slog.Logger) er
 		Err: fmt.Errorf("%s has rejected %d points: %s", endpoint, rejected, cut(reason))}
 }
 
-// unread is the answer to a message that was taken, longer than we read.
+// unread returns the error for a message that was taken, but whose answer is longer
+// than what we read.
 func unread(endpoint string) error {
 	return &otel.ExportError{Outcome: otel.Partial,
 		Err: fmt.Errorf("%s has taken a message, and its answer is too long to be read: it may have rejected points", endpoint)}
 }
 
-// maxText is how many bytes are logged of what a collector or a proxy says.
+// maxText is how many bytes of a text from a collector or proxy are logged.
 const maxText = 500
 
 // bounded is an error with a text of at most maxText bytes.

@@ -30,32 +30,31 @@ import (
 )
 
 const (
-	// connectPause is the longest time between two attempts to connect. With
-	// gRPC's own two minutes a collector that comes back is noticed late.
+	// connectPause is the longest time between two attempts to connect. With gRPC's
+	// own two minutes pingtel would notice late that a collector has come back.
 	connectPause   = 5 * time.Second
 	connectTimeout = 5 * time.Second
 
-	// deadTime is how long sent data may stay unacknowledged before the
-	// connection counts as dead. By default a connection that has silently
-	// vanished fails every push for a quarter of an hour.
+	// deadTime is how long sent data may stay unacknowledged before the connection
+	// counts as dead. By default every push over a connection that is silently gone
+	// fails for a quarter of an hour.
 	deadTime = 10 * time.Second
 )
 
-// maxAnswerGRPC is how long an answer may be. gRPC refuses a longer one in the
-// same words in which a collector refuses a message. But one that sends an
-// answer has taken the message, and none of ours is as long.
+// maxAnswerGRPC is how long an answer may be. gRPC reports a longer one with the
+// same text as a collector that refuses a message. But a collector that sends an
+// answer has taken the message, and none of our messages is that long.
 const maxAnswerGRPC = 4 << 20
 
-// init makes gRPC compress at gzip's fastest level: at the default one gzip
-// takes three times the time, and saves little more. gRPC has no other way to
-// choose it.
+// init makes gRPC compress at gzip's fastest level. The default level takes three
+// times as long and saves little more. gRPC has no other way to choose the level.
 func init() {
 	if err := grpcgzip.SetLevel(gzip.BestSpeed); err != nil {
 		panic("otlp: internal error: " + err.Error())
 	}
 }
 
-// grpcExporter is otlpmetricgrpc's with a connection of ours.
+// grpcExporter is otlpmetricgrpc's exporter with a connection of ours.
 type grpcExporter struct {
 	*otlpmetricgrpc.Exporter
 
@@ -68,14 +67,14 @@ func newGRPC(s *config.OTelSettings, agent string, log *slog.Logger) (*grpcExpor
 	if err != nil {
 		return nil, err
 	}
-	// The exporter reads the OTEL_* variables too. With a connection of ours
-	// those that would count are the headers, the timeout and the retry.
+	// The exporter reads the OTEL_* variables too. With a connection of ours only
+	// those for headers, timeout and retry would have an effect.
 	headers := s.Headers
 	if headers == nil {
 		headers = map[string]string{}
 	}
 	e, err := otlpmetricgrpc.New(context.Background(), otlpmetricgrpc.WithGRPCConn(conn), otlpmetricgrpc.WithHeaders(headers),
-		otlpmetricgrpc.WithRetry(otlpmetricgrpc.RetryConfig{}), // the next push carries all that this one did not
+		otlpmetricgrpc.WithRetry(otlpmetricgrpc.RetryConfig{}), // the next push carries what this one did not
 		otlpmetricgrpc.WithTimeout(0),                          // the push has one
 		otlpmetricgrpc.WithMaxRequestSize(0),                   // the pusher bounds messages
 		otlpmetricgrpc.WithTemporalitySelector(temporality(s)))
@@ -85,7 +84,7 @@ func newGRPC(s *config.OTelSettings, agent string, log *slog.Logger) (*grpcExpor
 	return &grpcExporter{e, conn}, nil
 }
 
-// dial prepares the connection, which is made when it is needed.
+// dial prepares the connection. gRPC connects when it has something to send.
 func dial(s *config.OTelSettings, agent string, a *answers) (*grpc.ClientConn, error) {
 	transport := insecure.NewCredentials()
 	if !s.Insecure {
@@ -97,8 +96,8 @@ func dial(s *config.OTelSettings, agent string, a *answers) (*grpc.ClientConn, e
 	if s.Compression == grpcgzip.Name {
 		calls = append(calls, grpc.UseCompressor(grpcgzip.Name))
 	}
-	// A host may have the name of one of gRPC's ways to resolve names, such as
-	// unix or dns, so the target says which one to use.
+	// A host's name can be that of one of gRPC's resolvers, such as unix or dns. So
+	// the target says which resolver to use.
 	conn, err := grpc.NewClient("dns:///"+s.Endpoint,
 		grpc.WithTransportCredentials(transport),
 		grpc.WithUserAgent(agent),
@@ -107,7 +106,7 @@ func dial(s *config.OTelSettings, agent string, a *answers) (*grpc.ClientConn, e
 		grpc.WithDefaultCallOptions(calls...),
 		grpc.WithChainUnaryInterceptor(a.intercept),
 		grpc.WithDisableRetry(),
-		grpc.WithDisableServiceConfig(), // which whoever answers for the name could send
+		grpc.WithDisableServiceConfig(), // a name server could send one
 	)
 	if err != nil {
 		return nil, fmt.Errorf("endpoint %s: %w", s.Endpoint, err)
@@ -120,7 +119,7 @@ func (e *grpcExporter) Shutdown(ctx context.Context) error {
 	return errors.Join(e.Exporter.Shutdown(ctx), e.conn.Close())
 }
 
-// answers turns what comes of calls into errors that say what it means.
+// answers turns the results of calls into errors that say what they mean.
 type answers struct {
 	endpoint string
 	log      *slog.Logger
@@ -144,14 +143,14 @@ func (a *answers) intercept(ctx context.Context, method string, req, reply any, 
 	return partly(a.endpoint, p.GetRejectedDataPoints(), p.GetErrorMessage(), a.log)
 }
 
-// judge returns the error of a call, answered says whether an answer has begun.
+// judge returns the error of a call. answered says whether an answer has begun.
 func (a *answers) judge(err error, answered bool) error {
 	s := status.Convert(err)
 	outcome, wait := outcomeOf(s)
 	if outcome == otel.TooLarge && answered && strings.Contains(s.Message(), strconv.Itoa(maxAnswerGRPC)) {
 		return unread(a.endpoint)
 	}
-	if s.Code() == codes.Unavailable { // as all that comes of a connection
+	if s.Code() == codes.Unavailable { // the code of every error of a connection
 		err = a.asked.explain(err)
 	}
 	if strings.Contains(s.Message(), "HTTP/1.1 header") {
@@ -162,13 +161,13 @@ func (a *answers) judge(err error, answered bool) error {
 	return e
 }
 
-// tooLargeTexts are what implementations of gRPC say of a message over their
-// limit: those in Go and C, in .NET, in Java, in Rust.
+// tooLargeTexts are the texts that implementations of gRPC have for a message over
+// their limit: those in Go and C, in .NET, in Java, in Rust.
 var tooLargeTexts = []string{"larger than max", "exceeds the maximum configured message size", "exceeds maximum size", "message length too large"}
 
-// outcomeOf judges by the codes of the OTLP specification, and returns for how
-// long the collector wants to be left alone. A message over a limit has a code
-// that a used-up quota has too, and only the text tells them apart.
+// outcomeOf judges by the codes of the OTLP specification, and returns how long the
+// collector asks the pusher to wait. A message over a limit and a used-up quota have
+// the same code: only the text tells them apart.
 func outcomeOf(s *status.Status) (otel.Outcome, time.Duration) {
 	for _, d := range s.Details() {
 		if retry, ok := d.(*errdetails.RetryInfo); ok {

@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// zippers are used again: each is large.
+// zippers are reused, because each is large.
 var zippers = sync.Pool{New: func() any {
 	z, err := gzip.NewWriterLevel(nil, gzip.BestSpeed) // as over gRPC
 	if err != nil {
@@ -17,13 +17,12 @@ var zippers = sync.Pool{New: func() any {
 	return z
 }}
 
-// compress replaces the body of r by the same in gzip. The exporter's own
-// compression takes three times the time, and leaves the length unsaid, which
-// some servers refuse.
+// compress compresses the body of r with gzip. The exporter's own compression takes
+// three times as long, and sends no length, which some servers refuse.
 func compress(r *http.Request) error {
 	z := zippers.Get().(*gzip.Writer)
 	defer zippers.Put(z)
-	packed := new(bytes.Buffer) // not used again: net/http may read it after the answer has come
+	packed := new(bytes.Buffer) // not reused: net/http may still read it after the answer has come
 	z.Reset(packed)
 	if _, err := io.Copy(z, r.Body); err != nil {
 		return err

@@ -9,9 +9,9 @@ import (
 // held is an identity that no other process of the network namespace has.
 type held struct{ listener net.Listener }
 
-// hold takes an id: it binds an abstract socket of that name, which ends with
-// the process however that ends. free is false where another process has it.
-// Where there can be no such socket nothing is held, and every id is free.
+// hold takes an id: it binds an abstract socket of that name. However the process
+// ends, the socket ends with it. free is false if another process has the id. Where
+// such a socket cannot exist, nothing is held and every id is free.
 func hold(id string) (h held, free bool) {
 	l, err := net.Listen("unix", "@pingtel/"+id)
 	if err != nil {
@@ -20,7 +20,7 @@ func hold(id string) (h held, free bool) {
 	return held{l}, true
 }
 
-// Close gives the id free.
+// Close releases the id.
 func (h held) Close() error {
 	if h.listener == nil {
 		return nil

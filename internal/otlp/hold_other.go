@@ -2,7 +2,7 @@
 
 package otlp
 
-// held is nothing: no id can be held here.
+// held is empty: this system has no way to hold an id.
 type held struct{}
 
 func hold(string) (h held, free bool) { return held{}, true }

@@ -21,7 +21,7 @@ import (
 	"github.com/pingtel/pingtel/otel"
 )
 
-// maxAnswer is how many bytes of an answer are read: a few lines are expected.
+// maxAnswer is how many bytes of an answer are read. An answer is a few lines long.
 const maxAnswer = 64 << 10
 
 const contentType = "application/x-protobuf"
@@ -44,8 +44,8 @@ func newHTTP(s *config.OTelSettings, agent string, log *slog.Logger) (sdkmetric.
 	return &httpExporter{e, t.http}, nil
 }
 
-// httpOptions sets everything that the exporter would else take from the OTEL_*
-// variables. Compression is the transport's, which can choose its level.
+// httpOptions sets everything that the exporter would otherwise take from the
+// OTEL_* variables. The transport compresses, because it can choose the level.
 func httpOptions(s *config.OTelSettings, endpoint string) []otlpmetrichttp.Option {
 	headers := s.Headers
 	if headers == nil {
@@ -56,14 +56,14 @@ func httpOptions(s *config.OTelSettings, endpoint string) []otlpmetrichttp.Optio
 		otlpmetrichttp.WithHeaders(headers),
 		otlpmetrichttp.WithTLSClientConfig(nil),
 		otlpmetrichttp.WithCompression(otlpmetrichttp.NoCompression),
-		otlpmetrichttp.WithRetry(otlpmetrichttp.RetryConfig{}), // the next push carries all that this one did not
+		otlpmetrichttp.WithRetry(otlpmetrichttp.RetryConfig{}), // the next push carries what this one did not
 		otlpmetrichttp.WithTimeout(0),                          // the push has one
 		otlpmetrichttp.WithMaxRequestSize(0),                   // the pusher bounds messages
 		otlpmetrichttp.WithTemporalitySelector(temporality(s)),
 	}
 }
 
-// httpExporter is otlpmetrichttp's, which leaves connections open at its end.
+// httpExporter is otlpmetrichttp's exporter, whose Shutdown leaves connections open.
 type httpExporter struct {
 	*otlpmetrichttp.Exporter
 
@@ -76,9 +76,9 @@ func (e *httpExporter) Shutdown(ctx context.Context) error {
 	return e.Exporter.Shutdown(ctx)
 }
 
-// transport is a RoundTripper that compresses, and turns every answer that is no
-// plain success into an error that says what it means. It follows no redirect:
-// headers can hold secrets, which concern no other host.
+// transport is a RoundTripper that compresses, and turns every answer other than a
+// plain success into an error that says what it means. It follows no redirects,
+// because headers can hold secrets, and another host must not see them.
 type transport struct {
 	endpoint string
 	agent    string
@@ -91,7 +91,7 @@ type transport struct {
 // RoundTrip implements [http.RoundTripper].
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.Clone(r.Context())
-	if strings.HasPrefix(r.Header.Get("User-Agent"), "OTel Go OTLP") { // the exporter's, where the user has set none
+	if strings.HasPrefix(r.Header.Get("User-Agent"), "OTel Go OTLP") { // the exporter's: the user has set none
 		r.Header.Set("User-Agent", t.agent)
 	}
 	if host := r.Header.Get("Host"); host != "" {
@@ -108,18 +108,18 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	t.asked.forget()
 	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
-	res.Body.Close() // it has been read as far as it is wanted
+	res.Body.Close() // we have read as much of it as we want
 	if err != nil {
 		return nil, failed(t.endpoint, otel.Unavailable, fmt.Errorf("read the answer: %w", err))
 	}
 	if err := t.judge(res, answer); err != nil {
 		return nil, err
 	}
-	res.Body, res.ContentLength = http.NoBody, 0 // nothing in it is left to say
+	res.Body, res.ContentLength = http.NoBody, 0 // the exporter has nothing to read in it
 	return res, nil
 }
 
-// judge returns what an answer means, nil where the message was taken.
+// judge returns what an answer means, nil if the message was taken.
 func (t *transport) judge(res *http.Response, answer []byte) error {
 	if res.StatusCode/100 != 2 {
 		e := failed(t.endpoint, outcomeOfHTTP(res.StatusCode), refusal(res, answer))
@@ -127,7 +127,7 @@ func (t *transport) judge(res *http.Response, answer []byte) error {
 		return e
 	}
 	if len(answer) == 0 {
-		return nil // taken: some answer nothing more
+		return nil // taken: some collectors send an empty answer
 	}
 	var got colpb.ExportMetricsServiceResponse
 	unmarshal := proto.Unmarshal
@@ -148,13 +148,13 @@ func (t *transport) judge(res *http.Response, answer []byte) error {
 	return partly(t.endpoint, p.GetRejectedDataPoints(), p.GetErrorMessage(), t.log)
 }
 
-// mediaType returns the type of an answer, "" where it has none.
+// mediaType returns the type of an answer, "" if it has none.
 func mediaType(res *http.Response) string {
 	kind, _, _ := strings.Cut(res.Header.Get("Content-Type"), ";")
 	return strings.ToLower(strings.TrimSpace(kind))
 }
 
-// retryAfter reads the header of that name: seconds, or a date.
+// retryAfter reads the header Retry-After: seconds, or a date.
 func retryAfter(s string, now time.Time) time.Duration {
 	if n, err := strconv.ParseUint(s, 10, 31); err == nil {
 		return time.Duration(n) * time.Second
@@ -165,8 +165,8 @@ func retryAfter(s string, now time.Time) time.Duration {
 	return 0
 }
 
-// outcomeOfHTTP judges by the OTLP specification: what it calls retryable, and
-// what concerns all messages alike, is an outage.
+// outcomeOfHTTP judges by the OTLP specification: a status that is retryable there,
+// or that concerns all messages alike, is an outage.
 func outcomeOfHTTP(code int) otel.Outcome {
 	switch code {
 	case http.StatusRequestEntityTooLarge:
@@ -177,7 +177,7 @@ func outcomeOfHTTP(code int) otel.Outcome {
 	return otel.Unavailable
 }
 
-// refusal describes an answer that is no success.
+// refusal describes an answer other than success.
 func refusal(res *http.Response, answer []byte) error {
 	text := ""
 	var s rpcstatus.Status

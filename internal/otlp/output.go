@@ -17,7 +17,7 @@ import (
 	"github.com/pingtel/pingtel/otel"
 )
 
-// command is the one whose only purpose is to push.
+// command is the command whose only purpose is to push.
 const command = "otel"
 
 // Output pushes results over OTLP. Make one with [Open].
@@ -34,18 +34,18 @@ type Output struct {
 	attributes map[*config.Probe][]attribute.KeyValue // tags of a probe, which its targets share
 }
 
-// Enabled reports whether the file turns pushing on.
+// Enabled reports whether the file turns OTLP on.
 func Enabled(c *config.Config) bool { return c.OTel.Enabled }
 
-// Check returns what is wrong with the settings, those of OTEL_* variables
-// included.
+// Check returns what is wrong with the settings, including those of OTEL_*
+// variables.
 func Check(c *config.Config, env output.Env) error {
 	_, err := settingsOf(c, env)
 	return err
 }
 
-// settingsOf returns the settings, or nil where a variable turns pushing off.
-// That is an error for the command that does nothing else.
+// settingsOf returns the settings, or nil if a variable turns OTLP off. For the
+// command that does nothing else that is an error.
 func settingsOf(c *config.Config, env output.Env) (*config.OTelSettings, error) {
 	s, err := c.PushSettings(os.LookupEnv)
 	switch {
@@ -59,8 +59,8 @@ func settingsOf(c *config.Config, env output.Env) (*config.OTelSettings, error) 
 	return nil, nil
 }
 
-// Open returns the output, or nil where a variable turns pushing off. With
-// env.Stdout it prints there what it would send, and sends nothing.
+// Open returns the output, or nil if a variable turns OTLP off. If env.Stdout is
+// set, the output prints there what it would send, and sends nothing.
 func Open(c *config.Config, env output.Env) (output.Output, error) {
 	s, err := settingsOf(c, env)
 	if err != nil {
@@ -158,13 +158,13 @@ func (o *Output) Counts() []output.Count {
 	return []output.Count{{Name: "pushes_failed", Value: o.store.Failed()}}
 }
 
-// Reload takes over the interval. All else takes a restart.
+// Reload takes over the interval. All other changes need a restart.
 func (o *Output) Reload(next *config.Config) {
 	o.mu.Lock()
-	clear(o.attributes) // the probes of a file are never those of another
+	clear(o.attributes) // another file has other probes
 	o.mu.Unlock()
 	s, err := settingsOf(next, o.env)
-	if err != nil || s == nil { // Check has passed, so a file of the settings has changed meanwhile
+	if err != nil || s == nil { // Check has passed: a file that the settings name has changed since
 		o.env.Log.Warn("the settings of OTLP stay as they were", "error", err)
 		return
 	}

@@ -13,12 +13,11 @@ import (
 	"github.com/pingtel/pingtel/otel"
 )
 
-// printer is a RoundTripper that prints messages as OTLP in JSON, one a line. A
-// reader that stops reading holds up the printing alone. One message is under
-// way at a time.
+// printer is a RoundTripper that prints messages as OTLP in JSON, one a line. If
+// nobody reads, only the printing waits. It prints one message at a time.
 type printer struct {
 	w       io.Writer
-	written chan error // of the line under way
+	written chan error // of the line that is being written
 	writing bool
 }
 
@@ -26,8 +25,8 @@ func newPrinter(w io.Writer) *printer { return &printer{w: w, written: make(chan
 
 func (p *printer) client() *http.Client { return &http.Client{Transport: p} }
 
-// RoundTrip counts a line as sent once it is being written: when the reader goes
-// on, it gets the whole of it.
+// RoundTrip counts a line as sent as soon as its write has begun: when the reader
+// continues, it gets the whole line.
 func (p *printer) RoundTrip(r *http.Request) (*http.Response, error) {
 	defer r.Body.Close()
 	if err := p.print(r.Context(), r.Body); err != nil {
@@ -63,7 +62,7 @@ func (p *printer) print(ctx context.Context, body io.Reader) error {
 	return p.await(ctx)
 }
 
-// await waits for the end of the line under way, if there is one, until ctx is
+// await waits until the line that is being written, if any, is written or ctx is
 // done.
 func (p *printer) await(ctx context.Context) error {
 	if !p.writing {

@@ -15,9 +15,9 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
-// NewResource describes this process: chosen is what the user says, instance the
-// service.instance.id where that has none. A chosen attribute without a value
-// takes one of ours off.
+// NewResource describes this process. chosen are the user's attributes, and instance
+// is the service.instance.id if they have none. A chosen attribute without a value
+// removes one of ours.
 func NewResource(chosen map[string]string, version, instance string, log *slog.Logger) (*resource.Resource, error) {
 	all := map[string]string{string(semconv.ServiceVersionKey): version, string(semconv.ServiceInstanceIDKey): instance}
 	if host, err := os.Hostname(); err == nil {
@@ -28,30 +28,30 @@ func NewResource(chosen map[string]string, version, instance string, log *slog.L
 	maps.Copy(all, chosen)
 	var attributes []attribute.KeyValue
 	for _, k := range slices.Sorted(maps.Keys(all)) {
-		if v := strings.ToValidUTF8(all[k], "\uFFFD"); v != "" { // a host's name can be any bytes
+		if v := strings.ToValidUTF8(all[k], "\uFFFD"); v != "" { // the name of a host can contain any bytes
 			attributes = append(attributes, attribute.String(k, v))
 		}
 	}
 	return resource.New(context.Background(), resource.WithAttributes(attributes...))
 }
 
-// instances is the namespace of the ids that Instance makes.
+// instances is the UUID namespace of the ids of an Instance.
 var instances = uuid.MustParse("6cf14d68-93c5-4f2b-9d0f-0b4a0c1d5a3e")
 
-// An Instance is the identity of a process, which it keeps over its restarts.
+// An Instance is the identity of a process. It stays the same over restarts.
 type Instance struct {
 	ID   string // for service.instance.id, a UUID of version 5
 	held held
 }
 
-// NewInstance returns the identity of the process that runs command with a
-// file: the same at each start, from the machine's id and name, the file's path
-// and the command. A second process that is the same in all of these gets
-// another one, which is as stable as the order in which they start. Two
+// NewInstance returns the identity of the process that runs command with a file. It
+// is made of the machine's id and name, the file's path and the command, so it is
+// the same at each start. A second process with the same of all these gets another
+// identity, which is as stable as the order in which the processes start. Two
 // pingtels with one identity would overwrite each other's series.
 //
-// On systems other than Linux a second process is not noticed. With once, for a
-// process whose counts nobody goes on with, the identity is a new one.
+// On systems other than Linux a second process is not noticed. With once the
+// identity is a new one, because no later process continues its counts.
 func NewInstance(command, file string, once bool) *Instance {
 	if once {
 		return &Instance{ID: uuid.NewString()}
@@ -59,7 +59,7 @@ func NewInstance(command, file string, once bool) *Instance {
 	if path, err := filepath.Abs(file); err == nil {
 		file = path
 	}
-	host, _ := os.Hostname() // a machine without a name has its id
+	host, _ := os.Hostname() // without a name the machine's id must do
 	parts := []string{machineID(), host, command, file}
 	const most = 1000
 	for n := range most {
@@ -74,10 +74,10 @@ func NewInstance(command, file string, once bool) *Instance {
 	return &Instance{ID: uuid.NewString()}
 }
 
-// Close gives the identity free.
+// Close releases the identity.
 func (i *Instance) Close() error { return i.held.Close() }
 
-// machineID returns what identifies the installation, "" where nothing does.
+// machineID returns what identifies the installation, "" if nothing does.
 func machineID() string {
 	for _, path := range []string{"/etc/machine-id", "/var/lib/dbus/machine-id", "/etc/hostid"} {
 		if b, err := os.ReadFile(path); err == nil {

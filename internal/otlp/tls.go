@@ -13,13 +13,13 @@ import (
 	"github.com/pingtel/pingtel/internal/config"
 )
 
-// asked notes that the collector wants a certificate that we do not have. In
-// TLS 1.3 all that comes of it is often a broken connection. A collector that
-// does without one goes on, and its first answer makes us forget the note.
+// asked records that the collector asked for a certificate that we do not have. In
+// TLS 1.3 the only consequence is often a broken connection. A collector that does
+// not insist on one answers, and its first answer clears the record.
 type asked struct {
 	mu    sync.Mutex // guards what follows
 	noted bool
-	said  string // the error that explain explained last, as wordsOf has it
+	said  string // the error that explain explained last, as wordsOf returns it
 }
 
 func (a *asked) note() {
@@ -34,10 +34,10 @@ func (a *asked) forget() {
 	a.noted, a.said = false, ""
 }
 
-// explain returns what is behind the error of a connection. gRPC gives the error
-// of one connection to several calls, and the end of a connection has many texts
-// (an alert of TLS, a broken pipe): each gets the same words, or the log would
-// take them for different causes.
+// explain returns the cause of a connection's error. gRPC returns the error of one
+// connection to several calls, and a connection can end with many texts (a TLS
+// alert, a broken pipe). All get the same text here: the log would otherwise take
+// them for different causes.
 func (a *asked) explain(err error) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -49,8 +49,8 @@ func (a *asked) explain(err error) error {
 	return &certificateError{err}
 }
 
-// certificateError is what a collector that wants a certificate has made of a
-// connection.
+// certificateError is the end of a connection to a collector that asked for a
+// certificate.
 type certificateError struct{ err error }
 
 func (*certificateError) Error() string {
@@ -59,7 +59,7 @@ func (*certificateError) Error() string {
 
 func (e *certificateError) Unwrap() error { return e.err }
 
-// wordsOf is the text of err without its numbers, such as ports.
+// wordsOf returns the text of err without its digits, such as those of ports.
 func wordsOf(err error) string {
 	return strings.Map(func(r rune) rune {
 		if r >= '0' && r <= '9' {
@@ -69,20 +69,20 @@ func wordsOf(err error) string {
 	}, err.Error())
 }
 
-// newTLS returns the TLS settings that s asks for. All files are read again for
-// each connection: certificates are replaced while we run, those of authorities
-// too.
+// newTLS returns the TLS settings that s asks for. All files are read again for each
+// connection, because certificates, also those of authorities, are replaced while
+// pingtel runs.
 func newTLS(s *config.OTelSettings, wanted *asked) *tls.Config {
 	t := &tls.Config{MinVersion: tls.VersionTLS12}
 	if s.CAFile != "" {
-		// A pool in RootCAs would stay as it is. So the package's own check is
-		// off, and verify makes the same one.
+		// A pool in RootCAs could not be read again. So the check of crypto/tls is
+		// off, and verify makes the same check.
 		t.InsecureSkipVerify = true
 		t.VerifyConnection = func(c tls.ConnectionState) error { return verify(c, s.CAFile, hostOf(s.Endpoint)) }
 	}
 	t.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 		if s.CertFile == "" {
-			wanted.note() // it may do without
+			wanted.note() // the collector may not insist on one
 			return new(tls.Certificate), nil
 		}
 		pair, err := tls.LoadX509KeyPair(s.CertFile, s.KeyFile)
@@ -94,9 +94,8 @@ func newTLS(s *config.OTelSettings, wanted *asked) *tls.Config {
 	return t
 }
 
-// verify checks the certificates of a connection against the authorities in
-// caFile. host is whom we call: the connection does not know it where it is an
-// address.
+// verify checks the certificates of a connection against the authorities in caFile.
+// host is the host that we call: the connection does not know it if it is an address.
 func verify(c tls.ConnectionState, caFile, host string) error {
 	pem, err := os.ReadFile(caFile)
 	if err != nil {
@@ -107,7 +106,7 @@ func verify(c tls.ConnectionState, caFile, host string) error {
 		return fmt.Errorf("otel.ca_file: %s holds no certificate", caFile)
 	}
 	if c.ServerName != "" {
-		host = c.ServerName // also where it is a proxy's
+		host = c.ServerName // also if it is a proxy's
 	}
 	o := x509.VerifyOptions{Roots: roots, DNSName: host, Intermediates: x509.NewCertPool()}
 	for _, cert := range c.PeerCertificates[1:] {

@@ -1,5 +1,5 @@
-// Package output is the contract between the running process and the ways that
-// its figures leave it.
+// Package output is the contract between the running process and its outputs, through
+// which the figures leave it.
 package output
 
 import (
@@ -12,25 +12,26 @@ import (
 	"github.com/pingtel/pingtel/internal/monitor"
 )
 
-// Output takes results, as a [monitor.Sink], and brings them to where they are
-// wanted. An output knows nothing of the others.
+// Output receives results, as a [monitor.Sink], and delivers them to where they are
+// wanted. An output knows nothing about the others.
 type Output interface {
 	monitor.Sink
 
-	// Run works until ctx is done, which is when the process begins to end:
-	// series that are under way are still recorded after it. Run returns an
-	// error where the output can do nothing any more. That ends the process.
+	// Run works until ctx is done, which is when the process begins to end. Results
+	// of running series are still recorded after that. Run returns an error if the
+	// output can do nothing any more, and that ends the process.
 	Run(ctx context.Context) error
 
-	// Reload takes over what the file says by now, and logs what takes a restart.
+	// Reload takes over the settings of the new file, and logs changes that need a
+	// restart.
 	Reload(next *config.Config)
 
-	// Close hands over what is left, until ctx is done, and frees everything. It
-	// comes after Run, if that was called, and after the last Record. The error
-	// says what was lost, or is that of Run.
+	// Close delivers what is left, until ctx is done, and frees everything. It is
+	// called after Run has returned, if Run was called, and after the last Record.
+	// The error says what was lost, or is that of Run.
 	Close(ctx context.Context) error
 
-	// String says in a few words what goes where.
+	// String says in a few words what the output sends, and where to.
 	String() string
 }
 
@@ -46,11 +47,11 @@ type Count struct {
 	Value uint64
 }
 
-// Own is what a process knows of itself.
+// Own is what a process knows about itself.
 type Own struct {
 	Engine       icmpcore.Stats
 	Schedule     monitor.Stats
-	RoundsMissed uint64  // rounds that were asked for while too many were under way
+	RoundsMissed uint64  // rounds that were asked for while too many were running
 	Outputs      []Count // of all outputs
 }
 
@@ -59,7 +60,7 @@ type Env struct {
 	Command string    // of pingtel, "telegraf" for example
 	Version string    // of pingtel
 	Once    bool      // the process runs one round and ends
-	Stdout  io.Writer // nil for an output that has nothing to print there
+	Stdout  io.Writer // nil if the output does not print
 	Log     *slog.Logger
 	Own     func() Own // safe for concurrent use, from Run on
 }

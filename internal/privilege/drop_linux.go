@@ -12,18 +12,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Drop gives up all capabilities but those of keep, on all threads: the
-// effective, permitted, inheritable and ambient sets are emptied, the bounding
-// set too where the process may do that (CAP_SETPCAP), user 0 loses its power
-// to regain them, and no_new_privs keeps any executed file from adding some.
-// The user id stays as it is.
+// Drop gives up all capabilities except those of keep, on all threads. It empties
+// the effective, permitted, inheritable and ambient sets, and the bounding set if
+// the process may do that (CAP_SETPCAP). User 0 can no longer regain them, and
+// no_new_privs stops executed files from adding any. The user id does not change.
 //
-// There is no way back, and a second call does no harm. A process that holds no
-// capability has nothing to give up: for it Drop does what it may and returns
-// nil, also where a filter of system calls refuses it (seccomp(2)). In a binary
-// built with cgo that holds some, Drop returns [ErrCgo]. Any other error wraps
-// an [*os.SyscallError] and says what to allow; what was given up by then stays
-// so.
+// Drop cannot be undone; a second call has no effect. A process without
+// capabilities has nothing to give up: Drop then does what it can and returns
+// nil, even if a filter of system calls (seccomp(2)) refuses some of it. In a
+// binary built with cgo that has capabilities, Drop returns [ErrCgo]. Any other
+// error wraps an [*os.SyscallError] and says what to allow; Drop does not restore
+// what it gave up before the error.
 func Drop(keep Keep) error {
 	has, err := capabilities()
 	if err != nil {
@@ -32,7 +31,7 @@ func Drop(keep Keep) error {
 	err = prctl(unix.PR_SET_NO_NEW_PRIVS, 1)
 	switch {
 	case has.none():
-		return nil // nothing is left to take, whatever err says
+		return nil // there is nothing to give up, so err does not matter
 	case errors.Is(err, unix.ENOTSUP):
 		return ErrCgo
 	case err != nil:
@@ -49,22 +48,23 @@ func Drop(keep Keep) error {
 	major, minor := release()
 	left := keep.from(has.permitted, major, minor)
 	if has == (held{effective: left, permitted: left}) {
-		return nil // a second call, or a process that was given no more
+		return nil // a second call, or a process that has nothing else
 	}
 	return refused(setCapabilities(left))
 }
 
-// refused adds to the system's refusal what to do about it: none of the calls
-// made here takes a right that could be missing, so that a filter is to blame.
+// refused adds advice to the system's refusal. The calls made here need no
+// rights that the process could lack, so a filter must have refused them.
 func refused(err error) error {
 	if errors.Is(err, os.ErrPermission) || errors.Is(err, unix.ENOSYS) {
-		return fmt.Errorf("%w: let the filter of system calls allow capget, capset and prctl (in a systemd unit: SystemCallFilter=capget capset prctl), or start pingtel without capabilities, with a ping socket allowed by net.ipv4.ping_group_range", err)
+		return fmt.Errorf("%w: allow capget, capset and prctl in the filter of system calls (in a systemd unit: SystemCallFilter=capget capset prctl), or start pingtel without capabilities and allow ping sockets with net.ipv4.ping_group_range", err)
 	}
 	return err
 }
 
-// from returns what k keeps of s on a kernel of that release: of the two
-// capabilities that do for marks, the lesser one, as far as it does.
+// from returns the capabilities of s that k keeps on a kernel of that release.
+// For marks it prefers CAP_NET_RAW, the smaller right, where the kernel accepts
+// it.
 func (k Keep) from(s set, major, minor int) set {
 	switch {
 	case k != Marks:
@@ -75,7 +75,7 @@ func (k Keep) from(s set, major, minor int) set {
 	return s & of(unix.CAP_NET_ADMIN)
 }
 
-// Bits of linux/securebits.h; the one above each locks it.
+// Bits of linux/securebits.h. The next higher bit locks each of them.
 const (
 	noRoot            = 1 << 0
 	noSetuidFixup     = 1 << 2
@@ -83,14 +83,14 @@ const (
 	noCapAmbientRaise = 1 << 6
 )
 
-// securebits takes from user 0, for good, what execve(2) and setuid(2) would
-// give it back, and forbids to raise ambient capabilities: see capabilities(7).
+// securebits stops execve(2) and setuid(2) from giving capabilities back to user
+// 0, for good, and forbids raising ambient capabilities: see capabilities(7).
 const securebits = (noRoot|noSetuidFixup|noCapAmbientRaise)*3 | keepCaps<<1
 
 // closeWaysBack needs CAP_SETPCAP.
 func closeWaysBack() error {
-	// Bits that a supervisor locked otherwise cannot be changed. The empty
-	// bounding set and no_new_privs hold without them.
+	// If a supervisor has locked the bits, they cannot be changed. The empty
+	// bounding set and no_new_privs work without them.
 	if err := prctl(unix.PR_SET_SECUREBITS, securebits); err != nil && !errors.Is(err, os.ErrPermission) {
 		return err
 	}
@@ -114,8 +114,9 @@ func clearAmbient() error {
 	return err
 }
 
-// prctl makes the call on every thread. The runtime ends the program where they
-// differ in what they may do; nothing in it changes one thread alone.
+// prctl makes the call on every thread. The runtime ends the program if the
+// result differs between threads, which cannot happen here: nothing in pingtel
+// changes the rights of one thread alone.
 func prctl(option, argument uintptr) error {
 	_, _, errno := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, option, argument, 0, 0, 0, 0)
 	if errno != 0 {
@@ -131,12 +132,12 @@ func of(capability int) set { return 1 << capability }
 
 func (s set) has(capability int) bool { return s&of(capability) != 0 }
 
-// held is what a thread has.
+// held holds the capability sets of a thread.
 type held struct{ effective, permitted, inheritable set }
 
 func (h held) none() bool { return h.effective|h.permitted|h.inheritable == 0 }
 
-// capabilities reads what the calling thread has, which stands for all.
+// capabilities reads the sets of the calling thread. All threads have the same.
 func capabilities() (held, error) {
 	hdr, data := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, [2]unix.CapUserData{}
 	if err := unix.Capget(&hdr, &data[0]); err != nil {
@@ -153,7 +154,7 @@ func capabilities() (held, error) {
 	}, nil
 }
 
-// statusCapabilities reads the same from proc(5), for where capget is refused.
+// statusCapabilities reads the same from proc(5), in case capget is refused.
 func statusCapabilities() (held, bool) {
 	status, err := os.ReadFile("/proc/thread-self/status")
 	if err != nil {
@@ -162,7 +163,7 @@ func statusCapabilities() (held, bool) {
 	return parseStatus(string(status))
 }
 
-// parseStatus reports false where one of the sets is missing.
+// parseStatus reports false if one of the sets is missing.
 func parseStatus(status string) (h held, ok bool) {
 	missing := map[string]*set{"CapEff": &h.effective, "CapPrm": &h.permitted, "CapInh": &h.inheritable}
 	for line := range strings.Lines(status) {
@@ -183,7 +184,7 @@ func parseStatus(status string) (h held, ok bool) {
 
 // setCapabilities leaves every thread with s, effective and permitted.
 func setCapabilities(s set) error {
-	// Process 0 is the calling thread, so that one header serves all.
+	// Process 0 means the calling thread, so all threads can use one header.
 	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	data := [2]unix.CapUserData{
 		{Effective: uint32(s), Permitted: uint32(s)},
@@ -197,8 +198,8 @@ func setCapabilities(s set) error {
 	return nil
 }
 
-// release returns the first two numbers of the kernel's release, zeros if they
-// cannot be told.
+// release returns the first two numbers of the kernel's release, zeros if it
+// cannot find them.
 func release() (major, minor int) {
 	var u unix.Utsname
 	if unix.Uname(&u) != nil {

@@ -16,14 +16,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// actEnv tells the test binary to be the process whose privileges are dropped.
+// actEnv makes the test binary the process whose privileges are dropped.
 const actEnv = "PINGTEL_TEST_DROP"
 
 func TestMain(m *testing.M) {
 	switch os.Getenv(actEnv) {
 	case "":
 		os.Exit(m.Run())
-	case "show": // what the executed child of a dropped process is
+	case "show": // the child that a dropped process executes
 		show()
 	case "nothing":
 		act(Nothing)
@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 func act(keep Keep) {
 	var up, down sync.WaitGroup
 	hold := make(chan struct{})
-	for range 8 { // threads that are there before
+	for range 8 { // threads that exist before
 		up.Add(1)
 		down.Go(func() {
 			runtime.LockOSThread()

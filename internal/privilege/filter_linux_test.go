@@ -14,10 +14,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The names of what actFiltered is asked to do.
+// The variables that say what actFiltered does.
 const (
 	refuseEnv = "PINGTEL_TEST_REFUSE" // numbers of system calls, by commas
-	userEnv   = "PINGTEL_TEST_USER"   // whom to become, which takes all capabilities
+	userEnv   = "PINGTEL_TEST_USER"   // the user to become, which gives up all capabilities
 )
 
 // actFiltered calls Drop under a filter of system calls, and prints its error.
@@ -62,8 +62,9 @@ func refuse(numbers []string) error {
 	return nil
 }
 
-// TestDropFiltered drops where a unit or container refuses the calls that it
-// takes: a process that holds nothing goes on, any other says what to allow.
+// TestDropFiltered drops under a filter that refuses the calls that Drop makes:
+// a process without capabilities goes on, any other gets an error that says what
+// to allow.
 func TestDropFiltered(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs user 0: run the tests as root")
@@ -71,13 +72,13 @@ func TestDropFiltered(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		calls []int
-		root  string // what user 0 is told, "" if nothing
+		root  string // the error for user 0, "" if none
 	}{
 		{"none", []int{unix.SYS_ACCT}, ""},
-		{"capget", []int{unix.SYS_CAPGET}, ""}, // proc(5) serves
-		{"capset", []int{unix.SYS_CAPSET}, "capset: operation not permitted: let the filter"},
-		{"prctl", []int{unix.SYS_PRCTL}, "prctl: operation not permitted: let the filter"},
-		{"all", []int{unix.SYS_CAPGET, unix.SYS_CAPSET, unix.SYS_PRCTL}, "prctl: operation not permitted: let the filter"},
+		{"capget", []int{unix.SYS_CAPGET}, ""}, // Drop reads proc(5) instead
+		{"capset", []int{unix.SYS_CAPSET}, "capset: operation not permitted: allow capget, capset and prctl in the filter"},
+		{"prctl", []int{unix.SYS_PRCTL}, "prctl: operation not permitted: allow capget, capset and prctl in the filter"},
+		{"all", []int{unix.SYS_CAPGET, unix.SYS_CAPSET, unix.SYS_PRCTL}, "prctl: operation not permitted: allow capget, capset and prctl in the filter"},
 	} {
 		for _, user := range []string{"", "65534"} {
 			t.Run(tt.name+" user "+user, func(t *testing.T) {
@@ -93,7 +94,7 @@ func TestDropFiltered(t *testing.T) {
 	}
 }
 
-// underFilter returns what a process is told that drops under a filter.
+// underFilter returns the error of a process that drops under a filter.
 func underFilter(t *testing.T, calls []int, user string) string {
 	t.Helper()
 	numbers := strings.Trim(strings.ReplaceAll(fmt.Sprint(calls), " ", ","), "[]")

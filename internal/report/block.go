@@ -9,32 +9,38 @@ import (
 	"github.com/pingtel/pingtel/internal/dscp"
 )
 
-// AppendBlock appends everything there is to say of one host: a headline and
-// a line for each group of figures that exists.
+// AppendBlock appends everything that is known of one host: a headline, and a
+// line for each group of figures that exists.
 func AppendBlock(b []byte, r *icmpcore.PingResult, s Style) []byte {
-	b = append(b, hostName(r)...)
-	b = append(b, ": "...)
+	from := len(b)
+	b = append(append(b, Label(r)...), ": "...)
 	if r.Sent == 0 {
 		reason := Reason(r)
 		if r.Err == nil {
 			reason = "ended before the first outcome"
 		}
-		return append(s.paint(b, red, reason), '\n')
+		b = append(s.paint(b, red, reason), '\n')
+		return s.fold(b, from, 2, 1)
 	}
-	b = s.paint(b, verdictColour(r), headline(r))
-	b = append(b, '\n')
-	b = appendPackets(b, r)
+	b = append(s.paint(b, verdictColour(r), headline(r)), '\n')
+	b = s.fold(b, from, 2, 1)
+	from = len(b)
+	b = s.fold(appendPackets(b, r), from, nameWidth+2, 1)
 	if r.Received > 0 {
-		b = appendTimes(b, r)
-		b = appendReply(b, r)
+		from = len(b)
+		b = s.fold(appendTimes(b, r), from, nameWidth+2, 2) // a figure's name stays with it
+		from = len(b)
+		b = s.fold(appendReply(b, r), from, nameWidth+2, 1)
 	} else {
+		from = len(b)
 		b = append(b, "  No replies received."...)
 		if reason := Reason(r); reason != silence {
 			b = append(append(b, " Reason: "...), reason...)
 		}
-		b = append(b, '\n')
+		b = s.fold(append(b, '\n'), from, 2, 1)
 	}
-	return appendErrors(b, r)
+	from = len(b)
+	return s.fold(appendErrors(b, r), from, nameWidth+2, 1)
 }
 
 // headline is the verdict in words: "4 of 4 answered, 0% loss".
@@ -47,11 +53,13 @@ func headline(r *icmpcore.PingResult) string {
 	return string(append(b, " loss"...))
 }
 
+// nameWidth is the width of what begins a line of a block, after its two blanks.
+const nameWidth = 13
+
 // appendName begins a line of a block.
 func appendName(b []byte, name string) []byte {
-	const width = 13
 	b = append(append(b, "  "...), name...)
-	for range width - len(name) {
+	for range nameWidth - len(name) {
 		b = append(b, ' ')
 	}
 	return b
@@ -62,15 +70,15 @@ func appendPackets(b []byte, r *icmpcore.PingResult) []byte {
 	b = append(strconv.AppendInt(b, int64(r.Sent), 10), " sent, "...)
 	b = append(strconv.AppendInt(b, int64(r.Received), 10), " received"...)
 	for _, c := range []struct {
-		n    int
-		what string
+		n         int
+		one, many string
 	}{
-		{r.Sent - r.Received, " lost"}, {len(r.Errors), " errors"}, {r.Duplicates, " duplicates"},
-		{r.Late, " late"}, {r.Reordered, " reordered"}, {r.Corrupt, " corrupt"},
+		{r.Sent - r.Received, " lost", " lost"}, {len(r.Errors), " error", " errors"}, {r.Duplicates, " duplicate", " duplicates"},
+		{r.Late, " late", " late"}, {r.Reordered, " reordered", " reordered"}, {r.Corrupt, " corrupt", " corrupt"},
 	} {
 		if c.n > 0 {
 			b = append(b, ", "...)
-			b = append(strconv.AppendInt(b, int64(c.n), 10), c.what...)
+			b = append(strconv.AppendInt(b, int64(c.n), 10), plural(c.n, c.one, c.many)...)
 		}
 	}
 	return append(b, '\n')
@@ -110,7 +118,7 @@ func appendTimes(b []byte, r *icmpcore.PingResult) []byte {
 	return appendFigures(b, "ipdv", figure{"", r.IPDV})
 }
 
-// appendReply appends what the first reply tells of the way and the host.
+// appendReply appends what the first reply says about the path and the host.
 func appendReply(b []byte, r *icmpcore.PingResult) []byte {
 	if r.TTL > 0 {
 		b = appendName(b, "ttl")
@@ -139,7 +147,7 @@ func appendDSCP(b []byte, codePoint int) []byte {
 	return b
 }
 
-// cause is what makes two errors the same to a reader.
+// cause is what two errors have in common that a reader takes for the same.
 type cause struct {
 	kind    icmpcore.ErrorKind
 	message string

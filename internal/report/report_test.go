@@ -77,7 +77,7 @@ func TestBlock(t *testing.T) {
 		want   string
 	}{
 		{"what is not known is not shown", scattered, `192.0.2.1: 2 of 4 answered, 50% loss
-  packets      4 sent, 2 received, 2 lost, 1 errors
+  packets      4 sent, 2 received, 2 lost, 1 error
   rtt          min 1.200  avg 4.500  max 9.800  median 4.400  jitter 0.784 ms
   percentiles  p50 4.400  p90 5.500  p95 5.860  p99 6.100 ms
   timestamps   kernel, raw socket
@@ -141,7 +141,7 @@ func TestBlock(t *testing.T) {
   No replies received. Reason: 1 late reply
 `},
 		{"expired", dead(expired), `192.0.2.9: 0 of 4 answered, 100% loss
-  packets      4 sent, 0 received, 4 lost, 1 errors
+  packets      4 sent, 0 received, 4 lost, 1 error
   No replies received. Reason: TTL exceeded in transit, reported by 192.0.2.254
   error        1 x TTL exceeded in transit, reported by 192.0.2.254
 `},
@@ -158,31 +158,60 @@ func TestBlock(t *testing.T) {
 	}
 }
 
-func TestTable(t *testing.T) {
-	style := report.Style{HostWidth: 12}
-	b := report.AppendHeader(nil, style)
+// table lays results out.
+func table(s report.Style, hostWidth int, results ...*icmpcore.PingResult) string {
+	t := report.NewTable(s, hostWidth)
+	b := t.AppendHeader(nil)
+	for _, r := range results {
+		b = t.AppendRow(b, r)
+	}
+	return string(b)
+}
+
+// various are rows of each kind.
+func various() []*icmpcore.PingResult {
 	interrupted := &icmpcore.PingResult{Host: "192.0.2.3"}
 	once, twice, cut, refused := good(), good(), dead(), dead(icmpcore.EchoError{
 		Kind: icmpcore.SendFailed, Message: "operation not permitted", Err: &icmpcore.SendError{Err: os.ErrPermission}})
 	twice.Sent, twice.Received, twice.TTL = 2, 2, 0 // a system that does not tell the TTL
 	once.Sent, once.Received, once.Jitter = 1, 1, 0
 	cut.Corrupt = 2
-	for _, r := range []*icmpcore.PingResult{good(), mixed(), dead(), nameless(), interrupted, once, twice, cut, refused} {
-		b = report.AppendRow(b, r, style)
-	}
-	want := `host          sent  recv   loss    min ms    avg ms    max ms    p95 ms jitter ms  ttl hops
-192.0.2.1        4     4     0%     1.200     4.500     9.800     5.860     0.784   57    8
-host.example (192.0.2.1)  1500  1497   0.2%     1.200     4.500     9.800     5.860     0.784   57    8  3 errors, 2 duplicates, 1 late, 3 reordered, 4 corrupt
-192.0.2.9        4     0   100%         -         -         -         -         -    -    -  no replies
-no.such          -     -      -         -         -         -         -         -    -    -  name not resolved: no such host
-192.0.2.3        -     -      -         -         -         -         -         -    -    -  ended before the first outcome
-192.0.2.1        1     1     0%     1.200     4.500     9.800     5.860         -   57    8
-192.0.2.1        2     2     0%     1.200     4.500     9.800     5.860     0.784    -    -
-192.0.2.9        4     0   100%         -         -         -         -         -    -    -  no replies, 2 corrupt
-192.0.2.9        4     0   100%         -         -         -         -         -    -    -  not sent: permission denied
+	return []*icmpcore.PingResult{good(), mixed(), dead(), nameless(), interrupted, once, twice, cut, refused}
+}
+
+func TestTable(t *testing.T) {
+	want := `host          sent  recv   loss   min ms   avg ms   max ms   p95 ms jitter ms  ttl hops
+192.0.2.1        4     4     0%    1.200    4.500    9.800    5.860     0.784   57    8
+host.example (192.0.2.1)  1500  1497   0.2%    1.200    4.500    9.800    5.860     0.784   57    8  3 errors, 2 duplicates, 1 late, 3 reordered, 4 corrupt
+192.0.2.9        4     0   100%  no replies
+no.such          -     -      -  name not resolved: no such host
+192.0.2.3        -     -      -  ended before the first outcome
+192.0.2.1        1     1     0%    1.200    4.500    9.800    5.860         -   57    8
+192.0.2.1        2     2     0%    1.200    4.500    9.800    5.860     0.784    -    -
+192.0.2.9        4     0   100%  no replies, 2 corrupt
+192.0.2.9        4     0   100%  not sent: permission denied
 `
-	if diff := cmp.Diff(want, string(b)); diff != "" {
+	if diff := cmp.Diff(want, table(report.Style{}, 12, various()...)); diff != "" {
 		t.Errorf("table (-want +got)\n%s", diff)
+	}
+	want = `host                        sent  recv   loss   min ms   avg ms
+192.0.2.1                      4     4     0%    1.200    4.500
+host.example (192.0.2.1)    1500  1497   0.2%    1.200    4.500
+  3 errors, 2 duplicates, 1 late, 3 reordered, 4 corrupt
+192.0.2.9                      4     0   100%  no replies
+no.such                        -     -      -
+  name not resolved: no such host
+192.0.2.3                      -     -      -
+  ended before the first outcome
+192.0.2.1                      1     1     0%    1.200    4.500
+192.0.2.1                      2     2     0%    1.200    4.500
+192.0.2.9                      4     0   100%
+  no replies, 2 corrupt
+192.0.2.9                      4     0   100%
+  not sent: permission denied
+`
+	if diff := cmp.Diff(want, table(report.Style{Width: 64}, 26, various()...)); diff != "" {
+		t.Errorf("table on 64 columns (-want +got)\n%s", diff)
 	}
 }
 
@@ -225,20 +254,10 @@ func TestRowNotes(t *testing.T) {
 	}{
 		{"one of each, and no TTL", one, "    -    -  1 error, 1 duplicate\n"},
 		{"two of each", two, "   57    8  2 errors, 2 duplicates\n"},
-		{"the reason for silence", expired, "    -    -  TTL exceeded in transit\n"},
+		{"the reason for silence", expired, "   100%  TTL exceeded in transit\n"},
 	} {
-		if got := string(report.AppendRow(nil, tt.result, report.Style{})); !strings.HasSuffix(got, tt.want) {
+		if got := string(report.NewTable(report.Style{}, 20).AppendRow(nil, tt.result)); !strings.HasSuffix(got, tt.want) {
 			t.Errorf("%s: row %q, want it to end in %q", tt.name, got, tt.want)
-		}
-	}
-}
-
-func TestHostsTakeADefaultWidth(t *testing.T) {
-	for width, want := range map[int]int{0: 24, 10: 10} {
-		header := string(report.AppendHeader(nil, report.Style{HostWidth: width}))
-		row := string(report.AppendRow(nil, dead(), report.Style{HostWidth: width}))
-		if got := strings.Index(header, "  sent"); got != want || len(row) <= got || strings.Index(row, "     4") != want {
-			t.Errorf("HostWidth %d: the first column begins at %d of\n%s%s", width, got, header, row)
 		}
 	}
 }
@@ -257,6 +276,11 @@ func TestTotalsColour(t *testing.T) {
 	}
 }
 
+// row is a row of a table as a function like the others.
+func row(b []byte, r *icmpcore.PingResult, s report.Style) []byte {
+	return report.NewTable(s, 24).AppendRow(b, r)
+}
+
 func TestColourTellsTheVerdict(t *testing.T) {
 	partial := good()
 	partial.Received = 3
@@ -266,7 +290,7 @@ func TestColourTellsTheVerdict(t *testing.T) {
 	}{
 		{"all answered", "\x1b[32m", good()}, {"some", "\x1b[33m", partial}, {"none", "\x1b[31m", dead()}, {"unable", "\x1b[31m", nameless()},
 	} {
-		for form, write := range map[string]func([]byte, *icmpcore.PingResult, report.Style) []byte{"block": report.AppendBlock, "row": report.AppendRow} {
+		for form, write := range map[string]func([]byte, *icmpcore.PingResult, report.Style) []byte{"block": report.AppendBlock, "row": row} {
 			coloured := string(write(nil, tt.result, report.Style{Colour: true}))
 			if !strings.Contains(coloured, tt.escape) || strings.Count(coloured, "\x1b") != 2 {
 				t.Errorf("%s, %s = %q, want it in %q and back", tt.name, form, coloured, tt.escape)
@@ -292,6 +316,10 @@ func TestEcho(t *testing.T) {
 	failed.Err = &icmpcore.EchoError{Kind: icmpcore.DestinationUnreachable, Code: 1, Message: "host unreachable", From: router}
 	corrupt := echo(icmpcore.OutcomeCorrupt)
 	corrupt.From = addr
+	refused := echo(icmpcore.OutcomeError)
+	refused.Err = &icmpcore.EchoError{Kind: icmpcore.SendFailed, Err: &icmpcore.SendError{Addr: addr, Err: os.NewSyscallError("sendmmsg", os.ErrPermission)}}
+	plain := reply // the address says nothing new
+	plain.Host = addr.String()
 	bare := echo(icmpcore.OutcomeReply)
 	bare.From, bare.RTT, bare.DSCP = addr, time.Millisecond, 3
 	tests := []struct {
@@ -305,6 +333,8 @@ func TestEcho(t *testing.T) {
 		{corrupt, "host.example: seq=7 corrupt from 192.0.2.1\n"},
 		{echo(icmpcore.OutcomeCorrupt), "host.example: seq=7 corrupt\n"},
 		{bare, "host.example: seq=7 reply from 192.0.2.1 time=1.000 ms dscp=3\n"},
+		{plain, "192.0.2.1: seq=7 reply ttl=57 time=1.235 ms\n"},
+		{refused, "host.example: seq=7 error not sent: sendmmsg: permission denied\n"},
 		{failed, "host.example: seq=7 error host unreachable, reported by 192.0.2.254\n"},
 		{echo(icmpcore.OutcomeTimeout), "host.example: seq=7 timeout\n"},
 	}
@@ -315,7 +345,16 @@ func TestEcho(t *testing.T) {
 	}
 }
 
+func TestEchoTimes(t *testing.T) {
+	e := icmpcore.Echo{Host: "192.0.2.1", Seq: 1, Outcome: icmpcore.OutcomeTimeout, Time: time.Date(2026, 11, 7, 9, 8, 7, 65400, time.FixedZone("", 3600))}
+	if got, want := string(report.AppendEcho(nil, &e, report.Style{Times: true})), "2026-11-07T09:08:07.000065+01:00 192.0.2.1: seq=1 timeout\n"; got != want {
+		t.Errorf("AppendEcho = %q, want %q", got, want)
+	}
+}
+
 func TestTotals(t *testing.T) {
+	one := good()
+	one.Sent, one.Received = 1, 1
 	tests := []struct {
 		name    string
 		results []*icmpcore.PingResult
@@ -323,6 +362,7 @@ func TestTotals(t *testing.T) {
 	}{
 		{"all", []*icmpcore.PingResult{good(), good()}, "2 hosts: 2 answered; 8 of 8 echoes, 0% loss, 1.5 s\n"},
 		{"some", []*icmpcore.PingResult{good(), dead(), nameless()}, "3 hosts: 1 answered, 1 did not, 1 could not be pinged; 4 of 8 echoes, 50% loss, 1.5 s\n"},
+		{"one of each", []*icmpcore.PingResult{one}, "1 host: 1 answered; 1 of 1 echo, 0% loss, 1.5 s\n"},
 		{"none", []*icmpcore.PingResult{nameless()}, "1 host: 0 answered, 1 could not be pinged; 0 of 0 echoes, 1.5 s\n"},
 	}
 	for _, tt := range tests {
@@ -364,8 +404,8 @@ func TestNothingFromOutsideReachesTheTerminal(t *testing.T) {
 	broken := &icmpcore.PingResult{Host: evil, Err: errors.New(evil)}
 	echo := &icmpcore.Echo{Host: evil, Outcome: icmpcore.OutcomeError, Err: errors.New(evil)}
 	for name, text := range map[string][]byte{
-		"block": report.AppendBlock(nil, r, report.Style{}), "row": report.AppendRow(nil, r, report.Style{}),
-		"broken block": report.AppendBlock(nil, broken, report.Style{}), "broken row": report.AppendRow(nil, broken, report.Style{}),
+		"block": report.AppendBlock(nil, r, report.Style{}), "row": row(nil, r, report.Style{}),
+		"broken block": report.AppendBlock(nil, broken, report.Style{}), "broken row": row(nil, broken, report.Style{}),
 		"echo": report.AppendEcho(nil, echo, report.Style{}),
 	} {
 		for _, c := range string(text) {

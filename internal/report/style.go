@@ -1,7 +1,7 @@
-// Package report writes results for a person to read: a block for one host, a
-// row in a table for one of many, a line for an echo. Everything is appended
-// to a byte slice, and text that comes from outside is cleaned of whatever a
-// terminal would act upon.
+// Package report writes results for people: a block for one host, a row in a
+// table for one of many, a line for an echo, the figures of a run that goes on.
+// It appends to a byte slice, and replaces whatever a terminal would act on in
+// text from outside.
 package report
 
 import (
@@ -21,9 +21,12 @@ type Style struct {
 	// Colour marks how well a host does in green, yellow and red.
 	Colour bool
 
-	// HostWidth is how many columns the hosts of a table take, for those
-	// that are known beforehand. Longer hosts shift their row. Zero means 24.
-	HostWidth int
+	// Width is how many columns the terminal has: no line is wider. Zero means
+	// that there is no limit.
+	Width int
+
+	// Times puts the time of an echo's event before its line.
+	Times bool
 }
 
 // The escapes of ECMA-48 used for Style.Colour.
@@ -55,9 +58,9 @@ func verdictColour(r *icmpcore.PingResult) string {
 	return green
 }
 
-// Clean returns s with everything that is not printable written as a Go
-// escape, so that names and messages from elsewhere can neither steer a
-// terminal nor look like lines of their own.
+// Clean returns s with everything that is not printable written as a Go escape.
+// Names and messages from elsewhere can then neither control a terminal nor look
+// like lines of their own.
 func Clean(s string) string {
 	clean := strings.IndexFunc(s, func(c rune) bool { return c == unicode.ReplacementChar || !strconv.IsPrint(c) }) < 0
 	if clean {
@@ -67,20 +70,25 @@ func Clean(s string) string {
 	return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
 }
 
-// hostName is the host, with its address where that says more.
-func hostName(r *icmpcore.PingResult) string {
-	if !r.Addr.IsValid() || sameText(r.Addr, r.Host) {
-		return Clean(r.Host)
+// Label is the host of a result, with its address where it is a name.
+func Label(r *icmpcore.PingResult) string { return label(r.Host, r.Addr) }
+
+func label(host string, addr netip.Addr) string {
+	if !addr.IsValid() || sameText(addr, host) {
+		return Clean(host)
 	}
-	return Clean(r.Host + " (" + r.Addr.String() + ")")
+	return Clean(host + " (" + addr.String() + ")")
 }
+
+// LabelWidth is how many columns the label of a host takes.
+func LabelWidth(host string, addr netip.Addr) int { return cells(label(host, addr)) }
 
 func sameText(a netip.Addr, host string) bool {
 	var buf [64]byte
 	return string(a.AppendTo(buf[:0])) == host
 }
 
-// silence is the reason of a host of which nothing at all came.
+// silence is the reason of a host that sent nothing at all.
 const silence = "no reply in time"
 
 // Reason says in a few words why a host did not answer, "" where it did.
@@ -113,8 +121,8 @@ func appendMS(b []byte, d time.Duration) []byte {
 	return strconv.AppendFloat(b, float64(d)/float64(time.Millisecond), 'f', 3, 64)
 }
 
-// appendPercent appends a percentage with as many decimals as it takes, one at
-// most, and never says 0 or 100 for what only comes near it.
+// appendPercent appends a percentage with one decimal at most. It never writes 0
+// or 100 for a value that only comes near.
 func appendPercent(b []byte, v float64) []byte {
 	switch {
 	case v > 0 && v < 0.1:

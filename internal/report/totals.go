@@ -29,14 +29,25 @@ func (t *Totals) Add(r *icmpcore.PingResult) {
 	}
 }
 
-// Trouble reports whether a result is worth a look: an echo lost, an error, or
-// replies that should not have come.
+// addFigures counts a series that goes on.
+func (t *Totals) addFigures(f *Figures) {
+	t.Hosts++
+	t.Sent += f.Sent
+	t.Received += f.Received
+	if f.Received > 0 {
+		t.Answered++
+	}
+}
+
+// Trouble reports whether a result needs attention: an echo was lost, there was
+// an error, or replies came that should not.
 func Trouble(r *icmpcore.PingResult) bool {
 	return r.Err != nil || r.Received < r.Sent || r.Received == 0 || len(r.Errors) > 0 || r.Duplicates > 0 || r.Corrupt > 0
 }
 
 // Append appends the totals in one line. elapsed is how long the run took.
 func (t *Totals) Append(b []byte, elapsed time.Duration, s Style) []byte {
+	from := len(b)
 	colour := green
 	switch {
 	case t.Answered == 0:
@@ -56,7 +67,7 @@ func (t *Totals) Append(b []byte, elapsed time.Duration, s Style) []byte {
 	b = s.paint(b, colour, string(line))
 	b = append(b, "; "...)
 	b = append(strconv.AppendInt(b, int64(t.Received), 10), " of "...)
-	b = append(strconv.AppendInt(b, int64(t.Sent), 10), " echoes"...)
+	b = append(strconv.AppendInt(b, int64(t.Sent), 10), plural(t.Sent, " echo", " echoes")...)
 	if t.Sent > 0 {
 		b = append(b, ", "...)
 		b = appendPercent(b, float64(t.Sent-t.Received)/float64(t.Sent)*100)
@@ -64,5 +75,5 @@ func (t *Totals) Append(b []byte, elapsed time.Duration, s Style) []byte {
 	}
 	b = append(b, ", "...)
 	b = strconv.AppendFloat(b, elapsed.Seconds(), 'f', 1, 64)
-	return append(b, " s\n"...)
+	return s.fold(append(b, " s\n"...), from, 2, 1)
 }

@@ -16,7 +16,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// manager listens as a service manager does.
+// manager starts a socket like that of a service manager. The function that it
+// returns reads the next message.
 func manager(t *testing.T) func() string {
 	t.Helper()
 	addr := &net.UnixAddr{Name: filepath.Join(t.TempDir(), "notify"), Net: "unixgram"}
@@ -120,25 +121,25 @@ func TestManagerGone(t *testing.T) {
 func TestWatchWhileAlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		var told []time.Duration
+		var notified []time.Duration
 		alive := func() bool { d := time.Since(start); return d < 30*time.Second || d > 50*time.Second }
-		tell := func() error { told = append(told, time.Since(start)); return nil }
+		notify := func() error { notified = append(notified, time.Since(start)); return nil }
 		ctx, cancel := context.WithTimeout(t.Context(), 65*time.Second)
 		defer cancel()
-		if err := watch(ctx, 20*time.Second, alive, tell); err != nil {
+		if err := watch(ctx, 20*time.Second, alive, notify); err != nil {
 			t.Fatal(err)
 		}
 		want := []time.Duration{0, 10 * time.Second, 20 * time.Second, 60 * time.Second}
-		if d := cmp.Diff(want, told); d != "" {
-			t.Errorf("told (-want +got):\n%s", d)
+		if d := cmp.Diff(want, notified); d != "" {
+			t.Errorf("notified (-want +got):\n%s", d)
 		}
 	})
 }
 
-func TestWatchUntold(t *testing.T) {
-	gone := errors.New("nobody listens")
-	err := watch(t.Context(), time.Hour, func() bool { return true }, func() error { return gone })
-	if !errors.Is(err, gone) {
-		t.Errorf("watch = %v, want %v", err, gone)
+func TestWatchCannotNotify(t *testing.T) {
+	refused := errors.New("nobody listens")
+	err := watch(t.Context(), time.Hour, func() bool { return true }, func() error { return refused })
+	if !errors.Is(err, refused) {
+		t.Errorf("watch = %v, want %v", err, refused)
 	}
 }

@@ -2,8 +2,8 @@
 
 package sdnotify
 
-// Service managers that listen to sd_notify(3) are Linux's, and go-systemd does
-// not build on every other system.
+// Only Linux has service managers that use sd_notify(3), and go-systemd does not
+// build on every other system.
 
 func send(string) error { return nil }
 

@@ -1,6 +1,6 @@
-// Package sweep pings many hosts at once over one Pinger, from sources that
-// are read while the first hosts are already being pinged. A host costs no
-// goroutine; only names that have to be looked up take turns on a few.
+// Package sweep pings many hosts at once over one Pinger. It reads sources while
+// it already pings the first hosts. A host needs no goroutine; a few goroutines
+// look up all names.
 package sweep
 
 import (
@@ -22,19 +22,19 @@ import (
 // maxLookups is how many names are looked up at once.
 const maxLookups = 64
 
-// Hosts are not read further while so many series wait for their first echo to
-// be sent: what waits takes memory for nothing, and a page of memory that is
-// touched for the first time can cost more than the echoes of the series in it.
-// As many are not sent within a pause, so that the engine never runs dry: with
-// half of them it does on one processor, and takes a third longer. That is
-// looked at once for checkEvery hosts.
+// A sweep stops reading hosts while maxWaiting series wait for their first echo to
+// be sent. Waiting series use memory for nothing, and the first touch of a page of
+// memory can cost more than the echoes of the series in it. The engine cannot send
+// that many echoes within waitPause, so it always has work. With half as many it
+// runs out of work on one processor and takes a third longer. The sweep checks
+// once for every checkEvery hosts.
 const (
 	maxWaiting = 1 << 12
 	checkEvery = 1 << 10
 	waitPause  = 2 * time.Millisecond
 )
 
-// Pinger is what a sweep needs of an [icmpcore.Pinger].
+// Pinger is the part of [icmpcore.Pinger] that a sweep needs.
 type Pinger interface {
 	Go(icmpcore.Target, icmpcore.Options, func(icmpcore.PingResult)) (icmpcore.Run, error)
 	Resolve(context.Context, string, icmpcore.Family) (icmpcore.Target, error)
@@ -42,13 +42,13 @@ type Pinger interface {
 	Close() error
 }
 
-// Source gives hosts, each with how it is pinged: it calls yield for each, and
-// stops with yield's error when there is one. The slice may be used again once
-// yield has returned.
+// Source calls yield for each host, with the Probe that says how to ping it. If
+// yield returns an error, Source stops and returns it. Source may use the slice
+// again once yield has returned.
 type Source func(yield func(host []byte, how *Probe) error) error
 
-// Probe is how hosts are pinged and who gets the results. Any number of hosts
-// may share one. Make it with [Sweep.Probe].
+// Probe says how to ping hosts and who gets the results. Any number of hosts may
+// share one. Make it with [Sweep.Probe].
 type Probe struct {
 	opts   icmpcore.Options
 	done   func(icmpcore.PingResult) // emits, and counts the host as finished
@@ -61,25 +61,25 @@ type Sweep struct {
 	names  *lookups
 
 	started, finished atomic.Int64
-	begun             atomic.Int64  // series
+	begun             atomic.Int64  // series started
 	allRead           atomic.Bool   // the source has ended
 	open              atomic.Int64  // hosts without a result, and 1 while sources are read
-	all               chan struct{} // closed when open has come to 0
-	panics            chan string   // holds the first panic of a goroutine that Run's caller did not start
+	all               chan struct{} // closed when open reaches 0
+	panics            chan string   // holds the first panic of another goroutine than that of Run's caller
 
 	mu    sync.Mutex // guards ended, and is held by fail
-	ended bool       // Run has returned: no result is given any more
+	ended bool       // Run has returned: there are no further results
 }
 
-// New returns a sweep over p, which belongs to the sweep then: Run closes it.
+// New returns a sweep over p. The sweep owns p: Run closes it.
 func New(p Pinger) *Sweep {
 	s := &Sweep{pinger: p, all: make(chan struct{}), panics: make(chan string, 1)}
 	s.open.Store(1)
 	return s
 }
 
-// Probe returns the way to ping hosts with opts and to give each one's result
-// to emit, which several goroutines may call at once.
+// Probe returns a Probe that pings hosts with opts and calls emit with each
+// result. Several goroutines may call emit at once.
 func (s *Sweep) Probe(opts icmpcore.Options, emit func(icmpcore.PingResult)) *Probe {
 	return &Probe{opts: opts, done: func(r icmpcore.PingResult) {
 		defer s.caught()
@@ -89,36 +89,36 @@ func (s *Sweep) Probe(opts icmpcore.Options, emit func(icmpcore.PingResult)) *Pr
 	}}
 }
 
-// ProbeUntil is [Sweep.Probe] for series that end early: as soon as enough
-// returns true for something that happened to an echo. The result then has no
-// error for it. Echoes that were decided before the series could be stopped are
-// in its figures. Calls of enough come as those of OnEcho, after them.
+// ProbeUntil is [Sweep.Probe] for series that end early: as soon as enough returns
+// true for an echo. The result has no error because of that. Its figures include
+// echoes that were decided before the series stopped. The sweep calls enough like
+// OnEcho, and after it.
 func (s *Sweep) ProbeUntil(opts icmpcore.Options, enough func(icmpcore.Echo) bool, emit func(icmpcore.PingResult)) *Probe {
 	p := s.Probe(opts, emit)
 	p.enough = enough
 	return p
 }
 
-// Stats are the counts of the Pinger.
+// Stats returns the counts of the Pinger.
 func (s *Sweep) Stats() icmpcore.Stats { return s.pinger.Stats() }
 
-// AllRead reports whether the source has ended, so that Started does not grow
-// any more.
+// AllRead reports whether the source has ended. Started then grows no more.
 func (s *Sweep) AllRead() bool { return s.allRead.Load() }
 
-// Started and Finished count hosts, also while Run runs.
+// Started counts the hosts so far. Any goroutine may call it while Run runs.
 func (s *Sweep) Started() int64 { return s.started.Load() }
 
-// Finished counts the hosts that have their result.
+// Finished counts the hosts that have a result. Any goroutine may call it while
+// Run runs.
 func (s *Sweep) Finished() int64 { return s.finished.Load() }
 
-// Run pings every host of source and returns when each has its result, with
-// source's error or nil. When ctx is done it closes the Pinger, so that the
-// series end with what they have; hosts that have not been started then get no
-// result. A source that blocks does not keep Run from returning, but is left
-// blocked. After Run no result is given any more.
+// Run pings every host of source and returns when each has its result, with the
+// error of source or nil. When ctx is done it closes the Pinger: running series end
+// with the figures so far, and hosts that have not started get no result. If the
+// source blocks, Run returns and leaves it blocked. After Run there are no further
+// results.
 //
-// A panic of source or of a result's receiver becomes one of Run, so that Run's
+// Run repeats a panic of source, or of a function that takes results, so that its
 // caller can recover from it.
 func (s *Sweep) Run(ctx context.Context, source Source) error {
 	s.names = &lookups{look: func(n name) {
@@ -126,7 +126,7 @@ func (s *Sweep) Run(ctx context.Context, source Source) error {
 		s.lookup(ctx, n)
 	}}
 	read := make(chan error, 1)
-	go func() { // ends with source, see above
+	go func() { // ends with source, which may block for longer than Run
 		defer s.caught()
 		err := source(func(host []byte, how *Probe) error { return s.start(ctx, host, how) })
 		s.allRead.Store(true)
@@ -142,7 +142,7 @@ func (s *Sweep) Run(ctx context.Context, source Source) error {
 	case <-ctx.Done():
 		select {
 		case err = <-read:
-		default: // still reading: it finds the Pinger closed, if ever it goes on
+		default: // still reading: if it continues, it finds the Pinger closed
 		}
 	}
 	s.names.stop()
@@ -163,7 +163,7 @@ func (s *Sweep) Run(ctx context.Context, source Source) error {
 	return err
 }
 
-// caught hands a panic on to Run, with its stack.
+// caught passes a panic on to Run, with its stack.
 func (s *Sweep) caught() {
 	v := recover()
 	if v == nil {
@@ -178,7 +178,7 @@ func (s *Sweep) caught() {
 // errStopped ends the reading of a source when the sweep has ended.
 var errStopped = errors.New("sweep: stopped")
 
-// start begins the series of one host, or has its name looked up.
+// start starts the series of one host, or queues the look-up of its name.
 func (s *Sweep) start(ctx context.Context, host []byte, how *Probe) error {
 	if ctx.Err() != nil {
 		return errStopped
@@ -205,19 +205,19 @@ func (s *Sweep) start(ctx context.Context, host []byte, how *Probe) error {
 			return nil
 		}
 	} else if how.opts.OnEcho != nil || !isTextOf(host, addr) {
-		target.Host = string(host) // else the address itself says it, and a million strings are saved
+		target.Host = string(host) // otherwise the address is the text, and a million strings are saved
 	}
 	return s.ping(target, how)
 }
 
-// parseAddr is [netip.ParseAddr] for what is not a string, which would be
-// garbage for each host of a million. Nothing of text is kept but in the error.
+// parseAddr is [netip.ParseAddr] for a slice: a string would be garbage for each
+// host of a million. Only the error keeps a copy of text.
 func parseAddr(text []byte) (netip.Addr, error) {
 	return netip.ParseAddr(unsafe.String(unsafe.SliceData(text), len(text)))
 }
 
-// awaitSends returns when few enough series wait, and whether ctx is not done.
-// Series of several echoes count as sent too early; that does no harm.
+// awaitSends waits until few enough series wait, and reports whether ctx is not
+// done. Series of several echoes count as sent too early, which does no harm.
 func (s *Sweep) awaitSends(ctx context.Context) bool {
 	for {
 		stats := s.pinger.Stats()
@@ -232,27 +232,27 @@ func (s *Sweep) awaitSends(ctx context.Context) bool {
 	}
 }
 
-// isTextOf reports whether host is how addr is written.
+// isTextOf reports whether host is the standard text of addr.
 func isTextOf(host []byte, addr netip.Addr) bool {
 	var buf [64]byte
 	return string(addr.AppendTo(buf[:0])) == string(host)
 }
 
-// lookup resolves one name and begins its series.
+// lookup looks up one name and starts its series.
 func (s *Sweep) lookup(ctx context.Context, n name) {
 	if ctx.Err() != nil {
-		return // the sweep has ended: this name was never begun
+		return // the sweep has ended: this name never started
 	}
 	target, err := s.pinger.Resolve(ctx, n.host, n.how.opts.Family)
 	if err != nil {
 		s.fail(icmpcore.Target{Host: n.host}, n.how, err)
 		return
 	}
-	_ = s.ping(target, n.how) // says only that the sweep was stopped
+	_ = s.ping(target, n.how) // its only error means that the sweep has stopped
 }
 
-// ping begins the series of a target. It returns errStopped where the Pinger
-// has been closed; any other refusal is that target's result.
+// ping starts the series of a target. It returns errStopped if the Pinger is
+// closed; any other error becomes the target's result.
 func (s *Sweep) ping(target icmpcore.Target, how *Probe) error {
 	var err error
 	if how.enough == nil {
@@ -272,19 +272,19 @@ func (s *Sweep) ping(target icmpcore.Target, how *Probe) error {
 	return nil
 }
 
-// fail gives a host the result of one that could not be pinged.
+// fail emits the result of a host that could not be pinged.
 func (s *Sweep) fail(target icmpcore.Target, how *Probe, err error) {
 	if target.Host == "" {
 		target.Host = target.Addr.String()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.ended { // a source that Run left blocked may come here late
+	if !s.ended { // a source that Run left blocked may call fail after Run
 		how.done(icmpcore.PingResult{Host: target.Host, Addr: target.Addr, Start: time.Now(), Err: err})
 	}
 }
 
-// leave takes one off what Run waits for.
+// leave decrements the count that Run waits for.
 func (s *Sweep) leave() {
 	if s.open.Add(-1) == 0 {
 		close(s.all)
@@ -297,8 +297,8 @@ type name struct {
 	how  *Probe
 }
 
-// lookups is a queue of names and the goroutines that work through it, which
-// exist only while there are names.
+// lookups is a queue of names with the goroutines that look them up. They exist
+// only while there are names.
 type lookups struct {
 	look func(name)
 	wg   sync.WaitGroup
@@ -309,7 +309,7 @@ type lookups struct {
 	stopped bool
 }
 
-// add queues a name and sees to it that somebody takes it.
+// add queues a name, and starts another goroutine for it if one is needed.
 func (l *lookups) add(n name) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -333,7 +333,7 @@ func (l *lookups) work() {
 	}
 }
 
-// next takes a name off the queue; without one, the worker is done.
+// next removes a name from the queue. Without one, the worker ends.
 func (l *lookups) next() (name, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -347,8 +347,8 @@ func (l *lookups) next() (name, bool) {
 	return n, true
 }
 
-// stop drops the names still waiting and returns when no lookup runs any
-// more; the caller has cancelled their context.
+// stop drops the waiting names and returns when no look-up runs any more. The
+// caller must have cancelled their context.
 func (l *lookups) stop() {
 	l.mu.Lock()
 	l.stopped = true

@@ -305,8 +305,8 @@ func TestNoHost(t *testing.T) {
 		if err := s.Run(t.Context(), list(how, "http://b.test/x", "192.0.2.1", "192.0.2.9-1")); err != nil {
 			t.Fatal(err)
 		}
-		want := []string{"192.0.2.1 1/1 <nil>", "192.0.2.9-1 0/0 lookup 192.0.2.9-1: is a range that ends before it begins",
-			"http://b.test/x 0/0 lookup http://b.test/x: looks like a URL: want its host alone, b.test"}
+		want := []string{"192.0.2.1 1/1 <nil>", "192.0.2.9-1 0/0 lookup 192.0.2.9-1: is a range that ends before it begins: swap its ends",
+			"http://b.test/x 0/0 lookup http://b.test/x: looks like a URL: want only its host, b.test"}
 		if !slices.Equal(got.sorted(), want) || p.asked != 0 {
 			t.Errorf("results %q, want %q", got.sorted(), want)
 		}

@@ -8,7 +8,7 @@ import (
 	"github.com/pingtel/pingtel/icmpcore"
 )
 
-// goUntil begins a series that ends early: see [Sweep.ProbeUntil].
+// goUntil starts a series that ends early: see [Sweep.ProbeUntil].
 func (s *Sweep) goUntil(target icmpcore.Target, how *Probe) error {
 	var end early
 	opts := how.opts
@@ -40,7 +40,7 @@ type early struct {
 	reached bool
 }
 
-// begun keeps the series' Run, and cancels it where the end came before.
+// begun keeps the series' Run, and cancels it if the end came before.
 func (e *early) begun(run icmpcore.Run) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

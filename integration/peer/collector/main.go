@@ -1,5 +1,5 @@
-// Command collector is an OpenTelemetry collector of the parts that the tests
-// of pingtel use, put together as the collector's own builder does it.
+// Command collector is an OpenTelemetry collector with the parts that pingtel's
+// tests use. It is put together like those of the collector's own builder.
 package main
 
 import (

@@ -1,4 +1,4 @@
-package main
+package console
 
 import (
 	"bufio"
@@ -19,7 +19,7 @@ type output struct {
 
 	mu      sync.Mutex // guards the fields below, and is held while stdout is written
 	w       *bufio.Writer
-	beside  *progress // its line makes room while something is written; nil: there is none
+	beside  *screen // it makes room while something is written; nil: there is none
 	err     error
 	timer   *time.Timer
 	waiting bool // the timer runs
@@ -63,7 +63,7 @@ func (o *output) flush() {
 	}
 }
 
-// undisturbed returns write with no progress line in its way. o.mu is held.
+// undisturbed returns write with no screen in its way. o.mu is held.
 func (o *output) undisturbed(write func() error) func() error {
 	if o.beside == nil {
 		return write
@@ -71,11 +71,11 @@ func (o *output) undisturbed(write func() error) func() error {
 	return func() error { return o.beside.makeRoom(write) }
 }
 
-// showBeside says which progress line shares the terminal from now on, nil: none.
-func (o *output) showBeside(p *progress) {
+// showBeside says which screen shares the terminal from now on, nil: none.
+func (o *output) showBeside(s *screen) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.beside = p
+	o.beside = s
 }
 
 // fail keeps the first failure. o.mu is held.

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/pingtel/pingtel/internal/hosts"
+)
+
+// otherFlags are flags of ping (iputils) and fping that pingtel ping does not
+// have, and what to write instead.
+var otherFlags = map[string]string{
+	"A": "the interval never depends on replies: want -i 0.01 for ping's -A; fping's -A is the default",
+	"a": "want --alive for the hosts that answered, as fping's -a",
+	"b": "want -s 56 for fping's -b 56; broadcast addresses need no flag",
+	"C": "want -c 5 --show-rtts, or -c 5 -j, for fping's -C 5",
+	"D": "want --timestamps",
+	"e": "times are always shown: want it without -e",
+	"g": "want the prefix or the range as HOST, as 198.18.0.0/24 or 198.18.1.1-9, without -g",
+	"H": "want --ttl 64 for fping's -H 64",
+	"l": "want -c 0 for fping's -l",
+	"n": "addresses are never looked up for their names: want it without -n",
+	"O": "lost echoes are always shown: want it without -O, or --dscp for fping's -O",
+	"p": "want -i 0.5 for fping's -p 500; ping's -p (a pattern) does not exist",
+	"Q": "want --dscp EF for ping's -Q 0xb8; the figures so far come on SIGQUIT",
+	"u": "want --dead for the hosts that did not answer, as fping's -u",
+	"v": "errors are always shown: want it without -v, or --show-rtts for a line for each echo",
+	"W": "want -t 1 for ping's -W 1, how long to wait for each reply",
+}
+
+// otherNames are the long names of those flags.
+var otherNames = map[string]string{
+	"numeric": "n", "verbose": "v", "generate": "g", "vcount": "C", "period": "p", "unreach": "u", "loop": "l", "elapsed": "e",
+}
+
+// flagError explains an error of the flags of a command.
+func flagError(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) {
+		name := unknown.GetSpecifiedName()
+		if short, ok := otherNames[name]; ok {
+			name = short
+		}
+		switch hint := otherFlags[name]; {
+		case cmd.Name() == "ping" && hint != "":
+			return fmt.Errorf("%w: %s", err, hint)
+		case cmd == cmd.Root():
+			return fmt.Errorf("%w: flags come after a command, as in 'pingtel ping -c 3 192.0.2.1' ('%s --help' lists the commands)", err, cmd.CommandPath())
+		}
+	}
+	return fmt.Errorf("%w ('%s --help' lists the flags)", err, cmd.CommandPath())
+}
+
+// hostHint says what to write where the name of a command is a host, "" where it
+// can be none. An address or a name with a dot can only be meant as one.
+func hostHint(word string) (hint string, certain bool) {
+	if _, err := hosts.Parse(word); err != nil {
+		return "", false
+	}
+	return "want 'pingtel ping " + word + "' to ping a host", strings.ContainsAny(word, ".:") || word == "localhost"
+}
+
+// checkPMTU refuses what ping's -M takes: here -M has no value, and the word would
+// be pinged.
+func (f *pingFlags) checkPMTU(args []string) {
+	if !f.opts.DontFragment || len(args) == 0 {
+		return
+	}
+	switch word := args[0]; word {
+	case "do", "probe":
+		f.faults.add(fmt.Errorf("-M takes no value: want -M alone for ping's -M %s", word))
+	case "want", "dont":
+		f.faults.add(fmt.Errorf("-M takes no value: want no -M for ping's -M %s", word))
+	}
+}
+
+// fileError explains a file that is not there: ping's -f is another flag.
+func (f *pingFlags) fileError(err error) error {
+	if errors.Is(err, fs.ErrNotExist) && isOne(f.file) && !strings.ContainsRune(f.file, '/') {
+		return fmt.Errorf("%w: -f reads hosts from a file: want 'pingtel ping -i 0.01 %s' for ping's -f", err, f.file)
+	}
+	return err
+}
+
+// notes are about values that the same flag of ping or fping has in another
+// meaning. They are right here too, so that the run goes on.
+func (f *pingFlags) notes() (notes []string) {
+	if n, err := strconv.Atoi(f.timeoutText.text); err == nil && n >= 10 {
+		want := fmt.Sprintf("-t %dms for fping's -t", n)
+		if n <= 255 {
+			want = fmt.Sprintf("--ttl %d for ping's -t, %s", n, want)
+		}
+		notes = append(notes, fmt.Sprintf("-t %d waits %d seconds for each reply (-t %ds says so without this note): want %s", n, n, n, want))
+	}
+	if n, err := strconv.Atoi(f.rateText.text); err == nil && n >= 1 && n <= 5 {
+		notes = append(notes, fmt.Sprintf("-r %d sends %d echo %s per second over all hosts: want -c %d --until-reply for fping's -r", n, n, plural(n, "request", "requests"), n+1))
+	}
+	return notes
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}
+
+// keptText is a flag's value that keeps the text that was given.
+type keptText struct {
+	pflag.Value
+	text string
+}
+
+// Set keeps the text and sets the value.
+func (k *keptText) Set(text string) error {
+	k.text = text
+	return k.Value.Set(text)
+}
+
+// keepText keeps the text of a flag that is registered.
+func keepText(set *pflag.FlagSet, name string) *keptText {
+	flag := set.Lookup(name)
+	kept := &keptText{Value: flag.Value}
+	flag.Value = kept
+	return kept
+}
+
+// interfaceHint explains an address in the place of an interface.
+func interfaceHint(text string) string {
+	if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" {
+		return ", or -S " + text + " to send from that address"
+	}
+	return ""
+}
