@@ -97,6 +97,39 @@ func TestForeverEnds(t *testing.T) {
 	})
 }
 
+// TestKeep bounds what endless series of the same options otherwise hold: lists
+// and echoes. All is still counted, and late replies are still known as late.
+func TestKeep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newFake(t, func(r sent) []answer {
+			switch r.number % 4 {
+			case 1:
+				return []answer{{time.Duration(25) * ms, r.reply()}} // late
+			case 3:
+				return []answer{{ms, r.errored(3, 1, 8)}}
+			}
+			return []answer{{ms, r.reply()}}
+		})
+		p := openFake(t, c, Config{MaxRate: -1})
+		for _, keep := range []int{1, 10, foreverKept} {
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second+5*ms/2)
+			r, _ := p.Ping(ctx, "198.18.0.1", Options{Count: Forever, Keep: keep, Interval: 10 * ms, Timeout: 20 * ms}) // cut short: its error says so
+			cancel()
+			lists := []int{len(r.RTTs), len(r.Lost), len(r.Errors)}
+			want := []int{min(keep, 501), min(keep, 500), min(keep, 250)}
+			if !slices.Equal(lists, want) || r.Received != 501 || r.Late < 249 {
+				t.Errorf("keep %d: lists of %v, want %v; %d received, %d late", keep, lists, want, r.Received, r.Late)
+			}
+			if room := max(cap(r.RTTs), cap(r.Lost), cap(r.Errors)); room > 4*max(keep, 8) {
+				t.Errorf("keep %d: room for %d", keep, room)
+			}
+			if n, most := len(p.slots.at(0).echoes), max(6, min(keep, 256)); n > most {
+				t.Errorf("keep %d: a ring of %d echoes, want %d at most", keep, n, most)
+			}
+		}
+	})
+}
+
 // TestEndlessErrors makes every echo of an endless series end in an error. The
 // result keeps the last ones and counts all.
 func TestEndlessErrors(t *testing.T) {

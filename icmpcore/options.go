@@ -39,6 +39,13 @@ type Options struct {
 	// [Forever] means no end.
 	Count int
 
+	// Keep is how many round-trip times, errors and lost numbers the result of an
+	// endless series ([Forever]) holds: the last ones, 1 to 4096. The memory that
+	// the series takes grows with it. A small Keep also shortens how long a reply
+	// can be recognized as late, to that many intervals or twice the timeout.
+	// Zero means 4096. Other series hold all of theirs.
+	Keep int
+
 	// Interval is the time from one echo request to the next, 1ms to 24h. The
 	// next request does not wait for a reply. Zero means DefaultInterval.
 	Interval time.Duration
@@ -99,6 +106,9 @@ func (o Options) withDefaults() Options {
 	if o.Count == 0 {
 		o.Count = DefaultCount
 	}
+	if o.Keep == 0 {
+		o.Keep = foreverKept
+	}
 	if o.Interval == 0 {
 		o.Interval = DefaultInterval
 	}
@@ -122,6 +132,9 @@ func (o Options) Validate() error {
 	}
 	if o.Count != Forever && (o.Count < 1 || o.Count > maxCount) {
 		fault("count", o.Count, "1 to 1073741824")
+	}
+	if o.Keep < 0 || o.Keep > foreverKept {
+		fault("keep", o.Keep, "1 to 4096, or 0 for 4096")
 	}
 	if o.Interval < minInterval || o.Interval > maxInterval {
 		fault("interval", o.Interval, "1ms to 24h")

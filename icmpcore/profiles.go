@@ -8,13 +8,13 @@ import (
 
 // profileKey is everything that a profile depends on: options and the family.
 type profileKey struct {
-	count, size, ttl, dscp int
-	interval, timeout      time.Duration
-	family                 Family
-	source                 netip.Addr
-	iface                  string
-	mark                   uint32
-	dontFragment           bool
+	count, keep, size, ttl, dscp int
+	interval, timeout            time.Duration
+	family                       Family
+	source                       netip.Addr
+	iface                        string
+	mark                         uint32
+	dontFragment                 bool
 }
 
 // maxProfiles bounds the profiles that are kept for reuse.
@@ -24,7 +24,7 @@ const maxProfiles = 4096
 // it makes the profile. The caller holds p.mu.
 func (p *Pinger) profile(o Options, f Family) (*profile, error) {
 	key := profileKey{
-		count: o.Count, size: o.Size, ttl: o.TTL, dscp: o.DSCP, interval: o.Interval, timeout: o.Timeout,
+		count: o.Count, keep: o.Keep, size: o.Size, ttl: o.TTL, dscp: o.DSCP, interval: o.Interval, timeout: o.Timeout,
 		family: f, source: o.Source, iface: o.Interface, mark: o.Mark, dontFragment: o.DontFragment,
 	}
 	if p.last != nil && p.lastKey == key && !p.last.stale() {

@@ -16,8 +16,8 @@ import (
 //
 // The result of an endless series ([Forever]) takes bounded memory. All counts,
 // Loss, Min, Max, Mean, Jitter and IPDV cover all its echoes. RTTs, Lost and
-// Errors hold the last 4096 of each, and Median and P50 to P99 cover only these
-// RTTs.
+// Errors hold the last ones of each, as many as [Options.Keep] says, and Median
+// and P50 to P99 cover only these RTTs.
 type PingResult struct {
 	Host string     // as given
 	Addr netip.Addr // the address probed; invalid if the name did not resolve

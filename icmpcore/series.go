@@ -48,7 +48,11 @@ const maxRing = 1 << 15
 // recognized too.
 func ringSize(o Options) int {
 	inFlight := int(o.Timeout/o.Interval) + 1
-	size := min(max(2*inFlight, 256), maxRing)
+	size := 256
+	if o.Count == Forever {
+		size = min(size, o.Keep)
+	}
+	size = min(max(2*inFlight, size), maxRing)
 	if o.Count != Forever {
 		size = min(size, o.Count)
 	}
@@ -157,6 +161,15 @@ func (s *series) numbered(low uint32) (number uint64, ok bool) {
 // endless reports whether s has no last echo.
 func (s *series) endless() bool { return s.prof.opts.Count == Forever }
 
+// keep is how many RTTs, errors and lost numbers the result of s holds. 0 means
+// all.
+func (s *series) keep() int {
+	if !s.endless() {
+		return 0
+	}
+	return s.prof.opts.Keep
+}
+
 // more reports whether s has echoes left to send. An endless series has, until
 // an int can count no more, which matters if int has 32 bits.
 func (s *series) more() bool {
@@ -200,7 +213,7 @@ func (s *series) retire(number uint64, e *echo) {
 	if r.past == nil {
 		r.past = newTally()
 	}
-	r.past.add(number, e, s.endless())
+	r.past.add(number, e, s.keep())
 }
 
 // numberOf returns the number of the echo with the sequence number seq. ok is
@@ -225,9 +238,7 @@ func (s *series) decide(e *echo, state echoState, now int64) {
 func (s *series) keepError(err EchoError) {
 	r := s.rareFields()
 	r.errors = append(r.errors, err)
-	if s.endless() {
-		r.errors = trim(r.errors, 2*foreverKept)
-	}
+	r.errors = trim(r.errors, s.keep(), 2*s.keep())
 }
 
 // unprovenError removes and returns the error without a cookie that is kept for
@@ -263,9 +274,7 @@ func (s *series) result(now time.Time) PingResult {
 		r.Sent -= x.unresolved + x.unsent
 		r.Duplicates, r.Late, r.Reordered, r.Corrupt, r.Held = x.duplicates, x.late, x.reordered, x.corrupt, x.held
 		r.Errors, r.Err = x.errors, x.err
-		if s.endless() {
-			r.Errors = trim(r.Errors, 0)
-		}
+		r.Errors = trim(r.Errors, s.keep(), 0)
 		slices.SortFunc(r.Errors, func(a, b EchoError) int { return a.Seq - b.Seq })
 	}
 	if s.received > 0 {

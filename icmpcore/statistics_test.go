@@ -87,7 +87,7 @@ func TestTally(t *testing.T) {
 				e.state = echoReplied
 				r.Received++
 			}
-			ta.add(uint64(i), &e, false)
+			ta.add(uint64(i), &e, 0)
 		}
 		ta.fill(&r)
 		if r.IPDV != tt.ipdv || r.IPDVPairs != tt.pairs || !slices.Equal(r.Lost, tt.lost) {

@@ -6,7 +6,7 @@ import (
 )
 
 // foreverKept is how many round-trip times, errors and lost numbers the result
-// of an endless series ([Forever]) holds: the last ones.
+// of an endless series ([Forever]) holds unless [Options.Keep] says fewer.
 const foreverKept = 4096
 
 // tally adds up the outcomes of a series' echoes, in their order.
@@ -21,8 +21,9 @@ type tally struct {
 
 func newTally() *tally { return &tally{last: -1} }
 
-// add adds the outcome of the next echo, which has the given number.
-func (t *tally) add(number uint64, e *echo, endless bool) {
+// add adds the outcome of the next echo, which has the given number. keep is as
+// for trim.
+func (t *tally) add(number uint64, e *echo, keep int) {
 	switch e.state {
 	case echoReplied:
 		t.rtts = append(t.rtts, time.Duration(e.rtt))
@@ -37,21 +38,21 @@ func (t *tally) add(number uint64, e *echo, endless bool) {
 	default:
 		t.last = -1
 	}
-	if endless {
+	if keep > 0 {
 		if e.state == echoReplied {
 			t.all.add(float64(e.rtt))
 		}
-		t.rtts, t.lost = trim(t.rtts, 2*foreverKept), trim(t.lost, 2*foreverKept)
+		t.rtts, t.lost = trim(t.rtts, keep, 2*keep), trim(t.lost, keep, 2*keep)
 	}
 }
 
-// trim removes all but the last foreverKept elements of a list that has reached
-// limit.
-func trim[E any](list []E, limit int) []E {
-	if len(list) < limit || len(list) <= foreverKept {
+// trim removes all but the last keep elements of a list that has reached limit.
+// A keep of 0 keeps all.
+func trim[E any](list []E, keep, limit int) []E {
+	if keep == 0 || len(list) < limit || len(list) <= keep {
 		return list
 	}
-	n := copy(list, list[len(list)-foreverKept:])
+	n := copy(list, list[len(list)-keep:])
 	clear(list[n:])
 	return list[:n]
 }
@@ -72,11 +73,9 @@ func (t *tally) addAll(s *series, sent int) {
 		}
 	}
 	for n := oldest; n < s.number; n++ {
-		t.add(n, s.at(n), s.endless())
+		t.add(n, s.at(n), s.keep())
 	}
-	if s.endless() {
-		t.rtts, t.lost = trim(t.rtts, 0), trim(t.lost, 0)
-	}
+	t.rtts, t.lost = trim(t.rtts, s.keep(), 0), trim(t.lost, s.keep(), 0)
 }
 
 // fill sets all fields of r that depend on the tally and the counts.

@@ -30,7 +30,7 @@ SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 export SOURCE_DATE_EPOCH PACKAGE_VERSION=$version PACKAGE_ARCH=$arch
 export CGO_ENABLED=0
 
-GOOS=linux GOARCH=$arch go build -trimpath -buildvcs=true -o "$stage/pingtel" ./cmd/pingtel
+GOOS=linux GOARCH=$arch go build -trimpath -tags grpcnotrace -buildvcs=true -o "$stage/pingtel" ./cmd/pingtel
 packaging/docs.sh "$stage"
 gzip -n9 "$stage"/man/*
 cp LICENSE packaging/nfpm.yaml packaging/pingtel.service "$stage/"

@@ -63,7 +63,7 @@ func checkInfo(t *testing.T, name, commit string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]string{"CGO_ENABLED": "0", "-trimpath": "true", "vcs.revision": commit, "vcs.modified": "false"}
+	want := map[string]string{"CGO_ENABLED": "0", "-trimpath": "true", "-tags": "grpcnotrace", "vcs.revision": commit, "vcs.modified": "false"}
 	for _, s := range info.Settings {
 		if w, ok := want[s.Key]; ok && s.Value != w {
 			t.Errorf("build setting %s = %s, want %s", s.Key, s.Value, w)
@@ -94,7 +94,7 @@ func clone(t *testing.T) string {
 func build(t *testing.T, dir string, env ...string) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "pingtel")
-	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=true", "-o", name, "./cmd/pingtel")
+	cmd := exec.Command("go", "build", "-trimpath", "-tags", "grpcnotrace", "-buildvcs=true", "-o", name, "./cmd/pingtel")
 	cmd.Dir = dir
 	cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0"), env...)
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -62,7 +62,7 @@ binary() {
 		GOARCH=$2 packaging/build.sh "$version" "$dir"
 		mv "$dir"/*.deb "$dir"/*.rpm "$out/"
 	else
-		GOOS=$1 GOARCH=${2%v7} go build -trimpath -buildvcs=true -o "$dir/" ./cmd/pingtel
+		GOOS=$1 GOARCH=${2%v7} go build -trimpath -tags grpcnotrace -buildvcs=true -o "$dir/" ./cmd/pingtel
 	fi
 }
 

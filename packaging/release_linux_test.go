@@ -102,7 +102,7 @@ func checkArchive(t *testing.T, dir, version, system, arch string) {
 	if info.Main.Version != "v"+version {
 		t.Errorf("version %s in an archive of %s", info.Main.Version, version)
 	}
-	want := map[string]string{"GOOS": system, "GOARCH": arch, "CGO_ENABLED": "0", "-trimpath": "true", "vcs.modified": "false"}
+	want := map[string]string{"GOOS": system, "GOARCH": arch, "CGO_ENABLED": "0", "-trimpath": "true", "-tags": "grpcnotrace", "vcs.modified": "false"}
 	for _, s := range info.Settings {
 		if w, ok := want[s.Key]; ok && s.Value != w {
 			t.Errorf("build setting %s = %s, want %s", s.Key, s.Value, w)

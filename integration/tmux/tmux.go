@@ -29,7 +29,6 @@ type Terminal struct {
 	t      *testing.T
 	config string
 	socket string
-	env    []string
 }
 
 // Start runs a command in a terminal of its own until the test ends. env is
@@ -40,14 +39,10 @@ func Start(t *testing.T, width, height int, env []string, command ...string) *Te
 	if _, err := exec.LookPath("tmux"); err != nil {
 		t.Skip("no tmux: install it (apt-get install tmux)")
 	}
-	dir, err := os.MkdirTemp("", "tmux") // the path of a socket must be short
-	if err != nil {
-		t.Fatal(err)
-	}
+	dir := t.TempDir()
 	x := &Terminal{t: t, config: filepath.Join(dir, "conf"), socket: filepath.Join(dir, "s")}
 	t.Cleanup(func() {
 		_ = exec.Command("tmux", "-S", x.socket, "kill-server").Run() // has ended by itself where that fails
-		os.RemoveAll(dir)
 	})
 	if err := os.WriteFile(x.config, []byte(settings), 0o600); err != nil {
 		t.Fatal(err)
