@@ -41,7 +41,7 @@ func TestPortableTrouble(t *testing.T) {
 	if kind := p.Socket(FamilyIPv6); kind != SocketAuto {
 		t.Errorf("the family still has a %s socket", kind)
 	}
-	if r, err := p.Ping(t.Context(), "127.0.0.1", Options{}); err != nil || r.Received != 1 {
+	if r, err := p.Ping(t.Context(), "127.0.0.1", Options{Timeout: time.Minute}); err != nil || r.Received != 1 {
 		t.Errorf("the other family: %v", err)
 	}
 	if err := c.socks[0].SetReadDeadline(time.Unix(1, 0)); err != nil {

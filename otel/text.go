@@ -137,7 +137,8 @@ type label struct{ name, value string }
 
 // labelNamer names labels as Prometheus' OTLP receiver does by default.
 var labelNamer = otlptranslator.LabelNamer{
-	UnderscoreLabelSanitization: true, //nolint:staticcheck // Prometheus' default; there is no other way to it
+	//lint:ignore SA1019 it is Prometheus' default, and there is no other way to it
+	UnderscoreLabelSanitization: true,
 	PreserveMultipleUnderscores: true,
 }
 
@@ -162,7 +163,7 @@ func (l *labels) of(o *TargetOptions, addr netip.Addr, addrText string) {
 		switch kv.Key {
 		case addressKey, typeKey, dscpKey, hostKey: // ours alone
 		default:
-			l.add(kv.Key, kv.Value.Emit())
+			l.add(kv.Key, kv.Value.String())
 		}
 	}
 	slices.SortStableFunc(l.list, func(a, b label) int { return strings.Compare(a.name, b.name) })

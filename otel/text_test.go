@@ -130,13 +130,13 @@ func TestWriteText(t *testing.T) {
 		`network_type="ipv6",server_address="none.example"`, "N",
 	)
 	for _, open := range []bool{false, true} {
-		got := ""
+		var lines strings.Builder
 		for line := range strings.Lines(writtenText(t, textStore(t), open)) {
 			if !strings.HasPrefix(line, "#") {
-				got += short.Replace(line)
+				lines.WriteString(short.Replace(line))
 			}
 		}
-		want := wantText
+		got, want := lines.String(), wantText
 		if open {
 			want = strings.ReplaceAll(want, `le="1"`, `le="1.0"`)
 		}

@@ -49,7 +49,7 @@ func mayImport(from, to string) bool {
 		"integration": {"plugin", "otel", "internal", "icmpcore", "integration"},
 	}
 	switch from + " " + to {
-	case "internal/otlp otel", "internal/execd plugin", "internal/agent plugin":
+	case "internal/output otel", "internal/otlp otel", "internal/web otel", "internal/execd plugin", "internal/agent plugin":
 		return true
 	}
 	if f := folder(from); f == folder(to) && (f == "plugin" || f == "otel") {

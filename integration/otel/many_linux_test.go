@@ -16,7 +16,7 @@ import (
 )
 
 var (
-	many     = flag.Int("many", 20_000, "loopback targets of TestMany")
+	many     = flag.Int("many", 5_000, "loopback targets of TestMany")
 	manyTime = flag.Duration("manytime", 25*time.Second, "how long TestMany runs; its figures want 2m and a quiet machine")
 )
 
