@@ -62,7 +62,8 @@ func panicking(where string) error {
 				s.feed.mu.Lock() // so much waits that the next echo takes it in, and that panics, if the view does not come first
 				s.feed.events = append(s.feed.events, make([]event, drainAt)...)
 				s.feed.mu.Unlock()
-				x.Echo(icmpcore.Echo{})
+				go x.Echo(icmpcore.Echo{Seq: 1}) // on a goroutine of its own, as that of a Pinger
+				<-ctx.Done()
 			case where == "error":
 				return errors.New("no more echoes")
 			}
