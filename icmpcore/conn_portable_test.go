@@ -92,6 +92,19 @@ func TestPortablePermission(t *testing.T) {
 	}
 }
 
+// TestPortableOneFamily has sockets for IPv4 only: for IPv6 there is the reason.
+func TestPortableOneFamily(t *testing.T) {
+	why := errors.New("no IPv6 here")
+	c := &portableConn{errs: [2]error{nil, why}}
+	c.socks[0] = &portableSock{family: FamilyIPv4, kind: SocketRaw}
+	if kind, err := c.socket(FamilyIPv4); kind != SocketRaw || err != nil {
+		t.Errorf("IPv4: %s, %v", kind, err)
+	}
+	if _, err := c.socket(FamilyIPv6); err != why {
+		t.Errorf("IPv6: %v, want %v", err, why)
+	}
+}
+
 // TestPortableLacks requests a traffic class on a system that does not set it.
 func TestPortableLacks(t *testing.T) {
 	c := &portableConn{}

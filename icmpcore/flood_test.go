@@ -13,9 +13,10 @@ import (
 func TestReplyBehindFlood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newFake(t, after(10*ms, sent.reply))
-		began := time.Now()
+		began := time.Now().Add(time.Minute)
 		c.flood = func() bool { in := time.Since(began); return in >= 5*ms && in < 2*time.Second }
 		p := openFake(t, c, Config{})
+		time.Sleep(time.Minute) // so that the Pinger has been open for long
 		r, err := p.Ping(t.Context(), "198.18.0.1", Options{Count: 3, Interval: 2 * ms, Timeout: 100 * ms})
 		if err != nil || r.Received != 3 || r.Max != 10*ms {
 			t.Errorf("%v: %s", err, r)

@@ -1,6 +1,8 @@
 package icmpcore
 
 import (
+	"slices"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -45,6 +47,56 @@ func TestDuration(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestIPDVOfSeries has the variation between replies that follow each other: the
+// first one follows nothing.
+func TestIPDVOfSeries(t *testing.T) {
+	for count, want := range map[int]PingResult{1: {}, 2: {IPDV: 20 * ms, IPDVPairs: 1}, 3: {IPDV: 15 * ms, IPDVPairs: 2}} {
+		synctest.Test(t, func(t *testing.T) {
+			p := openFake(t, newFake(t, func(r sent) []answer {
+				return []answer{{[]time.Duration{10 * ms, 30 * ms, 20 * ms}[r.number], r.reply()}}
+			}), Config{})
+			r, err := p.Ping(t.Context(), "198.18.0.1", Options{Count: count})
+			if err != nil || r.IPDV != want.IPDV || r.IPDVPairs != want.IPDVPairs {
+				t.Errorf("%d replies: %v, IPDV %v of %d pairs, want %v of %d", count, err, r.IPDV, r.IPDVPairs, want.IPDV, want.IPDVPairs)
+			}
+		})
+	}
+}
+
+// TestNumberOf finds the echo of a sequence number among those that were sent.
+func TestNumberOf(t *testing.T) {
+	s := &series{number: 3, base: 65534}
+	for seq, want := range map[uint16]int{65533: -1, 65534: 0, 65535: 1, 0: 2, 1: -1} {
+		if n, ok := s.numberOf(seq); ok != (want >= 0) || ok && n != uint64(want) {
+			t.Errorf("sequence number %d: echo %d, %t, want %d", seq, n, ok, want)
+		}
+	}
+}
+
+// TestRefusedEcho has the system refuse the second request of three: the result
+// and the watcher name that one.
+func TestRefusedEcho(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newFake(t, after(ms, sent.reply))
+		c.refuse = func(r sent) error {
+			if r.number == 1 {
+				return syscall.EPERM
+			}
+			return nil
+		}
+		p := openFake(t, c, Config{})
+		var failed []int
+		r, err := p.Ping(t.Context(), "198.18.0.1", Options{Count: 3, OnEcho: func(e Echo) {
+			if e.Err != nil {
+				failed = append(failed, e.Seq)
+			}
+		}})
+		if err != nil || r.Sent != 2 || r.Received != 2 || len(r.Errors) != 1 || r.Errors[0].Seq != 2 || !slices.Equal(failed, []int{2}) {
+			t.Errorf("%v: %s, errors %v, told of %v", err, r, r.Errors, failed)
+		}
+	})
 }
 
 // TestSmallestEcho sends no more than what proves a reply.

@@ -164,7 +164,7 @@ func (s *Store) Failed() uint64 { return s.failed.Load() }
 // no result yet has no points.
 func (s *Store) Produce(ctx context.Context) ([]metricdata.ScopeMetrics, error) {
 	if s.delta.Load() {
-		return nil, errors.New("otel: the store is pushed with delta temporality: a reader wants a store of its own")
+		return nil, errDelta
 	}
 	c, now := newChunk(s, temporalities{}), s.stamp()
 	c.begin(now)
@@ -179,12 +179,20 @@ func (s *Store) Produce(ctx context.Context) ([]metricdata.ScopeMetrics, error) 
 		c.add(refs[i])
 		s.table.mu.Unlock()
 	}
-	if !s.pushed.Load() { // a Pusher does this after each push
+	s.settle(refs, now)
+	return c.scopes(), nil
+}
+
+// settle notes that refs have been read, and drops what need not be kept any
+// longer. Where there is a [Pusher], it does so after each push.
+func (s *Store) settle(refs []ref, now time.Time) {
+	if !s.pushed.Load() {
 		s.table.delivered(refs, now)
 		s.table.sweep(now, keepTime)
 	}
-	return c.scopes(), nil
 }
+
+var errDelta = errors.New("otel: the store is pushed with delta temporality: a reader wants a store of its own")
 
 func (s *Store) scope() instrumentation.Scope {
 	return instrumentation.Scope{Name: scopeName, Version: s.options.Version}

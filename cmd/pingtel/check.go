@@ -72,7 +72,7 @@ func recovered(stderr io.Writer, err *error) {
 func (f *checkFlags) run(cmd *cobra.Command, args []string) error {
 	start := time.Now()
 	if f.version {
-		if _, err := fmt.Fprintln(cmd.OutOrStdout(), version(buildInfo())); err != nil {
+		if err := printVersion(cmd); err != nil {
 			return fmt.Errorf("write version: %w", err)
 		}
 		return exitStatus(nagios.Unknown) // the guidelines: the version is no verdict

@@ -110,6 +110,9 @@ func (f *pingFlags) run(cmd *cobra.Command, args []string) error {
 	if f.version {
 		return printVersion(cmd)
 	}
+	interim := make(chan os.Signal, 1)
+	signal.Notify(interim, syscall.SIGQUIT) // first: by default it ends the process with a dump
+	defer signal.Stop(interim)
 	if err := f.finish(cmd, args); err != nil {
 		return err
 	}
@@ -138,9 +141,6 @@ func (f *pingFlags) run(cmd *cobra.Command, args []string) error {
 		ctx, cancel = context.WithTimeout(ctx, f.deadline)
 		defer cancel()
 	}
-	interim := make(chan os.Signal, 1)
-	signal.Notify(interim, syscall.SIGQUIT)
-	defer signal.Stop(interim)
 	opts := f.console()
 	opts.Precise, opts.Interim = precise, interim
 	opts.Stdout, opts.Stderr = newStream(cmd.OutOrStdout()), newStream(stderr)

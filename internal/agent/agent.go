@@ -137,16 +137,25 @@ func (a *agent) load() (*config.Config, error) {
 // start opens everything, and puts c in force.
 func (a *agent) start(ctx context.Context, c *config.Config) (err error) {
 	a.Level.Set(c.Agent.LogLevel)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.abandon())
+		}
+	}()
+	if err := a.openOutputs(c, true); err != nil { // before privileges are given up
+		return err
+	}
 	if a.prober, err = a.Open(ctx, c, a.warn); err != nil {
 		return err
 	}
 	if err := c.CheckSockets(a.prober.Socket); err != nil {
-		return errors.Join(err, a.prober.Close())
+		return err
 	}
-	if err := a.openOutputs(c); err != nil {
-		ctx, cancel := context.WithCancel(ctx)
-		cancel() // there is nothing to deliver
-		return errors.Join(err, a.closeOutputs(ctx), a.prober.Close())
+	if err := a.openOutputs(c, false); err != nil {
+		return err
+	}
+	if len(a.outputs) == 0 {
+		return errNoOutput(c)
 	}
 	sinks := make([]monitor.Sink, len(a.outputs))
 	for i, o := range a.outputs {
@@ -159,11 +168,22 @@ func (a *agent) start(ctx context.Context, c *config.Config) (err error) {
 	return nil
 }
 
+// abandon closes what was opened by a start that failed.
+func (a *agent) abandon() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel() // there is nothing to hand over
+	err := a.closeOutputs(ctx)
+	if a.prober != nil {
+		err = errors.Join(err, a.prober.Close())
+	}
+	return err
+}
+
 // own returns what the process knows about itself.
 func (a *agent) own() output.Own {
 	own := output.Own{Engine: a.prober.Stats(), RoundsMissed: a.missed.Load()}
-	if a.monitor != nil { // nil if the process could not start
-		own.Schedule = a.monitor.Stats()
+	if a.monitor != nil { // nil where the process could not start
+		own.Schedule, own.Behind = a.monitor.Stats(), a.monitor.Behind(time.Now())
 	}
 	for _, o := range a.outputs {
 		if c, ok := o.Output.(output.Counter); ok {

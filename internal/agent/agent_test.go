@@ -47,7 +47,7 @@ func TestNothingOn(t *testing.T) {
 	r.make()
 	r.agent.Command, r.agent.Stdin = "serve", nil
 	err := r.agent.run(t.Context())
-	if err == nil || err.Error() != "pingtel.toml turns no output on, so the figures would go nowhere: set otel.enabled = true" {
+	if err == nil || err.Error() != "pingtel.toml turns no output on, so the figures would go nowhere: set web.listen or otel.enabled" {
 		t.Errorf("run = %v", err)
 	}
 	if !r.prober.closed {

@@ -11,6 +11,7 @@ import (
 	"github.com/pingtel/pingtel/internal/execd"
 	"github.com/pingtel/pingtel/internal/otlp"
 	"github.com/pingtel/pingtel/internal/output"
+	"github.com/pingtel/pingtel/internal/web"
 )
 
 // kind is a kind of output.
@@ -18,6 +19,7 @@ type kind struct {
 	name    string                    // the command that always has it, if there is one
 	key     string                    // the key of the file that turns it on
 	enabled func(*config.Config) bool // nil: only its command has it
+	early   bool                      // it opens before privileges are given up
 	check   func(*config.Config, output.Env) error
 	open    func(*config.Config, output.Env) (output.Output, error) // a nil Output does not run
 }
@@ -26,6 +28,7 @@ type kind struct {
 func kinds() []kind {
 	return []kind{
 		{name: "telegraf", open: execd.Open},
+		{name: "web", key: "web.listen", enabled: web.Enabled, early: true, check: web.Check, open: web.Open},
 		{name: "otel", key: "otel.enabled", enabled: otlp.Enabled, check: otlp.Check, open: otlp.Open},
 	}
 }
@@ -49,14 +52,11 @@ func (a *agent) env(k kind) output.Env {
 	return e
 }
 
-// openOutputs opens the outputs that c turns on.
-func (a *agent) openOutputs(c *config.Config) error {
-	var keys []string
+// openOutputs opens the outputs that c turns on: those that need privileges, or
+// all others.
+func (a *agent) openOutputs(c *config.Config, early bool) error {
 	for _, k := range kinds() {
-		if k.key != "" {
-			keys = append(keys, k.key+" = true")
-		}
-		if !a.wants(k, c) {
+		if k.early != early || !a.wants(k, c) {
 			continue
 		}
 		o, err := k.open(c, a.env(k))
@@ -67,10 +67,18 @@ func (a *agent) openOutputs(c *config.Config) error {
 			a.outputs = append(a.outputs, running{o, k, new(sync.WaitGroup)})
 		}
 	}
-	if len(a.outputs) == 0 {
-		return fmt.Errorf("%s turns no output on, so the figures would go nowhere: set %s", c.File, strings.Join(keys, " or "))
-	}
 	return nil
+}
+
+// errNoOutput says what to set in a file that turns no output on.
+func errNoOutput(c *config.Config) error {
+	var keys []string
+	for _, k := range kinds() {
+		if k.key != "" {
+			keys = append(keys, k.key)
+		}
+	}
+	return fmt.Errorf("%s turns no output on, so the figures would go nowhere: set %s", c.File, strings.Join(keys, " or "))
 }
 
 // runOutputs runs the outputs until ctx is done. The channel is closed when the

@@ -32,6 +32,7 @@ type Config struct {
 	Agent    Agent
 	Telegraf Telegraf
 	OTel     OTel
+	Web      Web
 
 	// Targets holds a target for each host and family, in the file's order.
 	Targets []Target
@@ -166,6 +167,7 @@ func (r *reader) parse(text string) (*Config, error) {
 	r.readTargets(tables, defaults, c)
 	r.readTelegraf(root.table("telegraf"), &c.Telegraf)
 	r.readOTel(root.table("otel"), &c.OTel)
+	r.readWeb(root.table("web"), &c.Web)
 	root.refuseUnknown()
 	if r.interval > 0 {
 		c.Agent.Interval = r.interval

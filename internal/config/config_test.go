@@ -196,7 +196,7 @@ func TestHints(t *testing.T) {
 	}
 }
 
-// TestFaultsInTurn has faults in the order of the file, whatever the tables' own.
+// TestFaultsInTurn: faults come in the order of the file, with any order of its tables.
 func TestFaultsInTurn(t *testing.T) {
 	_, err := Parse("f.toml", "[telegraf]\nsignal = \"x\"\n[[targets]]\nhosts = [\"a\"]\nttl = 256\n[defaults]\nsize = 1\n[agent]\nsocket = 1\n", env)
 	var faults Faults
@@ -210,15 +210,14 @@ func TestFaultsInTurn(t *testing.T) {
 	}
 }
 
-// TestLargestFile is as large as a file may be.
+// TestLargestFile reads the largest possible file.
 func TestLargestFile(t *testing.T) {
 	if _, err := Parse("f.toml", minimal+strings.Repeat("#", maxFile-len(minimal)), env); err != nil {
 		t.Error(err)
 	}
 }
 
-// TestSeriesTime works out how long a series takes, up to the longest duration
-// there is.
+// TestSeriesTime computes how long a series takes, up to the longest duration.
 func TestSeriesTime(t *testing.T) {
 	const day = 24 * time.Hour
 	for _, tt := range []struct {

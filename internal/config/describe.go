@@ -49,6 +49,9 @@ func (c *Config) Describe(w io.Writer, lookup func(string) (string, bool)) error
 		row("otel enabled", "%t: %s", c.OTel.Enabled, map[bool]string{true: "'pingtel serve' and 'pingtel telegraf' push too", false: "only 'pingtel otel' pushes"}[c.OTel.Enabled])
 		otel.describe(row)
 	}
+	if c.Web.Listen != "" {
+		row("web", "listens on %s%s", c.Web.Listen, map[bool]string{true: ", with /metrics", false: ""}[c.Web.Metrics])
+	}
 	for _, f := range c.Missing() {
 		row("warning", "%v", f)
 	}

@@ -142,7 +142,7 @@ resource = { "service.name" = "file" }
 	}
 }
 
-// originsOf fills in the origin of every setting.
+// originsOf returns the origin of every setting.
 func originsOf(of func(key string) string) map[string]string {
 	m := make(map[string]string)
 	for _, key := range []string{

@@ -154,7 +154,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// TestListIsLazy gives a list of prefixes host by host, and keeps none of them.
+// TestListIsLazy: a list returns the hosts of prefixes one by one, and keeps none of them.
 func TestListIsLazy(t *testing.T) {
 	var l hosts.List
 	n := 0
@@ -200,7 +200,7 @@ func TestListIsBounded(t *testing.T) {
 	}
 }
 
-// TestGiven has one bound for the arguments and the file together.
+// TestGiven: the arguments and the file share one limit.
 func TestGiven(t *testing.T) {
 	read := func(g hosts.Given) (list []string, err error) {
 		err = g.Each(func(h []byte) error {

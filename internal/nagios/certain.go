@@ -45,10 +45,10 @@ func (t Thresholds) Certain(y Tally, timeout time.Duration) (Status, bool) {
 		}
 		worst = worst.orWorse(gradeTime(mean, t.Warn.RTT, t.Crit.RTT)).orWorse(gradeTime(longest, t.Warn.Max, t.Crit.Max))
 	}
-	switch { // the jitter may still become anything
-	case left > 0 && t.Crit.Jitter > 0:
+	switch { // y does not have the jitter, which may be anything
+	case t.Crit.Jitter > 0:
 		worst = Critical
-	case left > 0 && t.Warn.Jitter > 0:
+	case t.Warn.Jitter > 0:
 		worst = worst.orWorse(Warning)
 	}
 	return worst, best == worst

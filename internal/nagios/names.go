@@ -5,8 +5,8 @@ import (
 	"strconv"
 )
 
-// Mark is an option or a tag of a target, which can tell it from another target
-// of the same host.
+// Mark is an option or a tag of a target. It can distinguish the target from
+// another one of the same host.
 type Mark struct {
 	Name  string // "" where the value alone says it
 	Value string
@@ -19,10 +19,10 @@ func (m Mark) String() string {
 	return m.Name + " " + m.Value
 }
 
-// suffixes returns what stands behind each verdict's host, so that no two have
-// the same name: the marks in which targets of one host differ, and a number
-// where they differ in none. That depends on the targets and their order alone,
-// never on a result: the name of a time series is the same from run to run.
+// suffixes returns what comes after the host of each verdict, so that no two have
+// the same name: the marks in which the targets of one host differ, or a number if
+// they differ in none. It depends only on the targets and their order, never on a
+// result: the name of a time series is the same in every run.
 func suffixes(verdicts []Verdict) []string {
 	hosts := make(map[string][]int, len(verdicts)) // as they stand in a label
 	for i, v := range verdicts {
@@ -63,8 +63,7 @@ func suffixes(verdicts []Verdict) []string {
 	return out
 }
 
-// tellingMarks returns the names of the marks that are not the same for all of
-// some verdicts.
+// tellingMarks returns the names of the marks that differ among some verdicts.
 func tellingMarks(verdicts []Verdict, some []int) map[string]bool {
 	telling := make(map[string]bool)
 	first := verdicts[some[0]].Marks

@@ -197,6 +197,9 @@ func TestQuorumAndSkipped(t *testing.T) {
 			t.Errorf("%d needed:\n got %s\nwant %s", need, got, want)
 		}
 	}
+	if got, want := output(judged([]string{"a", "b"}, 5), nagios.PerfdataNone), "PING OK - 2 of 2 hosts ok"; got != want {
+		t.Errorf("all well: %q, want %q", got, want)
+	}
 	early := judged([]string{"a"}, 5)
 	early[0].Asked, early[0].Result.Sent, early[0].Result.Received = 5, 1, 1
 	if got, want := output(early, nagios.PerfdataNone), "PING OK - a: rta 1.000 ms, loss 0%; certain after 1 of 5 echoes"; got != want {

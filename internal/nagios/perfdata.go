@@ -54,7 +54,7 @@ func valuesOf(v Verdict) (out values) {
 	return out
 }
 
-// perfdata returns the performance data, each value behind a blank.
+// perfdata returns the performance data, with a space before each value.
 func perfdata(verdicts []Verdict, suffixes []string, which Perfdata) string {
 	var b strings.Builder
 	switch {
@@ -115,7 +115,7 @@ func appendValues(b *strings.Builder, before string, v values, t Thresholds) {
 	value("jitter", v.jitter, "ms", limitMS(t.Warn.Jitter), limitMS(t.Crit.Jitter), "0")
 }
 
-// label quotes a label where the guidelines ask for it.
+// label quotes a label if it has a space, as the guidelines ask.
 func label(s string) string {
 	if s = labelText(s); strings.Contains(s, " ") {
 		return "'" + s + "'"
@@ -123,8 +123,8 @@ func label(s string) string {
 	return s
 }
 
-// labelText makes a text fit for a label: an equals sign or a quote mark would
-// end it for many readers, so they become underscores.
+// labelText makes a text fit for a label. Many readers end a label at an equals
+// sign or a quote mark, so these become underscores.
 func labelText(s string) string {
 	return plain(strings.NewReplacer("=", "_", "'", "_").Replace(s))
 }

@@ -157,7 +157,7 @@ func judgeLoss(r *icmpcore.PingResult, t Thresholds) (Status, string) {
 	return status, lossText(r, " >= "+limit(level)+"%")
 }
 
-// lossText is the loss, what it is compared with, and what is known of why.
+// lossText is the loss, the level it is compared with, and the reason if it is known.
 func lossText(r *icmpcore.PingResult, compared string) string {
 	text := "loss " + number(r.Loss) + "%" + compared
 	if why := report.Lost(r); why != "" && r.Received < r.Sent {
@@ -166,8 +166,8 @@ func lossText(r *icmpcore.PingResult, compared string) string {
 	return text
 }
 
-// brokenOff says why a series that had begun has ended early, "" where it has
-// not. Requests that the system refused do not end it: see refusals.
+// brokenOff says why a series ended early, "" if it did not. Requests that the
+// system refused do not end a series: see refusals.
 func brokenOff(r *icmpcore.PingResult) string {
 	var send *icmpcore.SendError
 	if r.Err == nil || errors.As(r.Err, &send) {
@@ -176,9 +176,9 @@ func brokenOff(r *icmpcore.PingResult) string {
 	return r.Err.Error()
 }
 
-// refusals says how many echoes the system refused to send, and why the first of
-// them, "" where it refused none. They are no loss, but what is known of the host
-// is less than was asked for.
+// refusals says how many echoes the system refused to send, and why it refused the
+// first, "" if it refused none. They are not lost, but the figures are of fewer
+// echoes than you asked for.
 func refusals(r *icmpcore.PingResult) string {
 	n, first := 0, ""
 	for _, e := range r.Errors {

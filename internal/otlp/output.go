@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"sync"
-
-	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/pingtel/pingtel/icmpcore"
 	"github.com/pingtel/pingtel/internal/config"
@@ -22,16 +19,12 @@ const command = "otel"
 
 // Output pushes results over OTLP. Make one with [Open].
 type Output struct {
-	store    *otel.Store
+	store    *output.Store
 	pusher   *otel.Pusher
 	settings *config.OTelSettings
 	env      output.Env
 	instance *Instance
 	prints   bool
-
-	mu         sync.Mutex // guards what follows
-	targets    map[*monitor.Target]*otel.Target
-	attributes map[*config.Probe][]attribute.KeyValue // tags of a probe, which its targets share
 }
 
 // Enabled reports whether the file turns OTLP on.
@@ -73,10 +66,8 @@ func Open(c *config.Config, env output.Env) (output.Output, error) {
 	for _, w := range s.Warnings {
 		env.Log.Warn(w.Error())
 	}
-	o := &Output{settings: s, env: env, prints: env.Stdout != nil, targets: make(map[*monitor.Target]*otel.Target), attributes: make(map[*config.Probe][]attribute.KeyValue)}
-	o.store, err = otel.NewStore(otel.StoreOptions{
-		Bounds: s.Bounds, Exponential: s.Histogram == "exponential", Metrics: s.Metrics, Version: env.Version, Self: o.self,
-	})
+	o := &Output{settings: s, env: env, prints: env.Stdout != nil}
+	o.store, err = output.NewStore(otel.StoreOptions{Bounds: s.Bounds, Exponential: s.Histogram == "exponential", Metrics: s.Metrics}, env)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +80,7 @@ func Open(c *config.Config, env output.Env) (output.Output, error) {
 	if err != nil {
 		return nil, errors.Join(err, o.instance.Close(), exporter.Shutdown(context.Background()))
 	}
-	o.pusher = otel.NewPusher(o.store, exporter, resource)
+	o.pusher = otel.NewPusher(o.store.Store, exporter, resource)
 	o.pusher.Interval, o.pusher.Timeout, o.pusher.Log = s.Interval, s.Timeout, env.Log
 	return o, nil
 }
@@ -108,50 +99,11 @@ func (o *Output) String() string {
 	return "OTLP (" + o.settings.Protocol + ") to " + o.settings.Endpoint
 }
 
-// self returns what OTLP reports on the process.
-func (o *Output) self() otel.Self {
-	own := o.env.Own()
-	return otel.Self{
-		Targets: own.Schedule.Targets, Skipped: own.Schedule.Skipped + own.Schedule.Missed,
-		Foreign: own.Engine.Foreign, KernelDrops: own.Engine.KernelDrops,
-	}
-}
-
 // Record counts the result of one series.
-func (o *Output) Record(t *monitor.Target, r *icmpcore.PingResult) {
-	o.mu.Lock()
-	target := o.targets[t]
-	if target == nil {
-		target = o.store.Add(otel.TargetOptions{
-			Host: t.Host, Family: t.Options.Family, DSCP: t.Options.DSCP, Attributes: o.attributesOf(t.Probe),
-		})
-		o.targets[t] = target
-	}
-	o.mu.Unlock()
-	o.store.Record(target, r)
-}
-
-// attributesOf returns the tags of a probe. o.mu is held.
-func (o *Output) attributesOf(p *config.Probe) []attribute.KeyValue {
-	kvs, ok := o.attributes[p]
-	if !ok {
-		for _, tag := range p.Tags {
-			kvs = append(kvs, attribute.String(tag.Key, tag.Value))
-		}
-		o.attributes[p] = kvs
-	}
-	return kvs
-}
+func (o *Output) Record(t *monitor.Target, r *icmpcore.PingResult) { o.store.Record(t, r) }
 
 // Forget ends the series of a target.
-func (o *Output) Forget(t *monitor.Target) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if target := o.targets[t]; target != nil {
-		o.store.Remove(target)
-		delete(o.targets, t)
-	}
-}
+func (o *Output) Forget(t *monitor.Target) { o.store.Forget(t) }
 
 // Counts returns how many pushes have failed.
 func (o *Output) Counts() []output.Count {
@@ -160,9 +112,7 @@ func (o *Output) Counts() []output.Count {
 
 // Reload takes over the interval. All other changes need a restart.
 func (o *Output) Reload(next *config.Config) {
-	o.mu.Lock()
-	clear(o.attributes) // another file has other probes
-	o.mu.Unlock()
+	o.store.Reload()
 	s, err := settingsOf(next, o.env)
 	if err != nil || s == nil { // Check has passed: a file that the settings name has changed since
 		o.env.Log.Warn("the settings of OTLP stay as they were", "error", err)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"time"
 
 	"github.com/pingtel/pingtel/icmpcore"
 	"github.com/pingtel/pingtel/internal/config"
@@ -51,8 +52,9 @@ type Count struct {
 type Own struct {
 	Engine       icmpcore.Stats
 	Schedule     monitor.Stats
-	RoundsMissed uint64  // rounds that were asked for while too many were running
-	Outputs      []Count // of all outputs
+	Behind       time.Duration // how long the schedule is behind
+	RoundsMissed uint64        // rounds that were asked for while too many were under way
+	Outputs      []Count       // of all outputs
 }
 
 // Env is what an output gets from the process.

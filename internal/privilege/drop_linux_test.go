@@ -34,8 +34,8 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// act drops, and prints the state of all threads, what is possible now, and
-// what a program executed now has.
+// act drops privileges. It prints the state of all threads, what the process can still do,
+// and the privileges of a program that it executes.
 func act(keep Keep) {
 	var up, down sync.WaitGroup
 	hold := make(chan struct{})
@@ -85,7 +85,7 @@ func show() {
 	}
 }
 
-// privileges picks what matters from a status file of proc(5).
+// privileges returns the lines about privileges of a status file of proc(5).
 func privileges(status []byte) string {
 	var out []string
 	for line := range strings.Lines(string(status)) {

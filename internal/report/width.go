@@ -52,14 +52,14 @@ func fits(b []byte, width int) bool {
 }
 
 func (s Style) foldLine(b []byte, line string, indent, gap int) []byte {
-	column, begun := 0, false // begun: a word stands in this row
+	column, begun := 0, false // begun: a word was written
 	for line != "" {
 		blanks, word, rest := nextWord(line, gap)
 		line = rest
 		width := withColour.String(word)
 		if begun && column+len(blanks)+width > s.Width {
 			b = append(append(b, '\n'), strings.Repeat(" ", indent)...)
-			column, begun, blanks = indent, false, ""
+			column, blanks = indent, ""
 		}
 		b, column = append(b, blanks...), column+len(blanks)
 		for g := withColour.StringGraphemes(word); g.Next(); {

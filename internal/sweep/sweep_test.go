@@ -18,7 +18,7 @@ import (
 	"github.com/pingtel/pingtel/internal/sweep"
 )
 
-// fakePinger answers at once, or at Close the addresses it is told to hold.
+// fakePinger answers at once. It answers addresses in hold only at Close.
 // A name resolves to 192.0.2.80 after a second; "slow" takes an hour, "bad"
 // has no address.
 type fakePinger struct {
@@ -91,7 +91,7 @@ func (p *fakePinger) Stats() icmpcore.Stats {
 	return icmpcore.Stats{Sent: p.sent - p.refused, SendErrors: p.refused}
 }
 
-// send lets all that were begun be sent, and answered.
+// send sends and answers all series that have started.
 func (p *fakePinger) send() {
 	p.mu.Lock()
 	held := p.held
@@ -141,7 +141,7 @@ func (r *results) sorted() []string {
 	return slices.Sorted(slices.Values(r.all))
 }
 
-// list is a source of hosts that are pinged alike.
+// list is a source of hosts with the same Probe.
 func list(how *sweep.Probe, hosts ...string) sweep.Source {
 	return func(yield func([]byte, *sweep.Probe) error) error {
 		for _, h := range hosts {
@@ -249,8 +249,8 @@ func TestInterruptGivesWhatThereIs(t *testing.T) {
 	})
 }
 
-// A Pinger that is closed while names are looked up ends the sweep: none of the
-// hosts that could not begin is waited for.
+// A Pinger that is closed while names are looked up ends the sweep, which does not wait for
+// hosts that could not start.
 func TestPingerClosed(t *testing.T) {
 	for name, hosts := range map[string][]string{"during a look-up": {"name"}, "while hosts are read": {"192.0.2.1", "192.0.2.2"}} {
 		t.Run(name, func(t *testing.T) {
@@ -275,8 +275,8 @@ func TestPingerClosed(t *testing.T) {
 	}
 }
 
-// Names that still wait for their look-up when the sweep ends are not looked up
-// any more, and those under way are ended first.
+// When the sweep ends, it cancels running look-ups first, and starts none for names that
+// still wait.
 func TestInterruptEndsLookups(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -295,7 +295,7 @@ func TestInterruptEndsLookups(t *testing.T) {
 	})
 }
 
-// What can be no host is not looked up; its result says what it looks like.
+// A text that cannot be a host is not looked up; its result says what it looks like.
 func TestNoHost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fakePinger{}
@@ -330,7 +330,7 @@ func TestSourceThatFails(t *testing.T) {
 	})
 }
 
-// A source is read no further than series can be sent.
+// A sweep reads its source only as fast as series can be sent.
 func TestSourceWaitsForTheSends(t *testing.T) {
 	for _, cancelled := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -372,7 +372,7 @@ func TestSourceWaitsForTheSends(t *testing.T) {
 	}
 }
 
-// A panic anywhere in a sweep reaches the caller of Run, who can recover.
+// A panic anywhere in a sweep reaches the caller of Run, which can recover from it.
 func TestPanicReachesTheCaller(t *testing.T) {
 	broken := func(icmpcore.PingResult) { panic("receiver") }
 	held := netip.MustParsePrefix("192.0.2.7/32")
@@ -405,8 +405,8 @@ func TestPanicReachesTheCaller(t *testing.T) {
 	}
 }
 
-// An address is given as it was written where its own text would be another, or
-// where each echo tells it; and one that needs more is resolved as names are.
+// A result has the address as it was written if its standard text differs, or if each echo
+// is reported. An address that needs more than parsing is resolved like a name.
 func TestTargetsAsWritten(t *testing.T) {
 	v4, v6 := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")
 	tell := icmpcore.Options{OnEcho: func(icmpcore.Echo) {}}
@@ -435,8 +435,8 @@ func TestTargetsAsWritten(t *testing.T) {
 	}
 }
 
-// Names that come one after the other all have their look-up: a worker that has
-// ended makes place for another.
+// Names that come one after the other all have their look-up: a worker that has ended is
+// replaced.
 func TestNamesInTheirOwnTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fakePinger{}

@@ -1,0 +1,84 @@
+package output
+
+import (
+	"sync"
+
+	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/pingtel/pingtel/icmpcore"
+	"github.com/pingtel/pingtel/internal/config"
+	"github.com/pingtel/pingtel/internal/monitor"
+	"github.com/pingtel/pingtel/otel"
+)
+
+// Store is an [otel.Store] that takes results of the monitor. Make one with
+// [NewStore].
+type Store struct {
+	*otel.Store
+
+	mu         sync.Mutex // guards what follows
+	targets    map[*monitor.Target]*otel.Target
+	attributes map[*config.Probe][]attribute.KeyValue // tags of a probe, which its targets share
+}
+
+// NewStore returns an empty store with the options o, whose Version and Self are
+// those of the process.
+func NewStore(o otel.StoreOptions, env Env) (*Store, error) {
+	o.Version = env.Version
+	o.Self = func() otel.Self {
+		own := env.Own()
+		return otel.Self{
+			Targets: own.Schedule.Targets, Skipped: own.Schedule.Skipped + own.Schedule.Missed,
+			Foreign: own.Engine.Foreign, KernelDrops: own.Engine.KernelDrops,
+		}
+	}
+	st, err := otel.NewStore(o)
+	if err != nil {
+		return nil, err
+	}
+	return &Store{Store: st, targets: make(map[*monitor.Target]*otel.Target), attributes: make(map[*config.Probe][]attribute.KeyValue)}, nil
+}
+
+// Record counts the result of one series.
+func (s *Store) Record(t *monitor.Target, r *icmpcore.PingResult) {
+	s.mu.Lock()
+	target := s.targets[t]
+	if target == nil {
+		target = s.Add(otel.TargetOptions{
+			Host: t.Host, Family: t.Options.Family, DSCP: t.Options.DSCP, Attributes: s.attributesOf(t.Probe),
+		})
+		s.targets[t] = target
+	}
+	s.mu.Unlock()
+	s.Store.Record(target, r)
+}
+
+// attributesOf returns the tags of a probe. s.mu is held.
+func (s *Store) attributesOf(p *config.Probe) []attribute.KeyValue {
+	kvs, ok := s.attributes[p]
+	if !ok {
+		for _, tag := range p.Tags {
+			kvs = append(kvs, attribute.String(tag.Key, tag.Value))
+		}
+		s.attributes[p] = kvs
+	}
+	return kvs
+}
+
+// Forget ends the series of a target.
+func (s *Store) Forget(t *monitor.Target) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if target := s.targets[t]; target != nil {
+		s.Remove(target)
+		delete(s.targets, t)
+	}
+}
+
+// Reload lets go of the tags of the last file: the probes of one are never those
+// of another.
+func (s *Store) Reload() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.attributes)
+}

@@ -1,0 +1,183 @@
+// Package web is the listener: /metrics for Prometheus, and what tells others
+// whether the process works.
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/exporter-toolkit/web"
+
+	"github.com/pingtel/pingtel/icmpcore"
+	"github.com/pingtel/pingtel/internal/config"
+	"github.com/pingtel/pingtel/internal/monitor"
+	"github.com/pingtel/pingtel/internal/output"
+	"github.com/pingtel/pingtel/otel"
+)
+
+// Limits of the listener. A request of a scraper is a few hundred bytes, and its
+// answer a few seconds' work for a slow network at most.
+const (
+	maxHeaderBytes = 16 << 10
+	headerTime     = 5 * time.Second
+	writeTime      = 30 * time.Second
+	idleTime       = 2 * time.Minute
+
+	// maxConnections is how many connections are served at once. More wait.
+	maxConnections = 64
+
+	// maxScrapes is how many scrapes are answered at once: each holds a copy of
+	// all counts. A further one gets 503.
+	maxScrapes = 3
+)
+
+// Output is the listener. Make one with [Open].
+type Output struct {
+	config   config.Web
+	env      output.Env
+	listener net.Listener
+	server   *http.Server
+	store    *output.Store
+	scrapes  chan struct{} // one for each scrape that is answered
+
+	mu  sync.Mutex        // guards what follows
+	own func() output.Own // nil before and after Run: the process is not ready
+}
+
+// Enabled reports whether the file turns the listener on.
+func Enabled(c *config.Config) bool { return c.Web.Listen != "" }
+
+// Check returns what is wrong with the settings: what the web configuration file
+// says, and those of [otel] that /metrics shares.
+func Check(c *config.Config, _ output.Env) error {
+	if err := web.Validate(c.Web.ConfigFile); err != nil {
+		return fmt.Errorf("web.config_file %s: %w", c.Web.ConfigFile, err)
+	}
+	_, err := newStore(c, output.Env{})
+	return err
+}
+
+// newStore returns a store for /metrics, with the bounds and the instruments that
+// OTLP would have.
+func newStore(c *config.Config, env output.Env) (*output.Store, error) {
+	return output.NewStore(otel.StoreOptions{Bounds: c.OTel.Bounds, Metrics: c.OTel.Metrics}, env)
+}
+
+// Open listens. It comes before privileges are given up, so that any port will
+// do. Nothing is answered before Run.
+func Open(c *config.Config, env output.Env) (output.Output, error) {
+	store, err := newStore(c, env)
+	if err != nil {
+		return nil, err
+	}
+	l, err := net.Listen("tcp", c.Web.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("web.listen: %w", err)
+	}
+	o := &Output{
+		config: c.Web, env: env, listener: &limitListener{Listener: l, free: make(chan struct{}, maxConnections), closed: make(chan struct{})},
+		store: store, scrapes: make(chan struct{}, maxScrapes),
+	}
+	o.server = &http.Server{
+		Handler: o.handler(), MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(env.Log.Handler(), slog.LevelDebug),
+		ReadHeaderTimeout: headerTime, ReadTimeout: headerTime, WriteTimeout: writeTime, IdleTimeout: idleTime,
+	}
+	if c.Web.ConfigFile == "" && !c.Web.Loopback() {
+		env.Log.Warn("everybody who reaches the listener can read all figures, names and tags of targets: set web.config_file, or listen on a loopback address", "listen", c.Web.Listen)
+	}
+	return o, nil
+}
+
+func (o *Output) String() string {
+	scheme := "http"
+	if o.config.ConfigFile != "" {
+		scheme = "http(s)"
+	}
+	paths := "/-/healthy and /-/ready"
+	if o.config.Metrics {
+		paths = "/metrics"
+	}
+	return fmt.Sprintf("%s on %s://%s", paths, scheme, o.listener.Addr())
+}
+
+// Record counts the result of one series.
+func (o *Output) Record(t *monitor.Target, r *icmpcore.PingResult) {
+	if !o.config.Metrics {
+		return
+	}
+	o.store.Record(t, r)
+}
+
+// Forget ends the series of a target.
+func (o *Output) Forget(t *monitor.Target) { o.store.Forget(t) }
+
+// Reload logs what takes a restart.
+func (o *Output) Reload(next *config.Config) {
+	o.store.Reload()
+	var keys []string
+	if next.Web.Listen != o.config.Listen {
+		keys = append(keys, "web.listen")
+	}
+	if next.Web.ConfigFile != o.config.ConfigFile {
+		keys = append(keys, "web.config_file")
+	}
+	if next.Web.Metrics != o.config.Metrics {
+		keys = append(keys, "web.metrics")
+	}
+	if len(keys) > 0 {
+		o.env.Log.Warn("restart pingtel to change " + strings.Join(keys, ", "))
+	}
+}
+
+// Run answers requests until ctx is done.
+func (o *Output) Run(ctx context.Context) error {
+	o.mu.Lock()
+	o.own = o.env.Own
+	o.mu.Unlock()
+	stop := context.AfterFunc(ctx, func() { o.ending() })
+	defer stop()
+	no := false
+	err := web.Serve(o.listener, o.server, &web.FlagConfig{
+		WebListenAddresses: &[]string{o.config.Listen}, WebSystemdSocket: &no, WebConfigFile: &o.config.ConfigFile,
+	}, slog.New(warnings{o.env.Log.Handler()}))
+	if errors.Is(err, http.ErrServerClosed) || ctx.Err() != nil {
+		return nil
+	}
+	return fmt.Errorf("listener on %s: %w", o.config.Listen, err)
+}
+
+// warnings is a handler without exporter-toolkit's messages on where it listens:
+// the line at the start says so.
+type warnings struct{ slog.Handler }
+
+func (w warnings) Enabled(ctx context.Context, l slog.Level) bool {
+	return l >= slog.LevelWarn && w.Handler.Enabled(ctx, l)
+}
+
+// ending makes /-/ready fail, and takes no new connections.
+func (o *Output) ending() {
+	o.mu.Lock()
+	o.own = nil
+	o.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := o.server.Shutdown(ctx); err != nil {
+		o.env.Log.Debug("requests under way were cut short", "error", err)
+	}
+}
+
+// Close ends all connections.
+func (o *Output) Close(context.Context) error {
+	err := o.server.Close()
+	if closed := o.listener.Close(); err == nil && !errors.Is(closed, net.ErrClosed) {
+		err = closed
+	}
+	return err
+}
