@@ -59,9 +59,11 @@ func panicking(where string) error {
 			case where == "measuring":
 				panic("the measuring")
 			case where == "echo":
-				s.feed.mu.Lock() // so much waits that the next one takes it in, and that panics
+				s.feed.mu.Lock() // so much waits that the next echo takes it in, and that panics, if the view does not come first
 				s.feed.events = append(s.feed.events, make([]event, drainAt)...)
 				s.feed.mu.Unlock()
+				go x.Echo(icmpcore.Echo{Seq: 1}) // on a goroutine of its own, as that of a Pinger
+				<-ctx.Done()
 			case where == "error":
 				return errors.New("no more echoes")
 			}
@@ -74,7 +76,7 @@ func panicking(where string) error {
 // error: the terminal is left usable, and says why.
 func TestPanic(t *testing.T) {
 	for where, want := range map[string]string{
-		"frame": "Caught panic:", "measuring": "panic: the measuring", "echo": "panic: runtime error: ", "error": "error: no more echoes",
+		"frame": "Caught panic:", "measuring": "panic: the measuring", "echo": "nil pointer dereference", "error": "error: no more echoes",
 	} {
 		x := tmux.Start(t, 100, 40, []string{panicEnv + "=" + where}, "sh", "-c", `stty -a >/dev/null; s=$(stty -g); "$0" 2>&1; [ "$s" = "$(stty -g)" ] && echo same; echo FINISHED; cat`, os.Args[0])
 		x.AwaitText("198.18.0.1")

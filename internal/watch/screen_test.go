@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/charmbracelet/x/ansi"
 	"github.com/google/go-cmp/cmp"
@@ -191,7 +192,9 @@ func checkFrame(t *testing.T, sc *Screen) {
 		if w := ansi.StringWidth(line); w > sc.width {
 			t.Errorf("%d wide on a screen of %d: %q", w, sc.width, line)
 		}
-		if strings.ContainsFunc(line, func(r rune) bool { return r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r == 0x202e }) {
+		if strings.ContainsFunc(line, func(r rune) bool {
+			return r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r == 0x202e || r == utf8.RuneError
+		}) {
 			t.Errorf("a control character: %q", line)
 		}
 	}
@@ -200,6 +203,7 @@ func checkFrame(t *testing.T, sc *Screen) {
 // FuzzNames has hosts, tags and errors that a stranger has chosen.
 func FuzzNames(f *testing.F) {
 	f.Add("\x1b]0;owned\a\x1b[2J", "a=\x9b31m", "no \u202e such\r\nhost", "\x1b[A", 80)
+	f.Add("h", "a=\x1b[2J\x9b31m", "no such host", "x", 80)
 	f.Add("日本語日本語日本語日本語日本語.example", "k=é́", "👨‍👩‍👧‍👦 e\u0301", "日", 41)
 	f.Fuzz(func(t *testing.T, host, tag, reason, typed string, width int) {
 		c := newClock()
@@ -207,7 +211,7 @@ func FuzzNames(f *testing.F) {
 		x := s.Add(host, []string{tag}, time.Second)
 		outcomes(x, 1, "1x2")
 		x.Echo(icmpcore.Echo{Seq: 4, Outcome: icmpcore.OutcomeError, Err: errors.New(reason)})
-		s.Add(host, nil, time.Second).Ended(0, &icmpcore.ResolveError{Host: host, Err: errors.New(reason)})
+		s.Add(host, []string{tag}, time.Second).Ended(0, &icmpcore.ResolveError{Host: host, Err: errors.New(reason)})
 		sc := testScreen(s, c, minWidth+(width%160+160)%160, 24)
 		checkFrame(t, sc)
 		sc.key("enter", "")
