@@ -24,8 +24,9 @@ func newServeCommand() *cobra.Command {
 		Use:   "serve --config FILE",
 		Short: "Measure on a schedule, with the outputs that the file turns on",
 		Long: `Measure the targets of a file on a schedule, with every output that the file
-turns on: OTLP with enabled = true in [otel]. 'pingtel config check FILE' shows
-the settings and where each of them comes from.
+turns on: OTLP with enabled = true in [otel], and /metrics for Prometheus with
+listen in [web]. 'pingtel config check FILE' shows the settings and where each of
+them comes from.
 
 Messages go to stderr. SIGHUP reads the file again. SIGTERM stops pingtel: within
 five seconds the outputs send the results that they still have.`,
