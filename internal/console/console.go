@@ -10,6 +10,7 @@ import (
 	"math"
 	"net"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/pingtel/pingtel/icmpcore"
@@ -84,6 +85,7 @@ type console struct {
 	rest      *sweep.Probe // of hosts that are not followed
 	screen    *screen      // nil: there is none
 	inPlace   bool         // the screen is a table of hosts on stdout
+	crowd     atomic.Bool  // there are so many hosts that no more are followed
 
 	out     *output // its lock guards all that follows
 	buf     []byte  // reused for each line
@@ -105,7 +107,7 @@ func Run(ctx context.Context, p sweep.Pinger, each func(func([]byte) error) erro
 	defer failed()
 	c.out = newOutput(opts.Stdout, failed)
 	c.order.most = c.orderly()
-	c.rest = c.probe(nil, func(r icmpcore.PingResult) { c.result(math.MaxInt, r) })
+	c.rest = c.probe(nil, func(r icmpcore.PingResult) { c.result(math.MaxInt, &r) })
 	end := c.follow(ctx)
 	err := c.sweep.Run(writing, func(yield func([]byte, *sweep.Probe) error) error {
 		return each(func(host []byte) error { return yield(host, c.begin(host)) })
@@ -133,18 +135,22 @@ func (c *console) orderly() int {
 
 // begin keeps account of one more host, and returns how it is pinged.
 func (c *console) begin(host []byte) *sweep.Probe {
+	if c.crowd.Load() {
+		return c.rest
+	}
 	c.out.mu.Lock()
 	defer c.out.mu.Unlock()
 	i := len(c.hosts)
 	if i >= c.order.most {
 		c.order.release(c.show)
 		if !c.live() {
+			c.crowd.Store(true)
 			return c.rest
 		}
 	}
 	f := report.NewFigures(string(host))
 	c.hosts = append(c.hosts, f)
-	return c.probe(f, func(r icmpcore.PingResult) { c.result(i, r) })
+	return c.probe(f, func(r icmpcore.PingResult) { c.result(i, &r) })
 }
 
 // probe returns how hosts are pinged whose results emit gets, and whose events go
@@ -185,22 +191,22 @@ func (c *console) echo(f *report.Figures, e *icmpcore.Echo) {
 }
 
 // result counts the result of host i, and shows it when its turn has come.
-func (c *console) result(i int, r icmpcore.PingResult) {
+func (c *console) result(i int, r *icmpcore.PingResult) {
 	c.out.mu.Lock()
 	defer c.out.mu.Unlock()
-	if r.Err != nil && !c.classify(&r) {
+	if r.Err != nil && !c.classify(r) {
 		c.order.add(i, nil, c.show)
 		return
 	}
-	c.totals.Add(&r)
+	c.totals.Add(r)
 	if r.Received > 0 && r.Timestamps < icmpcore.TimestampsKernel {
 		c.inexact++
 	}
 	if c.order.open || i >= c.order.most {
-		c.show(&r) // most of a long list: r does not escape
+		c.show(r) // most of a long list; nothing keeps r
 		return
 	}
-	kept := r
+	kept := *r
 	c.order.add(i, &kept, c.show)
 }
 
