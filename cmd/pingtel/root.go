@@ -54,7 +54,6 @@ OpenTelemetry.`,
 	root.Flags().BoolP("version", "V", false, "print the version")
 	root.AddCommand(
 		newPingCommand(),
-		newWatchCommand(),
 		newCheckCommand(),
 		newConfigCommand(),
 		newTelegrafCommand(),
@@ -62,6 +61,7 @@ OpenTelemetry.`,
 		newServeCommand(),
 		newVersionCommand(),
 	)
+	root.AddCommand(watchCommands()...)
 	root.AddCommand(docsCommands()...)
 	return root
 }

@@ -1,3 +1,5 @@
+//go:build !aix
+
 package main
 
 import (
@@ -25,6 +27,9 @@ type watchFlags struct {
 	probeFlags
 	configFile string
 }
+
+// watchCommands returns the command watch.
+func watchCommands() []*cobra.Command { return []*cobra.Command{newWatchCommand()} }
 
 func newWatchCommand() *cobra.Command {
 	flags := &watchFlags{}
