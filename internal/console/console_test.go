@@ -330,6 +330,22 @@ func TestAliveAndDead(t *testing.T) {
 	}
 }
 
+// TestHostsWithoutAnOutcome: the run ends before all hosts had a reply or a timeout.
+func TestHostsWithoutAnOutcome(t *testing.T) {
+	for args, want := range map[string]string{
+		"192.0.2.3 192.0.2.200 192.0.2.201": "3 hosts: 1 answered, 2 had no outcome yet; 1 of 1 echo, 0% loss, 0.1 s\n",
+		"192.0.2.200 192.0.2.201":           "2 hosts: 0 answered, 2 had no outcome yet; 0 of 0 echoes, 0.1 s\n",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			stdout := &stream{}
+			verdict, err := run(t, console.Options{Echoes: echoes(4)}, 90*time.Millisecond, stdout, &stream{}, strings.Fields(args)...)
+			if got := stdout.String(); !strings.HasSuffix(got, want) || verdict != console.SomeDidNot || err != nil {
+				t.Errorf("%s: verdict %d, %v\n%swant at its end\n%s", args, verdict, err, got, want)
+			}
+		})
+	}
+}
+
 // TestAFileThatIsStillRead has no total to tell until all hosts are read.
 func TestAFileThatIsStillRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
