@@ -193,6 +193,9 @@ func (c *console) result(i int, r icmpcore.PingResult) {
 		return
 	}
 	c.totals.Add(&r)
+	if r.Err != nil && r.Sent == 0 && i < len(c.hosts) {
+		c.hosts[i].Failed = report.Reason(&r)
+	}
 	if r.Received > 0 && r.Timestamps < icmpcore.TimestampsKernel {
 		c.inexact++
 	}

@@ -35,8 +35,11 @@ func (t *Totals) addFigures(f *Figures) {
 	t.Hosts++
 	t.Sent += f.Sent
 	t.Received += f.Received
-	if f.Received > 0 {
+	switch {
+	case f.Received > 0:
 		t.Answered++
+	case f.Failed != "":
+		t.Failed++
 	}
 }
 
