@@ -21,7 +21,7 @@ var otherFlags = map[string]string{
 	"a": "want --alive for the hosts that answered, as fping's -a",
 	"b": "want -s 56 for fping's -b 56; broadcast addresses need no flag",
 	"C": "want -c 5 --show-rtts, or -c 5 -j, for fping's -C 5",
-	"D": "want --timestamps",
+	"D": "want --show-rtts --timestamps",
 	"e": "times are always shown: want it without -e",
 	"g": "want the prefix or the range as HOST, as 198.18.0.0/24 or 198.18.1.1-9, without -g",
 	"H": "want --ttl 64 for fping's -H 64",

@@ -22,7 +22,7 @@ func TestHints(t *testing.T) {
 		"ping -W 1 h":               "'W' in -W: want -t 1 for ping's -W 1",
 		"ping -n h":                 "want it without -n",
 		"ping -nq h":                "want it without -n",
-		"ping -D h":                 "want --timestamps",
+		"ping -D h":                 "want --show-rtts --timestamps",
 		"ping -v h":                 "want it without -v, or --show-rtts",
 		"ping -a h":                 "want --alive",
 		"ping -u h":                 "want --dead",

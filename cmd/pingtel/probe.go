@@ -72,13 +72,25 @@ func (p *probeFlags) register(cmd *cobra.Command) {
 	f.BoolVarP(&p.opts.DontFragment, "dont-fragment", "M", false, "forbid fragmentation on the way")
 	f.Var(&flagValue[icmpcore.SocketKind]{&p.config.Socket, parseSocket, icmpcore.SocketKind.String, "socket", "kind", &p.faults},
 		"socket", "auto, raw or datagram")
-	f.StringVarP(&p.file, "file", "f", "", "more hosts from a file, one a line, # comments; - is stdin")
+	f.VarP(&flagValue[string]{&p.file, p.parseFile, func(name string) string { return name }, "file", "string", &p.faults},
+		"file", "f", "more hosts from a file, one a line, # comments; - is stdin")
 	f.VarP(&flagValue[int]{&p.config.MaxRate, intIn(0, maxCount, ", 0 for no limit"), strconv.Itoa, "rate", "number", &p.faults},
 		"rate", "r", "echoes per second over all hosts, 0 for no limit")
 
 	complete(cmd, "socket", "auto", "raw", "datagram")
 	complete(cmd, "dscp", dscp.Names()...)
 	cmd.ValidArgsFunction = cobra.NoFileCompletions
+}
+
+// parseFile takes one name: the hosts of a first file would be left out silently.
+func (p *probeFlags) parseFile(name string) (string, error) {
+	switch {
+	case name == "":
+		return "", errors.New("want the name of a file, or - for stdin")
+	case p.file != "":
+		return "", fmt.Errorf("there is %q already: want one file, or several joined on stdin, by cat and -f -", p.file)
+	}
+	return name, nil
 }
 
 func (p *probeFlags) duration(f *pflag.FlagSet, dst *time.Duration, high time.Duration, name, short, usage string) {

@@ -199,6 +199,9 @@ func (c *console) result(i int, r *icmpcore.PingResult) {
 		return
 	}
 	c.totals.Add(r)
+	if r.Err != nil && r.Sent == 0 && i < len(c.hosts) {
+		c.hosts[i].Failed = report.Reason(r)
+	}
 	if r.Received > 0 && r.Timestamps < icmpcore.TimestampsKernel {
 		c.inexact++
 	}
@@ -290,7 +293,9 @@ func (c *console) hostWidth(r *icmpcore.PingResult) int {
 func (c *console) finish(err error) (Verdict, error) {
 	c.out.mu.Lock()
 	c.order.release(c.show)
-	if !c.opts.One && !c.opts.JSON && c.opts.Only == OnlyNone && c.totals.Hosts > 0 {
+	started := c.sweep.Started()
+	c.totals.Open = max(int(started)-c.totals.Hosts, 0) // a run that ends early leaves hosts without a result
+	if !c.opts.One && !c.opts.JSON && c.opts.Only == OnlyNone && started > 0 {
 		c.out.put(c.totals.Append(c.buf[:0], time.Since(c.start), c.style()))
 	}
 	c.out.mu.Unlock()
@@ -301,7 +306,6 @@ func (c *console) finish(err error) (Verdict, error) {
 	if werr := c.out.close(); werr != nil {
 		return NonePinged, werr
 	}
-	started := c.sweep.Started()
 	switch {
 	case err != nil:
 		return NonePinged, fmt.Errorf("hosts: %w", err)

@@ -214,6 +214,29 @@ host         sent  recv   loss   min ms   avg ms   max ms   p95 ms jitter ms  tt
 	})
 }
 
+// TestHostThatCannotBePinged is told as soon as that is known, and not counted as
+// one that did not answer.
+func TestHostThatCannotBePinged(t *testing.T) {
+	for columns, want := range map[int]string{
+		0: `192.0.2.3: 100 sent, 100 received, 0% loss, min 3.000 avg 3.000 max 3.000 last 3.000 ms
+no.test: no such host
+`,
+		80: `192.0.2.3      5      5     0%    3.000    3.000    3.000     0.000
+no.test        -      -      -  no such host
+2 hosts: 1 answered, 1 could not be pinged; 5 of 5 echoes, 0% loss, 0.5 s`,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			stdout := &stream{columns: columns, lines: 20}
+			if _, err := run(t, console.Options{Echoes: echoes(icmpcore.Forever)}, 10050*time.Millisecond, stdout, &stream{}, "192.0.2.3", "no.test"); err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.ReplaceAll(stdout.String(), "\x1b[K", ""); !strings.Contains(got, want) {
+				t.Errorf("%d columns:\n%s\nwant in it\n%s", columns, got, want)
+			}
+		})
+	}
+}
+
 // TestTableInPlace runs without end on a terminal.
 func TestTableInPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -325,6 +348,22 @@ func TestAliveAndDead(t *testing.T) {
 			}
 			if got, want := stderr.String(), "pingtel: no.test: no such host\n"; got != want {
 				t.Errorf("stderr %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+// TestHostsWithoutAnOutcome: the run ends before all hosts had a reply or a timeout.
+func TestHostsWithoutAnOutcome(t *testing.T) {
+	for args, want := range map[string]string{
+		"192.0.2.3 192.0.2.200 192.0.2.201": "3 hosts: 1 answered, 2 had no outcome yet; 1 of 1 echo, 0% loss, 0.1 s\n",
+		"192.0.2.200 192.0.2.201":           "2 hosts: 0 answered, 2 had no outcome yet; 0 of 0 echoes, 0.1 s\n",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			stdout := &stream{}
+			verdict, err := run(t, console.Options{Echoes: echoes(4)}, 90*time.Millisecond, stdout, &stream{}, strings.Fields(args)...)
+			if got := stdout.String(); !strings.HasSuffix(got, want) || verdict != console.SomeDidNot || err != nil {
+				t.Errorf("%s: verdict %d, %v\n%swant at its end\n%s", args, verdict, err, got, want)
 			}
 		})
 	}

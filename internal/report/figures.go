@@ -17,7 +17,8 @@ type Figures struct {
 	Addr           netip.Addr // what is probed; invalid until the first event
 	Sent, Received int        // of echoes whose outcome is known
 	Last, Min, Max time.Duration
-	LastLost       bool // the latest outcome was no reply
+	LastLost       bool   // the latest outcome was no reply
+	Failed         string // why the host cannot be pinged at all; "" where it can
 
 	duplicates, late, corrupt, errors int
 	lastError                         error
@@ -128,7 +129,7 @@ func (f *Figures) LabelWidth() int {
 
 func (f *Figures) colour() string {
 	switch {
-	case f.Received == 0 && f.Sent+f.errors > 0:
+	case f.Received == 0 && f.Sent+f.errors > 0, f.Failed != "":
 		return red
 	case f.Received < f.Sent || f.errors > 0:
 		return yellow
@@ -168,6 +169,9 @@ func (f *Figures) AppendLine(b []byte, now time.Time, s Style) []byte {
 		b = append(now.AppendFormat(b, timeFormat), ' ')
 	}
 	b = append(append(b, f.label()...), ": "...)
+	if f.Failed != "" {
+		return s.fold(append(s.paint(b, red, f.Failed), '\n'), from, 2, 1)
+	}
 	line := append(strconv.AppendInt(nil, int64(f.Sent), 10), " sent, "...)
 	line = append(strconv.AppendInt(line, int64(f.Received), 10), " received"...)
 	if f.Sent > 0 {

@@ -22,8 +22,8 @@ func NewLiveTable(s Style, hosts []*Figures) *Table {
 // is cut.
 func (t *Table) AppendFigures(b []byte, f *Figures) []byte {
 	t.begin()
-	t.count(f.Sent, true)
-	t.count(f.Received, true)
+	t.count(f.Sent, f.Failed == "")
+	t.count(f.Received, f.Failed == "")
 	t.percent(f.Loss(), f.Sent > 0)
 	if f.Received > 0 {
 		if f.LastLost {
@@ -40,7 +40,9 @@ func (t *Table) AppendFigures(b []byte, f *Figures) []byte {
 	}
 	b, width := t.appendCells(b, t.label(f.Host, f.label()), f.colour())
 	note := f.notes()
-	if note == "" && f.Received == 0 && f.Sent > 0 {
+	if f.Failed != "" {
+		note = f.Failed
+	} else if note == "" && f.Received == 0 && f.Sent > 0 {
 		note = "no replies"
 	}
 	if note != "" {

@@ -12,6 +12,7 @@ type Totals struct {
 	Hosts    int // results added
 	Answered int // hosts of which at least one reply came in time
 	Failed   int // hosts that could not be pinged at all
+	Open     int // further hosts, not among Hosts, that had no outcome when the run ended
 	Sent     int
 	Received int
 }
@@ -34,8 +35,11 @@ func (t *Totals) addFigures(f *Figures) {
 	t.Hosts++
 	t.Sent += f.Sent
 	t.Received += f.Received
-	if f.Received > 0 {
+	switch {
+	case f.Received > 0:
 		t.Answered++
+	case f.Failed != "":
+		t.Failed++
 	}
 }
 
@@ -52,17 +56,20 @@ func (t *Totals) Append(b []byte, elapsed time.Duration, s Style) []byte {
 	switch {
 	case t.Answered == 0:
 		colour = red
-	case t.Answered < t.Hosts:
+	case t.Answered < t.Hosts+t.Open:
 		colour = yellow
 	}
-	line := strconv.AppendInt(nil, int64(t.Hosts), 10)
-	line = append(line, plural(t.Hosts, " host: ", " hosts: ")...)
+	line := strconv.AppendInt(nil, int64(t.Hosts+t.Open), 10)
+	line = append(line, plural(t.Hosts+t.Open, " host: ", " hosts: ")...)
 	line = append(strconv.AppendInt(line, int64(t.Answered), 10), " answered"...)
 	if n := t.Hosts - t.Answered - t.Failed; n > 0 {
 		line = append(strconv.AppendInt(append(line, ", "...), int64(n), 10), " did not"...)
 	}
 	if t.Failed > 0 {
 		line = append(strconv.AppendInt(append(line, ", "...), int64(t.Failed), 10), " could not be pinged"...)
+	}
+	if t.Open > 0 {
+		line = append(strconv.AppendInt(append(line, ", "...), int64(t.Open), 10), " had no outcome yet"...)
 	}
 	b = s.paint(b, colour, string(line))
 	b = append(b, "; "...)
