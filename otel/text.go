@@ -34,7 +34,7 @@ func (s *Store) WriteText(w io.Writer, openMetrics bool) error {
 	for i, in := range targetInstruments {
 		if s.targets[i] {
 			t.family(in)
-			t.points(i, s.bounds)
+			t.points(i, s.textBounds())
 		}
 	}
 	if s.targets[upMetric] {
@@ -53,6 +53,15 @@ func (s *Store) WriteText(w io.Writer, openMetrics bool) error {
 	}
 	t.flush()
 	return t.err
+}
+
+// textBounds returns the bounds of the buckets in the text formats. An
+// exponential histogram has no counts for any.
+func (s *Store) textBounds() []float64 {
+	if s.options.Exponential {
+		return nil
+	}
+	return s.bounds.seconds
 }
 
 // resolvedInstrument is in the text formats alone: OTLP has the error type
@@ -337,7 +346,7 @@ func oneIf(yes bool) float64 {
 }
 
 // points writes the points of an instrument.
-func (t *text) points(metric int, bounds *bounds) {
+func (t *text) points(metric int, bounds []float64) {
 	switch metric {
 	case rttMetric:
 		t.histograms(bounds)
@@ -397,9 +406,9 @@ func (t *text) errors() {
 }
 
 // histograms writes the buckets, the count and the sum of round-trip times.
-func (t *text) histograms(bounds *bounds) {
-	ends := make([][]byte, len(bounds.seconds)) // a bucket's line, behind the labels
-	for i, b := range bounds.seconds {
+func (t *text) histograms(bounds []float64) {
+	ends := make([][]byte, len(bounds)) // a bucket's line, behind the labels
+	for i, b := range bounds {
 		ends[i] = append(strconv.AppendFloat([]byte(`,le="`), b, 'f', -1, 64), `"} `...)
 		if t.open && bytes.IndexByte(ends[i], '.') < 0 { // OpenMetrics has floats only
 			ends[i] = append(ends[i][:len(ends[i])-3], `.0"} `...)

@@ -185,6 +185,23 @@ func TestTextOfChosen(t *testing.T) {
 	}
 }
 
+// TestTextOfExponential: a bucket whose count is not known is left out, since a
+// zero in it would be wrong.
+func TestTextOfExponential(t *testing.T) {
+	st, err := NewStore(StoreOptions{Exponential: true, Metrics: []string{"ping.rtt"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	st.Record(st.Add(TargetOptions{Host: "h"}), &icmpcore.PingResult{Addr: addrA, Sent: 2, Received: 2, RTTs: []time.Duration{time.Millisecond, time.Second}})
+	labels := `network_peer_address="198.18.0.1",network_type="ipv4",server_address="h"`
+	want := "ping_rtt_seconds_bucket{" + labels + `,le="+Inf"} 2` + "\n" +
+		"ping_rtt_seconds_sum{" + labels + "} 1.001\nping_rtt_seconds_count{" + labels + "} 2\n"
+	_, got, _ := strings.Cut(writtenText(t, st, false), "histogram\n")
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("text (-want +got):\n%s", d)
+	}
+}
+
 // TestTextForgets: removed targets are gone at once, and a store that nobody
 // pushes keeps no addresses that are not probed any more.
 func TestTextForgets(t *testing.T) {
