@@ -125,7 +125,6 @@ func (o *Output) Forget(t *monitor.Target) { o.store.Forget(t) }
 
 // Reload logs what takes a restart.
 func (o *Output) Reload(next *config.Config) {
-	o.store.Reload()
 	var keys []string
 	if next.Web.Listen != o.config.Listen {
 		keys = append(keys, "web.listen")
