@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"io"
 	"math"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,7 +19,8 @@ import (
 //
 // The points of one series are from one moment: its requests are the sum of its
 // replies and errors. An exponential histogram, which the text formats do not
-// have, gives its count and its sum alone.
+// have, gives its count and its sum alone. ping.export.failed is there only if a
+// [Pusher] pushes this store.
 //
 // It fails where w does, and where a [Pusher] takes deltas from the same store.
 func (s *Store) WriteText(w io.Writer, openMetrics bool) error {
@@ -34,7 +34,7 @@ func (s *Store) WriteText(w io.Writer, openMetrics bool) error {
 	for i, in := range targetInstruments {
 		if s.targets[i] {
 			t.family(in)
-			t.points(i, s.bounds)
+			t.points(i, s.textBounds())
 		}
 	}
 	if s.targets[upMetric] {
@@ -46,13 +46,22 @@ func (s *Store) WriteText(w io.Writer, openMetrics bool) error {
 		}
 	}
 	for i, in := range selfInstruments {
-		if s.selves[i] {
+		if s.selves[i] && (i != failedMetric || s.pushed.Load()) {
 			t.family(in)
 			t.sample("", span{}, float64(self[i]))
 		}
 	}
 	t.flush()
 	return t.err
+}
+
+// textBounds returns the bounds of the buckets in the text formats. An
+// exponential histogram has no counts for any.
+func (s *Store) textBounds() []float64 {
+	if s.options.Exponential {
+		return nil
+	}
+	return s.bounds.seconds
 }
 
 // resolvedInstrument is in the text formats alone: OTLP has the error type
@@ -125,114 +134,6 @@ func (n *snapshot) copy(e *point, r ref) {
 	case *exponential:
 		e.values, e.sum = h.n, h.sum
 	}
-}
-
-// labels are the labels of one series, by their names in Prometheus.
-type labels struct {
-	names map[attribute.Key]string // by the key of an attribute; "" where it can be no label
-	list  []label
-}
-
-type label struct{ name, value string }
-
-// labelNamer names labels as Prometheus' OTLP receiver does by default.
-var labelNamer = otlptranslator.LabelNamer{
-	//lint:ignore SA1019 it is Prometheus' default, and there is no other way to it
-	UnderscoreLabelSanitization: true,
-	PreserveMultipleUnderscores: true,
-}
-
-// addressLabel is what becomes of network.peer.address.
-const addressLabel = "network_peer_address"
-
-// of makes the labels of an address of a target. Attributes whose labels are the
-// same share one, with a semicolon between the values, as in Prometheus.
-func (l *labels) of(o *TargetOptions, addr netip.Addr, addrText string) {
-	l.list = l.list[:0]
-	if addr.IsValid() {
-		l.add(addressKey, addrText)
-	}
-	if family := networkType(o.Family, addr); family != "" {
-		l.add(typeKey, family)
-	}
-	if o.DSCP > 0 {
-		l.add(dscpKey, strconv.Itoa(o.DSCP))
-	}
-	l.add(hostKey, o.Host)
-	for _, kv := range o.Attributes {
-		switch kv.Key {
-		case addressKey, typeKey, dscpKey, hostKey: // ours alone
-		default:
-			l.add(kv.Key, kv.Value.String())
-		}
-	}
-	slices.SortStableFunc(l.list, func(a, b label) int { return strings.Compare(a.name, b.name) })
-}
-
-func (l *labels) add(key attribute.Key, value string) {
-	name, ok := l.names[key]
-	if !ok {
-		name = labelName(string(key))
-		l.names[key] = name
-	}
-	if name == "" || value == "" {
-		return
-	}
-	for i := range l.list {
-		if l.list[i].name == name {
-			l.list[i].value += ";" + value
-			return
-		}
-	}
-	l.list = append(l.list, label{name, value})
-}
-
-// labelName returns the label that an attribute becomes, or "" where it cannot
-// be one: Prometheus keeps some names for itself.
-func labelName(key string) string {
-	name, err := labelNamer.Build(strings.ToValidUTF8(key, "_"))
-	if err != nil || strings.HasPrefix(name, "__") {
-		return ""
-	}
-	switch name {
-	case "le", "quantile", "error_type":
-		return ""
-	}
-	return name
-}
-
-// append appends the labels as they stand between the braces, the address only
-// where it is wanted.
-func (l *labels) append(b []byte, address bool) []byte {
-	start := len(b)
-	for _, e := range l.list {
-		if e.name == addressLabel && !address {
-			continue
-		}
-		if len(b) > start {
-			b = append(b, ',')
-		}
-		b = append(b, e.name...)
-		b = append(b, '=', '"')
-		b = appendEscaped(b, e.value)
-		b = append(b, '"')
-	}
-	return b
-}
-
-// appendEscaped appends a label's value as the text formats want it.
-func appendEscaped(b []byte, s string) []byte {
-	for _, c := range s { // what is no UTF-8 becomes U+FFFD
-		switch c {
-		case '\\', '"':
-			b = append(b, '\\', byte(c))
-		case '\n':
-			b = append(b, '\\', 'n')
-		default:
-			b = append(b, string(c)...)
-		}
-	}
-	return b
 }
 
 // text writes families of metrics.
@@ -337,7 +238,7 @@ func oneIf(yes bool) float64 {
 }
 
 // points writes the points of an instrument.
-func (t *text) points(metric int, bounds *bounds) {
+func (t *text) points(metric int, bounds []float64) {
 	switch metric {
 	case rttMetric:
 		t.histograms(bounds)
@@ -397,9 +298,9 @@ func (t *text) errors() {
 }
 
 // histograms writes the buckets, the count and the sum of round-trip times.
-func (t *text) histograms(bounds *bounds) {
-	ends := make([][]byte, len(bounds.seconds)) // a bucket's line, behind the labels
-	for i, b := range bounds.seconds {
+func (t *text) histograms(bounds []float64) {
+	ends := make([][]byte, len(bounds)) // a bucket's line, behind the labels
+	for i, b := range bounds {
 		ends[i] = append(strconv.AppendFloat([]byte(`,le="`), b, 'f', -1, 64), `"} `...)
 		if t.open && bytes.IndexByte(ends[i], '.') < 0 { // OpenMetrics has floats only
 			ends[i] = append(ends[i][:len(ends[i])-3], `.0"} `...)

@@ -29,6 +29,9 @@ const (
 	// closeTime is how long the outputs may take after that. They may also use what
 	// is left of drainTime.
 	closeTime = 2 * time.Second
+
+	// leaveTime is how long an output whose time is over may take to notice.
+	leaveTime = 100 * time.Millisecond
 )
 
 // maxRounds is how many rounds on demand may run at once.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -187,6 +188,44 @@ func TestEndOfOutputs(t *testing.T) {
 			})
 		})
 	}
+}
+
+// stuckOutput is an output whose Run does not end.
+type stuckOutput struct {
+	stubOutput
+	free chan struct{}
+}
+
+func (o *stuckOutput) Run(context.Context) error { <-o.free; return nil }
+
+// TestStuckOutput: an output that does not stop costs no more than the time of the
+// end, and neither it nor another output waits for the other.
+func TestStuckOutput(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stuck, other := &stuckOutput{free: make(chan struct{})}, &stubOutput{}
+		a := newAgent(Options{})
+		a.outputs = []running{{stuck, kind{name: "stuck"}, new(sync.WaitGroup)}, {other, kind{name: "other"}, new(sync.WaitGroup)}}
+		running, stop := context.WithCancel(t.Context())
+		a.runOutputs(running)
+		synctest.Wait()
+		stop()
+		ctx, cancel := context.WithTimeout(t.Context(), closeTime)
+		defer cancel()
+		start := time.Now()
+		if err := a.closeOutputs(ctx); err == nil || !strings.Contains(err.Error(), "stub: it did not stop in time") {
+			t.Errorf("closeOutputs = %v", err)
+		}
+		if took := time.Since(start); took > closeTime+leaveTime {
+			t.Errorf("the end took %v", took)
+		}
+		if len(stuck.calls) > 0 {
+			t.Errorf("Close was called beside Run: %q", stuck.calls)
+		}
+		if d := cmp.Diff([]string{"run ends", "closed"}, other.calls); d != "" {
+			t.Errorf("the other output (-want +got):\n%s", d)
+		}
+		close(stuck.free)
+	})
 }
 
 // TestUseProcessors looks at how many processors the runtime is left with.

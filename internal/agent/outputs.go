@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/pingtel/pingtel/internal/config"
 	"github.com/pingtel/pingtel/internal/execd"
@@ -113,16 +114,38 @@ func (a *agent) reloadOutputs(next *config.Config) {
 	}
 }
 
-// closeOutputs closes the outputs at the same time, each when its Run has ended.
+// closeOutputs closes the outputs at the same time, each when its Run has ended. When
+// ctx is done it leaves an output whose Run goes on, and says so.
 func (a *agent) closeOutputs(ctx context.Context) error {
 	errs := make([]error, len(a.outputs))
 	var all sync.WaitGroup
 	for i, o := range a.outputs {
 		all.Go(func() {
-			o.ended.Wait()
-			errs[i] = o.Close(ctx)
+			if errs[i] = o.wait(ctx); errs[i] == nil {
+				errs[i] = o.Close(ctx)
+			}
 		})
 	}
 	all.Wait()
 	return errors.Join(errs...)
+}
+
+// wait waits for the end of Run, until ctx is done.
+func (o running) wait(ctx context.Context) error {
+	ended := make(chan struct{})
+	go func() { // ends with Run, or with the process
+		o.ended.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+	}
+	select {
+	case <-ended: // a Run that has ended is closed also where no time is left
+		return nil
+	case <-time.After(leaveTime):
+		return fmt.Errorf("%s: it did not stop in time, what it still had is lost", o)
+	}
 }

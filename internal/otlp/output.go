@@ -112,7 +112,6 @@ func (o *Output) Counts() []output.Count {
 
 // Reload takes over the interval. All other changes need a restart.
 func (o *Output) Reload(next *config.Config) {
-	o.store.Reload()
 	s, err := settingsOf(next, o.env)
 	if err != nil || s == nil { // Check has passed: a file that the settings name has changed since
 		o.env.Log.Warn("the settings of OTLP stay as they were", "error", err)

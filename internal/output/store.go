@@ -73,12 +73,5 @@ func (s *Store) Forget(t *monitor.Target) {
 		s.Remove(target)
 		delete(s.targets, t)
 	}
-}
-
-// Reload lets go of the tags of the last file: the probes of one are never those
-// of another.
-func (s *Store) Reload() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	clear(s.attributes)
+	delete(s.attributes, t.Probe) // of an old file; a target of it that stays makes them again if it has to
 }

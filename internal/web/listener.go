@@ -3,6 +3,7 @@ package web
 import (
 	"net"
 	"sync"
+	"time"
 )
 
 // limitListener accepts a connection only while fewer than cap(free) are open,
@@ -10,14 +11,13 @@ import (
 type limitListener struct {
 	net.Listener
 	free   chan struct{} // one for each connection that is open
+	full   func()        // closes connections without a request; nil: does not
 	closed chan struct{}
 	once   sync.Once
 }
 
 func (l *limitListener) Accept() (net.Conn, error) {
-	select {
-	case l.free <- struct{}{}:
-	case <-l.closed:
+	if !l.take() {
 		return nil, net.ErrClosed
 	}
 	c, err := l.Listener.Accept()
@@ -26,6 +26,37 @@ func (l *limitListener) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	return &limitConn{Conn: c, listener: l}, nil
+}
+
+// fullPause is how long a connection that finds no room waits before those
+// without a request are closed again.
+const fullPause = time.Second
+
+// take takes a place for a connection, and reports whether the listener is still
+// open. While there is none it has idle connections closed: otherwise whoever
+// leaves some open keeps all others away for as long as he likes.
+func (l *limitListener) take() bool {
+	select {
+	case l.free <- struct{}{}:
+		return true
+	case <-l.closed:
+		return false
+	default:
+	}
+	tick := time.NewTicker(fullPause)
+	defer tick.Stop()
+	for {
+		if l.full != nil {
+			l.full()
+		}
+		select {
+		case l.free <- struct{}{}:
+			return true
+		case <-l.closed:
+			return false
+		case <-tick.C:
+		}
+	}
 }
 
 func (l *limitListener) Close() error {

@@ -81,10 +81,9 @@ func Open(c *config.Config, env output.Env) (output.Output, error) {
 	if err != nil {
 		return nil, fmt.Errorf("web.listen: %w", err)
 	}
-	o := &Output{
-		config: c.Web, env: env, listener: &limitListener{Listener: l, free: make(chan struct{}, maxConnections), closed: make(chan struct{})},
-		store: store, scrapes: make(chan struct{}, maxScrapes),
-	}
+	limited := &limitListener{Listener: l, free: make(chan struct{}, maxConnections), closed: make(chan struct{})}
+	o := &Output{config: c.Web, env: env, listener: limited, store: store, scrapes: make(chan struct{}, maxScrapes)}
+	limited.full = o.closeIdle
 	o.server = &http.Server{
 		Handler: o.handler(), MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(env.Log.Handler(), slog.LevelDebug),
 		ReadHeaderTimeout: headerTime, ReadTimeout: headerTime, WriteTimeout: writeTime, IdleTimeout: idleTime,
@@ -93,6 +92,12 @@ func Open(c *config.Config, env output.Env) (output.Output, error) {
 		env.Log.Warn("everybody who reaches the listener can read all figures, names and tags of targets: set web.config_file, or listen on a loopback address", "listen", c.Web.Listen)
 	}
 	return o, nil
+}
+
+// closeIdle closes connections that have no request under way.
+func (o *Output) closeIdle() {
+	o.server.SetKeepAlivesEnabled(false)
+	o.server.SetKeepAlivesEnabled(true)
 }
 
 func (o *Output) String() string {
@@ -120,7 +125,6 @@ func (o *Output) Forget(t *monitor.Target) { o.store.Forget(t) }
 
 // Reload logs what takes a restart.
 func (o *Output) Reload(next *config.Config) {
-	o.store.Reload()
 	var keys []string
 	if next.Web.Listen != o.config.Listen {
 		keys = append(keys, "web.listen")

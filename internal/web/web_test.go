@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"context"
@@ -386,4 +387,27 @@ func TestConnections(t *testing.T) {
 		t.Errorf("accepted %v after the end", c)
 	}
 	second.Close()
+}
+
+// TestIdleConnections: whoever leaves connections open does not keep others away.
+func TestIdleConnections(t *testing.T) {
+	s := serve(t, "")
+	for range maxConnections {
+		c, err := net.Dial("tcp", s.config.Listen)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := io.WriteString(c, "GET /-/healthy HTTP/1.1\r\nHost: h\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		answer, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close() // the connection stays open
+	}
+	if status, _, _ := s.get(t, "/-/healthy", nil); status != http.StatusOK {
+		t.Errorf("status %d", status)
+	}
 }
