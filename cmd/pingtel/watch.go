@@ -81,7 +81,9 @@ func (f *watchFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	saveMemory()
 	store := watch.NewStore(f.config.MaxRate)
-	return watch.Run(cmd.Context(), terminal, store, func(ctx context.Context) error {
+	ctx, stop := endOnHangup(cmd.Context())
+	defer stop()
+	return watch.Run(ctx, terminal, store, func(ctx context.Context) error {
 		return store.Hosts(ctx, pinger, f.opts, hosts)
 	})
 }
@@ -122,7 +124,9 @@ func (f *watchFlags) runConfig(cmd *cobra.Command, args []string) error {
 	}
 	saveMemory()
 	store := watch.NewStore(c.Agent.MaxRate)
-	err = watch.Run(cmd.Context(), terminal, store, func(ctx context.Context) error {
+	ctx, stop := endOnHangup(cmd.Context())
+	defer stop()
+	err = watch.Run(ctx, terminal, store, func(ctx context.Context) error {
 		return store.Targets(ctx, pinger, c)
 	})
 	return errors.Join(err, pinger.Close())

@@ -152,7 +152,7 @@ func TestWatchLeaves(t *testing.T) {
 		}
 		for name, leave := range map[string]func(*tmux.Terminal, string){
 			"q": press("q"), "q in a target": press("Enter", "q"), "q in help": press("?", "q"), "Ctrl-C": press("C-c"), "Ctrl-C in the filter": press("/", "a", "C-c"),
-			"SIGTERM": signal(syscall.SIGTERM), "SIGINT": signal(syscall.SIGINT),
+			"SIGTERM": signal(syscall.SIGTERM), "SIGINT": signal(syscall.SIGINT), "SIGHUP": signal(syscall.SIGHUP),
 		} {
 			dir := t.TempDir()
 			script := `echo before; stty -a >"$1/before"
