@@ -223,9 +223,13 @@ func (a *agent) once(ctx context.Context) error {
 func (a *agent) finish(broken <-chan struct{}) error {
 	end := time.Now().Add(drainTime + closeTime)
 	a.rounds.Wait() // rounds do not wait for their series any more, but may still start some
+	nobody := false // takes the results of running series
 	select {
-	case <-broken: // no output takes the results of running series
+	case <-broken:
+		nobody = len(a.outputs) == 1
 	default:
+	}
+	if !nobody {
 		ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 		if err := a.monitor.Drain(ctx); err != nil {
 			a.Log.Warn("series were cut short", "series", a.monitor.Stats().Running)

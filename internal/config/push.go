@@ -17,16 +17,16 @@ func (c *Config) PushSettings(lookup func(string) (string, bool)) (*OTelSettings
 	if err != nil {
 		return nil, err
 	}
-	if faults := c.indistinct(); len(faults) > 0 {
+	if faults := c.Indistinct(); len(faults) > 0 {
 		return nil, faults
 	}
 	s.Warnings = append(s.Warnings, c.TagWarnings()...)
 	return s, nil
 }
 
-// indistinct returns a fault for each table with a target that has the same
+// Indistinct returns a fault for each table with a target that has the same
 // attributes as an earlier one.
-func (c *Config) indistinct() Faults {
+func (c *Config) Indistinct() Faults {
 	type like struct{ host, tags string } // the attributes without the family
 	seen := make(map[like][]*Target, len(c.Targets))
 	var faults Faults
@@ -40,7 +40,7 @@ func (c *Config) indistinct() Faults {
 			if n := len(faults); n == 0 || faults[n-1].Line != t.line {
 				faults = append(faults, Fault{
 					File: c.File, Line: t.line, Key: "targets",
-					Problem: fmt.Sprintf("%s has the same OpenTelemetry attributes as in line %d: give one of them a tag that differs", t.Host, other.line),
+					Problem: fmt.Sprintf("%s has the same attributes as in line %d: give one of them a tag that differs", t.Host, other.line),
 				})
 			}
 			break

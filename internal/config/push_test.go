@@ -11,12 +11,12 @@ import (
 // TestPushSettings finds targets with the same OpenTelemetry attributes.
 func TestPushSettings(t *testing.T) {
 	for name, tt := range map[string]struct{ targets, fault string }{
-		"sizes":             {"hosts = [\"a.example\"]\nsize = 8\n[[targets]]\nhosts = [\"a.example\"]\nsize = 99\n", "f.toml:4: targets: a.example has the same OpenTelemetry attributes as in line 1"},
+		"sizes":             {"hosts = [\"a.example\"]\nsize = 8\n[[targets]]\nhosts = [\"a.example\"]\nsize = 99\n", "f.toml:4: targets: a.example has the same attributes as in line 1"},
 		"sizes, tags":       {"hosts = [\"a.example\"]\nsize = 8\n[[targets]]\nhosts = [\"a.example\"]\nsize = 99\ntags = { size = \"99\" }\n", ""},
 		"DSCP":              {"hosts = [\"a.example\"]\n[[targets]]\nhosts = [\"a.example\"]\ndscp = 46\n", ""},
 		"both families":     {"hosts = [\"a.example\"]\nfamily = \"both\"\n", ""},
-		"auto and a family": {"hosts = [\"a.example\"]\n[[targets]]\nhosts = [\"a.example\"]\nfamily = \"ipv6\"\n", "f.toml:3: targets: a.example has the same OpenTelemetry attributes"},
-		"many of a table":   {"hosts = [\"198.18.0.0/28\"]\n[[targets]]\nhosts = [\"198.18.0.0/28\"]\nttl = 9\n", "f.toml:3: targets: 198.18.0.1 has the same OpenTelemetry attributes as in line 1"},
+		"auto and a family": {"hosts = [\"a.example\"]\n[[targets]]\nhosts = [\"a.example\"]\nfamily = \"ipv6\"\n", "f.toml:3: targets: a.example has the same attributes"},
+		"many of a table":   {"hosts = [\"198.18.0.0/28\"]\n[[targets]]\nhosts = [\"198.18.0.0/28\"]\nttl = 9\n", "f.toml:3: targets: 198.18.0.1 has the same attributes as in line 1"},
 		"two names":         {"hosts = [\"a.example\", \"b.example\"]\n", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -194,8 +194,9 @@ func wantsOpenMetrics(accept string) bool {
 // acceptsGzip reports whether an Accept-Encoding header names gzip.
 func acceptsGzip(header string) bool {
 	for part := range strings.SplitSeq(header, ",") {
-		name, q, _ := strings.Cut(strings.ReplaceAll(part, " ", ""), ";")
-		if name == "gzip" && q != "q=0" {
+		name, q, weighed := strings.Cut(strings.ReplaceAll(part, " ", ""), ";q=")
+		weight, err := strconv.ParseFloat(q, 64)
+		if name == "gzip" && (!weighed || err == nil && weight > 0) {
 			return true
 		}
 	}

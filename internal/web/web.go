@@ -60,6 +60,9 @@ func Check(c *config.Config, _ output.Env) error {
 	if err := web.Validate(c.Web.ConfigFile); err != nil {
 		return fmt.Errorf("web.config_file %s: %w", c.Web.ConfigFile, err)
 	}
+	if faults := c.Indistinct(); c.Web.Metrics && len(faults) > 0 {
+		return faults
+	}
 	_, err := newStore(c, output.Env{})
 	return err
 }
@@ -87,6 +90,11 @@ func Open(c *config.Config, env output.Env) (output.Output, error) {
 	o.server = &http.Server{
 		Handler: o.handler(), MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(env.Log.Handler(), slog.LevelDebug),
 		ReadHeaderTimeout: headerTime, ReadTimeout: headerTime, WriteTimeout: writeTime, IdleTimeout: idleTime,
+	}
+	if c.Web.Metrics {
+		for _, w := range c.TagWarnings() {
+			env.Log.Warn(w.Error())
+		}
 	}
 	if c.Web.ConfigFile == "" && !c.Web.Loopback() {
 		env.Log.Warn("everybody who reaches the listener can read all figures, names and tags of targets: set web.config_file, or listen on a loopback address", "listen", c.Web.Listen)
@@ -145,13 +153,20 @@ func (o *Output) Run(ctx context.Context) error {
 	o.mu.Lock()
 	o.own = o.env.Own
 	o.mu.Unlock()
-	stop := context.AfterFunc(ctx, func() { o.ending() })
-	defer stop()
+	ended := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
+		o.ending()
+	})
 	no := false
 	err := web.Serve(o.listener, o.server, &web.FlagConfig{
 		WebListenAddresses: &[]string{o.config.Listen}, WebSystemdSocket: &no, WebConfigFile: &o.config.ConfigFile,
 	}, slog.New(warnings{o.env.Log.Handler()}))
-	if errors.Is(err, http.ErrServerClosed) || ctx.Err() != nil {
+	if !stop() {
+		<-ended // requests under way have their time
+		return nil
+	}
+	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
 	return fmt.Errorf("listener on %s: %w", o.config.Listen, err)

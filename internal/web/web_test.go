@@ -197,7 +197,7 @@ func TestAccept(t *testing.T) {
 			t.Errorf("wantsOpenMetrics(%q) = %t", accept, got)
 		}
 	}
-	for header, want := range map[string]bool{"": false, "gzip": true, "deflate, gzip;q=1.0": true, "gzip;q=0": false, "br": false} {
+	for header, want := range map[string]bool{"": false, "gzip": true, "deflate, gzip;q=1.0": true, "gzip;q=0": false, "gzip; q=0.00": false, "gzip;q=x": false, "br": false} {
 		if got := acceptsGzip(header); got != want {
 			t.Errorf("acceptsGzip(%q) = %t", header, got)
 		}
@@ -316,6 +316,22 @@ func TestPasswords(t *testing.T) {
 	err := Check(parse(t, fmt.Sprintf("[web]\nlisten = \":9\"\nconfig_file = %q\n", file)), output.Env{})
 	if err == nil || !strings.Contains(err.Error(), "web.config_file "+file) {
 		t.Errorf("Check = %v", err)
+	}
+}
+
+// TestAlike: targets that would be the same series are refused before anything
+// starts, and a tag that cannot be a label is named.
+func TestAlike(t *testing.T) {
+	twice := parse(t, "[web]\nlisten = \":9\"\n[[targets]]\nhosts = [\"198.18.0.1\"]\nsize = 99\ntags = { site = \"lab\" }\n")
+	if err := Check(twice, output.Env{}); err == nil || !strings.Contains(err.Error(), "has the same attributes as in line") {
+		t.Errorf("Check = %v", err)
+	}
+	twice.Web.Metrics = false
+	if err := Check(twice, output.Env{}); err != nil {
+		t.Errorf("without /metrics: %v", err)
+	}
+	if s := serve(t, "[defaults]\ntags = { le = \"x\" }\n"); !strings.Contains(s.log.String(), "le") {
+		t.Errorf("log %q", s.log.String())
 	}
 }
 
