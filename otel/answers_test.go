@@ -37,11 +37,11 @@ func TestRefused(t *testing.T) {
 			p.SetLimit(otel.LeastLimit)
 			p.many(100)
 			p.Push(t.Context())
-			if l := log.take(); len(l) != 1 || !strings.Contains(l[0], "not that") || len(r.got) < 3 {
+			if l := log.Take(); len(l) != 1 || !strings.Contains(l[0], "not that") || len(r.got) < 3 {
 				t.Errorf("log %q, %d messages taken", l, len(r.got))
 			}
 			p.Push(t.Context())
-			if l := log.take(); len(l) != 1 || !strings.Contains(l[0], "succeed again") {
+			if l := log.Take(); len(l) != 1 || !strings.Contains(l[0], "succeed again") {
 				t.Errorf("log %q", l)
 			}
 		})
@@ -60,11 +60,11 @@ func TestPartial(t *testing.T) {
 			a := p.add("a")
 			p.store.Record(a, reply(addrA))
 			p.Push(t.Context())
-			if l := log.take(); len(l) != 1 || !strings.Contains(l[0], "has rejected 7 points: out of order") || strings.Contains(l[0], "kept") {
+			if l := log.Take(); len(l) != 1 || !strings.Contains(l[0], "has rejected 7 points: out of order") || strings.Contains(l[0], "kept") {
 				t.Errorf("log %q", l)
 			}
 			p.End()
-			if l := log.take(); len(l) != 1 || !strings.Contains(l[0], "the last push was taken in part") || strings.Contains(l[0], "failed:") {
+			if l := log.Take(); len(l) != 1 || !strings.Contains(l[0], "the last push was taken in part") || strings.Contains(l[0], "failed:") {
 				t.Errorf("log at the end %q", l)
 			}
 			r.answer = func(int) (*colpb.ExportMetricsServiceResponse, error) {
@@ -73,7 +73,7 @@ func TestPartial(t *testing.T) {
 			for range 2 {
 				p.Push(t.Context())
 			}
-			if l := log.take(); len(l) != 1 || !strings.Contains(l[0], "the next push carries the counts") {
+			if l := log.Take(); len(l) != 1 || !strings.Contains(l[0], "the next push carries the counts") {
 				t.Errorf("log of an outage behind that %q", l)
 			}
 			r.answer = nil
@@ -82,7 +82,7 @@ func TestPartial(t *testing.T) {
 			if got := count(t, r.lines(), "ping.replies", "a"); got != "0" {
 				t.Errorf("replies %s, want 0: the collector has had them", got)
 			}
-			if l := log.take(); len(l) != 1 || !strings.Contains(l[0], "points_rejected=14") { // 7 of each of two messages
+			if l := log.Take(); len(l) != 1 || !strings.Contains(l[0], "points_rejected=14") { // 7 of each of two messages
 				t.Errorf("log %q", l)
 			}
 		})
@@ -98,8 +98,8 @@ func TestClose(t *testing.T) {
 	if err := p.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if got := count(t, r.lines(), "ping.replies", "a"); got != "1" || len(log.take()) > 0 {
-		t.Errorf("replies %s, log %q", got, log.take())
+	if got := count(t, r.lines(), "ping.replies", "a"); got != "1" || len(log.Take()) > 0 {
+		t.Errorf("replies %s, log %q", got, log.Take())
 	}
 
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -115,7 +115,7 @@ func TestClose(t *testing.T) {
 	if err := p.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if got := log.take(); len(got) != 2 || !strings.Contains(got[0], "a push has failed") || !strings.Contains(got[1], "the counts that no push has delivered are lost") {
+	if got := log.Take(); len(got) != 2 || !strings.Contains(got[0], "a push has failed") || !strings.Contains(got[1], "the counts that no push has delivered are lost") {
 		t.Errorf("log %q", got)
 	}
 }
@@ -136,7 +136,7 @@ func TestCrowded(t *testing.T) {
 		for i := range 3 * otel.MaxStreams {
 			p.store.Record(a, reply(netip.AddrFrom4([4]byte{198, 18, 1, byte(i)})))
 			p.Push(t.Context())
-			for _, l := range log.take() {
+			for _, l := range log.Take() {
 				if strings.Contains(l, "more addresses") {
 					told++
 					if !strings.Contains(l, "host=a kept=16 series_lost=1") {
@@ -151,7 +151,7 @@ func TestCrowded(t *testing.T) {
 		if !taken {
 			p.ForgetCrowded()
 			p.store.Record(a, reply(addrB))
-			if p.Push(t.Context()); !strings.Contains(strings.Join(log.take(), ""), "more addresses") {
+			if p.Push(t.Context()); !strings.Contains(strings.Join(log.Take(), ""), "more addresses") {
 				t.Error("not told an hour later")
 			}
 		}
@@ -233,7 +233,7 @@ func TestMessageBound(t *testing.T) {
 					streams++
 				}
 			}
-			if l := log.take(); streams != all || r.asked < 6 || len(l) > 0 {
+			if l := log.Take(); streams != all || r.asked < 6 || len(l) > 0 {
 				t.Errorf("%s: %d of %d streams in %d messages, log %q", kind, streams, all, r.asked, l)
 			}
 		}
@@ -290,7 +290,7 @@ func TestEarlyRefusal(t *testing.T) {
 			p.SetLimit(otel.MessageLimit)
 			p.Push(t.Context())
 		}
-		if l := log.take(); len(l) != 3 || !strings.Contains(l[0], "smaller") {
+		if l := log.Take(); len(l) != 3 || !strings.Contains(l[0], "smaller") {
 			t.Errorf("log %q", l)
 		}
 		if n := len(r.lines()); n != 3*400*len(linesOfOne) {

@@ -1,9 +1,33 @@
 package otel
 
 import (
+	"bytes"
 	"context"
+	"slices"
+	"strings"
+	"sync"
 	"time"
 )
+
+// Logged is a log that a test reads.
+type Logged struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *Logged) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(b)
+}
+
+// Take returns the lines since the last call.
+func (l *Logged) Take() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer l.b.Reset()
+	return slices.Collect(strings.Lines(l.b.String()))
+}
 
 // What the tests over the wire, which need the exporters of internal/otlp, look
 // at.

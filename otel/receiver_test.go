@@ -1,7 +1,6 @@
 package otel_test
 
 import (
-	"bytes"
 	"compress/gzip"
 	"context"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -211,26 +209,6 @@ func attributeText(list []*commonpb.KeyValue) string {
 	return strings.Join(parts, ",")
 }
 
-// logged is a log that a test reads.
-type logged struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logged) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(b)
-}
-
-// take returns the lines since the last call.
-func (l *logged) take() []string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	defer l.b.Reset()
-	return slices.Collect(strings.Lines(l.b.String()))
-}
-
 // pusher is a pusher over the wire, and what belongs to it.
 type pusher struct {
 	*otel.Pusher
@@ -266,14 +244,14 @@ func manyTargets(n int) []otel.TargetOptions {
 
 // newTestPusher returns a pusher to endpoint by the exporters of the binary, and
 // its log.
-func newTestPusher(t testing.TB, table config.OTel, endpoint, protocol string) (*pusher, *logged) {
+func newTestPusher(t testing.TB, table config.OTel, endpoint, protocol string) (*pusher, *otel.Logged) {
 	t.Helper()
 	table.Endpoint, table.Protocol = &endpoint, &protocol
 	s, err := table.Settings(10*time.Second, func(string) (string, bool) { return "", false })
 	if err != nil {
 		t.Fatal(err)
 	}
-	buffer := new(logged)
+	buffer := new(otel.Logged)
 	log := slog.New(slog.NewTextHandler(buffer, nil))
 	st, err := otel.NewStore(otel.StoreOptions{Bounds: s.Bounds, Exponential: s.Histogram == "exponential", Metrics: s.Metrics, Version: "v1",
 		Self: func() otel.Self { return otel.Self{Targets: 2, Foreign: 5} }})

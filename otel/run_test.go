@@ -1,14 +1,12 @@
 package otel
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,30 +36,10 @@ func (f *fakeExporter) ForceFlush(context.Context) error { return nil }
 
 func (f *fakeExporter) Shutdown(context.Context) error { return nil }
 
-// logged is a log that a test reads.
-type logged struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logged) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(b)
-}
-
-// take returns the lines since the last call.
-func (l *logged) take() []string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	defer l.b.Reset()
-	return slices.Collect(strings.Lines(l.b.String()))
-}
-
 // fakePusher returns a pusher into f, whose store has figures of itself.
-func fakePusher(t *testing.T, f *fakeExporter) (*Pusher, *logged) {
+func fakePusher(t *testing.T, f *fakeExporter) (*Pusher, *Logged) {
 	t.Helper()
-	log := new(logged)
+	log := new(Logged)
 	st := testStore(t, StoreOptions{Self: func() Self { return Self{Targets: 2, Foreign: 5} }})
 	p := NewPusher(st, f, resource.Empty())
 	p.Log = slog.New(slog.NewTextHandler(log, nil))
@@ -200,7 +178,7 @@ func TestEnd(t *testing.T) {
 			if fmt.Sprint(pushes) != fmt.Sprint(want) {
 				t.Errorf("%v: pushes %v, want %v", temporality, pushes, want)
 			}
-			if l := log.take(); len(l) > 0 {
+			if l := log.Take(); len(l) > 0 {
 				t.Errorf("log %q", l)
 			}
 		})
@@ -230,7 +208,7 @@ func TestCause(t *testing.T) {
 			answer = errors.New(tt.err)
 		}
 		p.push(t.Context(), false)
-		if l := strings.Join(log.take(), ""); tt.want == "" && l != "" || !strings.Contains(l, tt.want) || strings.Count(l, "\n") > 1 {
+		if l := strings.Join(log.Take(), ""); tt.want == "" && l != "" || !strings.Contains(l, tt.want) || strings.Count(l, "\n") > 1 {
 			t.Errorf("%s: log %q, want %q", tt.err, l, tt.want)
 		}
 	}

@@ -35,7 +35,7 @@ func TestPush(t *testing.T) {
 				if got := count(t, r.lines(), "ping.replies", "b"); got != "2" {
 					t.Errorf("replies %s in the second push, want 2", got)
 				}
-				if l := log.take(); len(l) > 0 {
+				if l := log.Take(); len(l) > 0 {
 					t.Errorf("log: %q", l)
 				}
 				if slices.ContainsFunc(r.headers, func(s string) bool { return s != "secret" }) {
@@ -69,7 +69,7 @@ func TestOutage(t *testing.T) {
 							t.Errorf("asked %d times in an outage, want once", r.asked-asked)
 						}
 					}
-					if l := log.take(); len(l) != 1 || !strings.Contains(l[0], "level=WARN") || !strings.Contains(l[0], "closed") || !strings.Contains(l[0], p.settings.Endpoint) {
+					if l := log.Take(); len(l) != 1 || !strings.Contains(l[0], "level=WARN") || !strings.Contains(l[0], "closed") || !strings.Contains(l[0], p.settings.Endpoint) {
 						t.Errorf("when it begins: %q", l)
 					}
 					r.answer = nil
@@ -79,7 +79,7 @@ func TestOutage(t *testing.T) {
 					if got := count(t, lines, "ping.replies", "a"); got != want || count(t, lines, "ping.rtt", "a") != want {
 						t.Errorf("replies %s after the outage, want %s", got, want)
 					}
-					if l := log.take(); len(l) != 1 || !strings.Contains(l[0], "level=INFO") || !strings.Contains(l[0], "failed_pushes=3") || strings.Contains(l[0], "lost") {
+					if l := log.Take(); len(l) != 1 || !strings.Contains(l[0], "level=INFO") || !strings.Contains(l[0], "failed_pushes=3") || strings.Contains(l[0], "lost") {
 						t.Errorf("when it ends: %q", l)
 					}
 					p.Push(t.Context())
@@ -120,7 +120,7 @@ func TestTooLarge(t *testing.T) {
 					t.Fatalf("%s was delivered %d times, want once", host, times[host])
 				}
 			}
-			for _, l := range log.take() {
+			for _, l := range log.Take() {
 				if !strings.Contains(l, "smaller") {
 					t.Errorf("log: %s", l)
 				}
@@ -147,7 +147,7 @@ func TestLimitRecovers(t *testing.T) {
 	p.many(400)
 	p.Push(t.Context())
 	low := p.Limit()
-	if l := log.take(); low == otel.MessageLimit || len(l) != 1 || !strings.Contains(l[0], "smaller ones") {
+	if l := log.Take(); low == otel.MessageLimit || len(l) != 1 || !strings.Contains(l[0], "smaller ones") {
 		t.Fatalf("limit %d, log %q", low, l)
 	}
 	for range 2 {
@@ -166,7 +166,7 @@ func TestLimitRecovers(t *testing.T) {
 		p.SetCalm(otel.RecoverPushes)
 		p.Push(t.Context())
 	}
-	if l := log.take(); p.Limit() != otel.MessageLimit || len(l) > 0 {
+	if l := log.Take(); p.Limit() != otel.MessageLimit || len(l) > 0 {
 		t.Errorf("limit %d, log %q", p.Limit(), l)
 	}
 }
@@ -201,7 +201,7 @@ func TestStops(t *testing.T) {
 				p.SetLimit(otel.LeastLimit)
 				p.many(200)
 				p.Push(t.Context())
-				if l := log.take(); r.asked != tt.after+1 || len(l) != 1 || !strings.Contains(l[0], "the next push carries the counts") {
+				if l := log.Take(); r.asked != tt.after+1 || len(l) != 1 || !strings.Contains(l[0], "the next push carries the counts") {
 					t.Errorf("asked %d times, want %d; log %q", r.asked, tt.after+1, l)
 				}
 			})

@@ -3,12 +3,9 @@ package plugin
 import (
 	"context"
 	"errors"
-	"flag"
 	"math"
 	"net"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -18,9 +15,8 @@ import (
 	"github.com/influxdata/line-protocol/v2/lineprotocol"
 
 	"github.com/pingtel/pingtel/icmpcore"
+	"github.com/pingtel/pingtel/internal/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 const ms = time.Millisecond
 
@@ -92,24 +88,7 @@ func TestGolden(t *testing.T) {
 		}
 		got.WriteString("# " + c.name + "\n" + string(line))
 	}
-	compareGolden(t, "lines.golden", got.String())
-}
-
-func compareGolden(t *testing.T, file, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", file)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", file, diff)
-	}
+	golden.Compare(t, "testdata/lines.golden", got.String())
 }
 
 // point is one decoded line.

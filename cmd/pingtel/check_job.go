@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/pingtel/pingtel/icmpcore"
 	"github.com/pingtel/pingtel/internal/config"
@@ -114,18 +113,7 @@ var errIncomplete = errors.New("ended before the list of hosts was complete")
 // fileJob makes the job of a config file. It refuses flags that say whom and how
 // to check: the file does.
 func (f *checkFlags) fileJob(cmd *cobra.Command, args []string) (checkJob, error) {
-	var also []string
-	cmd.Flags().Visit(func(flag *pflag.Flag) {
-		switch flag.Name {
-		case "config", "timeout", "need", "quiet", "verbose", "perfdata":
-		default:
-			also = append(also, "--"+flag.Name)
-		}
-	})
-	if len(args) > 0 {
-		also = append(also, "HOST")
-	}
-	if len(also) > 0 {
+	if also := besideConfig(cmd, args, "timeout", "need", "quiet", "verbose", "perfdata"); len(also) > 0 {
 		f.faults.add(fmt.Errorf("--config: hosts, options and thresholds are in the file: want no %s with it", strings.Join(also, ", ")))
 	}
 	if err := f.faults.err(); err != nil {

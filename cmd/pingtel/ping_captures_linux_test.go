@@ -4,22 +4,17 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
-	gocmp "github.com/google/go-cmp/cmp"
-
 	"github.com/pingtel/pingtel/integration/netsim"
 	"github.com/pingtel/pingtel/integration/peer"
 	"github.com/pingtel/pingtel/integration/tmux"
+	"github.com/pingtel/pingtel/internal/golden"
 )
-
-// updateCaptures, set in the environment, writes the golden files anew.
-const updateCaptures = "PINGTEL_UPDATE_CAPTURES"
 
 // onScreen is the network of the captures. Round-trip times are so long that a
 // busy machine does not change how many digits they have.
@@ -130,18 +125,5 @@ func sameWidth(number *regexp.Regexp, line, letter string) string {
 // compareCapture holds a capture against its golden file.
 func compareCapture(t *testing.T, name, text string) {
 	t.Helper()
-	got := steadyCapture(text)
-	file := filepath.Join("testdata", "captures", name+".txt")
-	if os.Getenv(updateCaptures) != "" {
-		if err := os.WriteFile(file, []byte(got), 0o666); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := gocmp.Diff(string(want), got); diff != "" {
-		t.Errorf("(-want +got; where got is right, run with %s=1)\n%s", updateCaptures, diff)
-	}
+	golden.Compare(t, filepath.Join("testdata", "captures", name+".txt"), steadyCapture(text))
 }

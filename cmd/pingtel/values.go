@@ -6,9 +6,13 @@ import (
 	"math"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/pingtel/pingtel/icmpcore"
 )
@@ -157,4 +161,19 @@ func formatSource(a netip.Addr) string {
 		return ""
 	}
 	return a.String()
+}
+
+// besideConfig returns what of a command line that names a config file says the
+// same as the file does: hosts, and all flags except those allowed.
+func besideConfig(cmd *cobra.Command, args []string, allowed ...string) []string {
+	var also []string
+	cmd.Flags().Visit(func(flag *pflag.Flag) {
+		if flag.Name != "config" && !slices.Contains(allowed, flag.Name) {
+			also = append(also, "--"+flag.Name)
+		}
+	})
+	if len(args) > 0 {
+		also = append(also, "HOST")
+	}
+	return also
 }

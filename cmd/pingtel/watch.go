@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/pingtel/pingtel/icmpcore"
 	"github.com/pingtel/pingtel/internal/config"
@@ -90,16 +89,7 @@ func (f *watchFlags) run(cmd *cobra.Command, args []string) error {
 
 // runConfig watches the targets of a file.
 func (f *watchFlags) runConfig(cmd *cobra.Command, args []string) error {
-	var also []string
-	cmd.Flags().Visit(func(flag *pflag.Flag) {
-		if flag.Name != "config" {
-			also = append(also, "--"+flag.Name)
-		}
-	})
-	if len(args) > 0 {
-		also = append(also, "HOST")
-	}
-	if len(also) > 0 {
+	if also := besideConfig(cmd, args); len(also) > 0 {
 		f.faults.add(fmt.Errorf("--config: hosts and options stand in the file: want no %s beside it", strings.Join(also, ", ")))
 	}
 	if err := f.faults.err(); err != nil {

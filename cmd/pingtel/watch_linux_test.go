@@ -1,7 +1,6 @@
 package main
 
 import (
-	"flag"
 	"fmt"
 	"net/netip"
 	"os"
@@ -18,6 +17,7 @@ import (
 	"github.com/pingtel/pingtel/integration/netsim"
 	"github.com/pingtel/pingtel/integration/peer"
 	"github.com/pingtel/pingtel/integration/tmux"
+	"github.com/pingtel/pingtel/internal/golden"
 )
 
 // watched is a network of hosts that answer after 20 ms, and of three that do
@@ -65,7 +65,7 @@ func TestWatchCaptures(t *testing.T) {
 						strings.Contains(text, "2 down  1 with loss") && measured.MatchString(text) &&
 						strings.Contains(text, " error") == (size.width == 200)
 				})
-				golden(t, fmt.Sprintf("watch-%s-%dx%d.txt", name, size.width, size.height), masked(text))
+				golden.Compare(t, "testdata/"+fmt.Sprintf("watch-%s-%dx%d.txt", name, size.width, size.height), masked(text))
 			}
 			x.Press("q")
 		}
@@ -110,26 +110,6 @@ func masked(text string) string {
 		lines[i] = strings.TrimRight(line, " ")
 	}
 	return strings.Join(lines, "\n")
-}
-
-var update = flag.Bool("update", false, "write the golden files anew")
-
-// golden holds a text against a file in testdata.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o666); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got; run with -update where got is right)\n%s", name, diff)
-	}
 }
 
 // TestWatchLeaves ends the view in every way that a user or the system has: the

@@ -2,10 +2,7 @@ package watch
 
 import (
 	"errors"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -13,30 +10,10 @@ import (
 	"unicode/utf8"
 
 	"github.com/charmbracelet/x/ansi"
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/pingtel/pingtel/icmpcore"
+	"github.com/pingtel/pingtel/internal/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
-
-// golden holds a text against a file in testdata.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o666); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got; run with -update where got is right)\n%s", name, diff)
-	}
-}
 
 // clock is a time that tests set.
 type clock struct{ t time.Time }
@@ -116,7 +93,7 @@ func TestLayout(t *testing.T) {
 					sc.key(k, "")
 				}
 				text := shown(sc)
-				golden(t, fmt.Sprintf("%s-%s-%dx%d.txt", name, view, size.width, size.height), text)
+				golden.Compare(t, "testdata/"+fmt.Sprintf("%s-%s-%dx%d.txt", name, view, size.width, size.height), text)
 				lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 				if len(lines) != size.height {
 					t.Errorf("%s %s %v: %d lines", name, view, size, len(lines))
@@ -137,12 +114,12 @@ func TestLooks(t *testing.T) {
 	c := newClock()
 	sc := testScreen(few(c), c, 80, 12)
 	visible := strings.NewReplacer("\x1b", "^").Replace(sc.render()) + "\n"
-	golden(t, "looks.txt", visible)
+	golden.Compare(t, "testdata/"+"looks.txt", visible)
 	sc.colour = false
-	golden(t, "looks-without-colour.txt", shown(sc))
+	golden.Compare(t, "testdata/"+"looks-without-colour.txt", shown(sc))
 	sc.glyphs = &asciiGlyphs
 	text := shown(sc)
-	golden(t, "looks-ascii.txt", text)
+	golden.Compare(t, "testdata/"+"looks-ascii.txt", text)
 	if strings.ContainsFunc(strings.ReplaceAll(text, "日本", ""), func(r rune) bool { return r > 126 }) {
 		t.Error("more than ASCII")
 	}
