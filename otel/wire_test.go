@@ -134,7 +134,7 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
-// TestLimitRecovers: a limit that was lowered is tried again, and told of once.
+// TestLimitRecovers: a limit that was lowered is tried again, and logged once.
 func TestLimitRecovers(t *testing.T) {
 	most := 1500 // points
 	r := &receiver{answer: func(points int) (*colpb.ExportMetricsServiceResponse, error) {
@@ -172,7 +172,7 @@ func TestLimitRecovers(t *testing.T) {
 }
 
 // TestStops: a push ends with the first message that is not taken, wherever in
-// it that comes, but for one that the collector refuses for what it holds.
+// it that comes, except for one that the collector refuses for what it holds.
 func TestStops(t *testing.T) {
 	for _, tt := range []struct {
 		code  codes.Code

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// Event is what Telegraf, or whoever sends the signals, wants of a plugin.
+// Event is what Telegraf, or the sender of a signal, wants of a plugin.
 type Event int
 
 const (

@@ -1,5 +1,5 @@
 // Package console shows a run of ping as it goes, and its results: to a person at
-// a terminal, or in a stream of lines for whoever reads it.
+// a terminal, or in a stream of lines for any reader.
 package console
 
 import (

@@ -138,7 +138,7 @@ func (o *Output) logDropped() {
 }
 
 // Close writes the lines that wait. If nobody reads them, Close logs that and returns
-// no error: whoever stops pingtel without reading its lines does not want them.
+// no error: a parent that stops pingtel without reading its lines does not want them.
 func (o *Output) Close(ctx context.Context) error {
 	o.logDropped()
 	err := o.out.Close(ctx)

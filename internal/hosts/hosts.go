@@ -89,7 +89,7 @@ func (e Entry) All() iter.Seq[[]byte] {
 	}
 }
 
-// parsePrefix reads a prefix. The entry has all its addresses, but for an IPv4
+// parsePrefix reads a prefix. The entry has all its addresses, except for an IPv4
 // prefix of 30 bits or fewer not the network and broadcast addresses.
 func parsePrefix(text string) (Entry, error) {
 	p, err := netip.ParsePrefix(text)

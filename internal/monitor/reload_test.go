@@ -109,7 +109,7 @@ func TestReloadOptionsOverrun(t *testing.T) {
 
 // TestReloadAtTheStart adds a target in the first interval, whose short round is
 // over: it has its first series in the next one, as every other, and the log says
-// what came of the reload.
+// how the reload ended.
 func TestReloadAtTheStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fakeProber{took: time.Second}

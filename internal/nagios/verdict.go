@@ -132,7 +132,7 @@ func Judge(r icmpcore.PingResult, t Thresholds, unfinished bool) Verdict {
 
 // judgeUnsent judges a result without any echo sent. A host to which there is no
 // route cannot be reached: that is the loss of every echo for check_ping and
-// check_icmp, and for whoever waits for the host.
+// check_icmp, and for anyone who waits for the host.
 func judgeUnsent(r *icmpcore.PingResult, t Thresholds, unfinished bool) (Status, string) {
 	var resolve *icmpcore.ResolveError
 	if r.Err == nil || unfinished && !errors.As(r.Err, &resolve) { // a name may be what took the time

@@ -84,7 +84,7 @@ func message() *metricdata.ResourceMetrics {
 	}}}
 }
 
-// export exports one message, and returns what came of it: nil where it was
+// export exports one message, and returns how that went: nil where it was
 // taken.
 func export(t *testing.T, e Exporter) *otel.ExportError {
 	t.Helper()

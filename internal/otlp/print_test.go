@@ -64,7 +64,7 @@ func TestPrintClosed(t *testing.T) {
 	}
 }
 
-// TestPrintBlocked: a reader that stops reading is told of, keeps nothing
+// TestPrintBlocked: a reader that stops reading is reported, keeps nothing
 // waiting, and gets the whole line in the end.
 func TestPrintBlocked(t *testing.T) {
 	e, r := printing(t)

@@ -20,7 +20,7 @@ const (
 	maxKept = 3000
 	allKept = 2 << 20
 
-	// drainAt is how many events may wait before whoever brings the next one
+	// drainAt is how many events may wait before the one who brings the next
 	// takes them to their targets himself: the view may be held up by its
 	// terminal.
 	drainAt = 1 << 14

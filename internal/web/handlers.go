@@ -42,7 +42,7 @@ func secured(h http.Handler) http.Handler {
 func plain(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
-	io.WriteString(w, text) //nolint:errcheck // whoever asked has left
+	io.WriteString(w, text) //nolint:errcheck // the client has left
 }
 
 // stalledTime is how far the schedule may be behind for the process to be ready.

@@ -33,7 +33,7 @@ func (l *limitListener) Accept() (net.Conn, error) {
 const fullPause = time.Second
 
 // take takes a place for a connection, and reports whether the listener is still
-// open. While there is none it has idle connections closed: otherwise whoever
+// open. While there is none it has idle connections closed: otherwise anyone who
 // leaves some open keeps all others away for as long as he likes.
 func (l *limitListener) take() bool {
 	select {

@@ -405,7 +405,7 @@ func TestConnections(t *testing.T) {
 	second.Close()
 }
 
-// TestIdleConnections: whoever leaves connections open does not keep others away.
+// TestIdleConnections: a client that leaves connections open does not keep others away.
 func TestIdleConnections(t *testing.T) {
 	s := serve(t, "")
 	for range maxConnections {
