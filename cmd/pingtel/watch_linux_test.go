@@ -61,8 +61,8 @@ func TestWatchCaptures(t *testing.T) {
 				x.Resize(size.width, size.height)
 				text := x.Await(fmt.Sprintf("a full view of %s, %d x %d", name, size.width, size.height), func(text string) bool {
 					lines := strings.Split(text, "\n")
-					return len(lines) >= size.height && strings.HasPrefix(lines[size.height-1], "? help") && !strings.Contains(text, "2 with loss") &&
-						strings.Contains(text, "2 down  1 with loss") && measured.MatchString(text) &&
+					return len(lines) >= size.height && strings.HasPrefix(lines[size.height-1], "? help") &&
+						states[name].MatchString(lines[0]) && measured.MatchString(text) &&
 						strings.Contains(text, " error") == (size.width == 200)
 				})
 				golden.Compare(t, "testdata/"+fmt.Sprintf("watch-%s-%dx%d.txt", name, size.width, size.height), masked(text))
@@ -72,9 +72,17 @@ func TestWatchCaptures(t *testing.T) {
 	})
 }
 
+// states is what the first line says once every host is what the rules make of
+// it. A machine with more to do than it can loses echoes of some of 10,000 hosts
+// before they reach the network.
+var states = map[string]*regexp.Regexp{
+	"five": regexp.MustCompile("  2 down  1 with loss  "),
+	"many": regexp.MustCompile("  2 down  [0-9]+ with loss  "),
+}
+
 var (
 	measured = regexp.MustCompile(`100\.103 .* [1-9][0-9.]*% +[0-9]`) // the host that loses some has lost one
-	totals   = regexp.MustCompile(`(loss  ).*`)
+	totals   = regexp.MustCompile(`[0-9]+( with loss  ).*`)
 	titles   = regexp.MustCompile(`^host .*(last [0-9.]+ (?:s|min)|history) `)
 	digits   = regexp.MustCompile(`[0-9.]`)
 	cells    = regexp.MustCompile(`[×▁-█·]`)
@@ -91,7 +99,7 @@ func masked(text string) string {
 		r := []rune(line)
 		switch {
 		case i == 0:
-			line = totals.ReplaceAllString(line, "$1~")
+			line = totals.ReplaceAllString(line, "#$1~")
 		case titles.MatchString(line):
 			history = len([]rune(titles.FindString(line))) - 1
 			line = string(r[:host]) + strings.Repeat("~", history-host) + string(r[history:])

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -69,8 +70,23 @@ func TestService(t *testing.T) {
 	})
 }
 
+// unlike returns the lines of a log without those that say another time that a push
+// has failed, for another reason: how the system tells of a connection that its peer
+// has closed depends on what was under way at that moment.
+func unlike(log string) []string {
+	reasons := map[string]bool{}
+	return slices.DeleteFunc(slices.Collect(strings.Lines(log)), func(line string) bool {
+		_, reason, failed := strings.Cut(line, "a push has failed")
+		again := failed && len(reasons) > 0 && !reasons[reason]
+		if failed {
+			reasons[reason] = true
+		}
+		return again
+	})
+}
+
 // TestStrangers points pingtel at servers that are not its collector. One line must say
-// so, and pingtel must keep measuring and end in time.
+// so, one for each reason, and pingtel must keep measuring and end in time.
 func TestStrangers(t *testing.T) {
 	peer.Collector(t)
 	netsim.Run(t, network(), func(t *testing.T, n *netsim.Net) {
@@ -99,7 +115,7 @@ func TestStrangers(t *testing.T) {
 				peer.Await(t, "four rounds", func() bool { return len(n.Arrived()) >= before+20 }, p)
 				peer.Await(t, "a word of it", func() bool { return strings.Contains(p.Text(), "a push has failed") }, p)
 				stopPingtel(t, p)
-				if s := p.Text(); strings.Count(s, "\n") != 3 || !strings.Contains(s, tt.said) || !strings.Contains(s, "the counts that no push has delivered are lost") {
+				if s := p.Text(); len(unlike(s)) != 3 || !strings.Contains(s, tt.said) || !strings.Contains(s, "the counts that no push has delivered are lost") {
 					t.Errorf("said:\n%s", s)
 				}
 			})
