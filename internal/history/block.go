@@ -21,8 +21,8 @@ import (
 // head describes runs of rounds with the same shape: how many, the seconds since the
 // round before, a mask of the counts that are not zero, and these. body has the
 // round-trip times of each round in ascending order: the first bucket relative to
-// base, then the distance of each from the one before; and the jitter, if there are
-// two. Numbers are varints.
+// base, then the distance of each from the one before; and the jitter relative to
+// the first one, if there are two. Numbers are varints.
 type block struct {
 	start, last int64  // Unix seconds of the first and the last round
 	usual       uint16 // the bucket of the usual round-trip time when it began, for a restart
@@ -33,6 +33,8 @@ type block struct {
 	runs       uint32
 	base       int // bucket of the first round-trip time
 	based      bool
+	jitter     int // the first: 0, or 1 and the number of a pair of buckets
+	jittered   bool
 }
 
 // manyReplies is from how many replies on a round has pairs of bucket and count.
@@ -78,17 +80,20 @@ func (b *block) add(at int64, s shape, r *icmpcore.PingResult, buckets []int) []
 		i = next
 	}
 	if len(buckets) > 1 {
-		jitter := uint64(0)
+		jitter := 0
 		if r.Jitter > 0 {
-			jitter = uint64(bucketOf(r.Jitter)/2) + 1
+			jitter = bucketOf(r.Jitter)/2 + 1
 		}
-		b.body = binary.AppendUvarint(b.body, jitter)
+		if !b.jittered {
+			b.jitter, b.jittered = jitter, true
+		}
+		b.body = binary.AppendVarint(b.body, int64(jitter-b.jitter))
 	}
 	return buckets
 }
 
 // jitterOf returns the middle, in seconds, of a pair of buckets as add numbers them.
-func jitterOf(n uint64) float64 {
+func jitterOf(n int) float64 {
 	if n == 0 {
 		return 0
 	}
@@ -133,8 +138,8 @@ const blockVersion = 1
 const maxRounds = 1 << 18
 
 var packers = sync.Pool{New: func() any {
-	w, err := flate.NewWriter(io.Discard, flate.BestSpeed)
-	if err != nil { // the level is a constant
+	w, err := flate.NewWriter(io.Discard, flate.HuffmanOnly) // noise does not repeat: the others are slower and give more bytes
+	if err != nil {                                          // the level is a constant
 		panic(err)
 	}
 	return w
@@ -149,6 +154,7 @@ func (b *block) pack() []byte {
 	out = binary.AppendUvarint(out, uint64(b.last-b.start))
 	out = binary.AppendUvarint(out, uint64(b.usual))
 	out = binary.AppendUvarint(out, uint64(b.base))
+	out = binary.AppendUvarint(out, uint64(b.jitter))
 	out = binary.AppendUvarint(out, uint64(len(b.head)))
 	out = binary.AppendUvarint(out, uint64(len(b.body)))
 	to := bytes.NewBuffer(out)
@@ -177,9 +183,9 @@ func unpackHead(p []byte) (b *block, head, body int, rest []byte, err error) {
 	d := decoder{p: p[5:]}
 	b = &block{start: d.signed()}
 	b.last = b.start + int64(d.number())
-	b.usual, b.base, b.based = uint16(d.number()), int(d.number()), true
+	b.usual, b.base, b.jitter, b.based = uint16(d.number()), int(d.number()), int(d.number()), true
 	head, body = int(d.number()), int(d.number())
-	if d.bad || b.base > maxBucket || head < 0 || body < 0 || head+body > 1<<24 {
+	if d.bad || b.base > maxBucket || b.jitter > maxBucket || head < 0 || body < 0 || head+body > 1<<24 {
 		return nil, 0, 0, nil, fmt.Errorf("block with a wrong head: %w", errBlock)
 	}
 	return b, head, body, d.p, nil
@@ -290,8 +296,8 @@ func (b *block) round(d *decoder, received uint64, sum *Sum) {
 		i += n
 	}
 	if received > 1 {
-		n := d.number()
-		if n > maxBucket {
+		n := b.jitter + int(d.signed())
+		if n < 0 || n > maxBucket {
 			d.bad = true
 			return
 		}

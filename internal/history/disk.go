@@ -25,6 +25,10 @@ const (
 	// longer than the end of a process takes.
 	lockTime = 6 * time.Second
 
+	// pageSize is small because a block has about a kilobyte: bbolt puts two at
+	// least into a page, or into a few.
+	pageSize = 1024
+
 	// closeAfter is how long a file stays open that nobody uses.
 	closeAfter = time.Minute
 
@@ -161,7 +165,7 @@ func (d *disk) acquire(day string, create bool) (*dayFile, error) {
 
 // openFile opens a file and looks whether it is whole.
 func openFile(path string, noSync bool) (*bolt.DB, error) {
-	db, err := bolt.Open(path, 0o640, &bolt.Options{Timeout: lockTime, NoSync: noSync, NoGrowSync: noSync})
+	db, err := bolt.Open(path, 0o640, &bolt.Options{Timeout: lockTime, PageSize: pageSize, NoSync: noSync, NoGrowSync: noSync})
 	if errors.Is(err, bolt.ErrTimeout) {
 		return nil, errors.New("another process has it open: two probers cannot share a state folder")
 	}

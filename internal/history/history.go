@@ -51,6 +51,7 @@ type Options struct {
 	Log     *slog.Logger
 	Now     time.Time // when it begins
 
+	queue  int  // bound of the blocks that wait, in bytes; 0: maxQueue
 	noSync bool // do not wait for the disk, in tests that write very often
 }
 
@@ -110,6 +111,9 @@ type History struct {
 // Open opens a history.
 func Open(o Options) (*History, error) {
 	now := o.Now.Unix()
+	if o.queue == 0 {
+		o.queue = maxQueue
+	}
 	h := &History{o: o, series: make(map[Key]*Series), span: Span{now, now}, expired: o.Now}
 	if o.Dir == "" {
 		h.store = newMemory(o)
@@ -209,7 +213,7 @@ func (s *Series) seal() {
 	h := s.h
 	h.queueMu.Lock()
 	defer h.queueMu.Unlock()
-	if h.queued+b.size() > maxQueue {
+	if h.queued+b.size() > h.o.queue {
 		h.dropped += uint64(b.rounds)
 		return
 	}

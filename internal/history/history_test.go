@@ -130,7 +130,7 @@ func TestPercentilesOfAnyWindow(t *testing.T) {
 			}
 		}
 		for range 60 {
-			from := begin.Add(time.Duration(rnd.IntN(int(at.Sub(begin) / time.Second))) * time.Second)
+			from := begin.Add(time.Duration(rnd.IntN(int(at.Sub(begin)/time.Second))) * time.Second)
 			to := from.Add(time.Duration(1+rnd.IntN(20000)) * time.Second)
 			columns, err := h.Columns(s.Key(), from.Unix(), to.Unix(), to.Unix()-from.Unix())
 			if err != nil {
