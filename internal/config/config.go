@@ -47,7 +47,8 @@ type Agent struct {
 	MaxRate        int           // echo requests per second, as in [icmpcore.Config]
 	Socket         icmpcore.SocketKind
 	LogLevel       slog.Level
-	MaxPrefixHosts int // most hosts in the prefixes and ranges of one list
+	MaxPrefixHosts int    // most hosts in the prefixes and ranges of one list
+	State          string // folder for what outlives a restart; "" for none
 }
 
 // Target is one host to probe in one family.

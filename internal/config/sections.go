@@ -34,6 +34,7 @@ func (r *reader) readAgent(t *table, a *Agent) {
 		t.fault("log_level", "%v", err)
 	}
 	read(t, "max_prefix_hosts", integer(1, 10_000_000), &a.MaxPrefixHosts)
+	read(t, "state", r.text, &a.State)
 	t.refuseUnknown()
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"time"
 )
 
 // Web is the [web] table.
@@ -11,6 +12,10 @@ type Web struct {
 	Listen     string // host:port to listen on; "" turns the listener off
 	ConfigFile string // TLS and passwords, as Prometheus' exporters have them; "" for neither
 	Metrics    bool   // serve /metrics
+
+	Page    bool          // serve the page
+	Keep    time.Duration // how long the page remembers
+	MaxSize int64         // bytes of what it remembers
 }
 
 // readWeb reads the [web] table.
@@ -19,6 +24,7 @@ func (r *reader) readWeb(t *table, w *Web) {
 	read(t, "listen", r.listenAddress, &w.Listen)
 	read(t, "config_file", r.text, &w.ConfigFile)
 	read(t, "metrics", boolean, &w.Metrics)
+	r.readPage(t, w)
 	t.refuseUnknown()
 }
 
