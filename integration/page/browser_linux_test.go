@@ -180,7 +180,7 @@ func eval[T any](b *browser, expression string) T {
 // await waits until an expression in the page is true.
 func (b *browser) await(what, expression string) {
 	b.t.Helper()
-	peer.Await(b.t, what, func() bool { return eval[bool](b, "Boolean("+expression+")") }, b.process)
+	peer.Await(b.t, what, func() bool { return eval[bool](b, "(async () => Boolean(await ("+expression+")))()") }, b.process)
 }
 
 // open opens an address, and waits until the page has shown its figures.
@@ -190,7 +190,10 @@ func (b *browser) open(url string) {
 	b.urls, b.bytes = nil, 0
 	b.mu.Unlock()
 	b.call("Page.navigate", map[string]any{"url": url}, nil)
-	b.await("the figures of "+url, "document.body && document.body.dataset.loaded && location.href.startsWith("+fmt.Sprintf("%q", url)+")")
+	if url == "about:blank" {
+		return
+	}
+	b.await("the figures of "+url, "document.body && document.body.dataset.drawn && location.href.startsWith("+fmt.Sprintf("%q", url)+")")
 }
 
 // size sets the size of the window.
@@ -225,14 +228,14 @@ func (b *browser) key(name string) {
 	}
 }
 
-// picture writes the whole page to a file of the folder that -pictures names.
-func (b *browser) picture(name string) {
+// picture writes the window, or the whole page, to a file of the folder that -pictures names.
+func (b *browser) picture(name string, whole bool) {
 	b.t.Helper()
 	if *pictures == "" {
 		return
 	}
 	var r struct{ Data string }
-	b.call("Page.captureScreenshot", map[string]any{"captureBeyondViewport": true}, &r)
+	b.call("Page.captureScreenshot", map[string]any{"captureBeyondViewport": whole}, &r)
 	data, err := base64.StdEncoding.DecodeString(r.Data)
 	if err == nil {
 		err = errors.Join(os.MkdirAll(*pictures, 0o755), os.WriteFile(filepath.Join(*pictures, name+".png"), data, 0o644))
@@ -240,6 +243,12 @@ func (b *browser) picture(name string) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
+}
+
+// drawn returns when the first figures were on the screen, after the start of the
+// navigation.
+func (b *browser) drawn() time.Duration {
+	return time.Duration(eval[float64](b, "Number(document.body.dataset.drawn)")) * time.Millisecond
 }
 
 // wire returns how many bytes came over the wire since open.

@@ -213,9 +213,10 @@ func TestStates(t *testing.T) {
 			down.Errors = append(down.Errors, icmpcore.EchoError{Kind: k})
 		}
 		noName := &icmpcore.PingResult{Start: begin.Add(20 * time.Second), Err: &icmpcore.ResolveError{Host: "a.example", Err: &net.DNSError{IsNotFound: true}}}
+		noDNS := &icmpcore.PingResult{Start: begin.Add(25 * time.Second), Err: &icmpcore.ResolveError{Host: "a.example", Err: &net.DNSError{IsTimeout: true}}}
 		noRoute := &icmpcore.PingResult{Start: begin.Add(30 * time.Second), Err: &icmpcore.SendError{Err: errors.New("no route")}}
 		ended := &icmpcore.PingResult{Start: begin.Add(40 * time.Second), Err: context.Canceled}
-		for _, r := range []*icmpcore.PingResult{result(begin, 5, 1e6, 2e6), down, noName, noRoute, ended} {
+		for _, r := range []*icmpcore.PingResult{result(begin, 5, 1e6, 2e6), down, noName, noDNS, noRoute, ended} {
 			s.Record(r)
 		}
 		for _, sealed := range []bool{false, true} {
@@ -229,7 +230,7 @@ func TestStates(t *testing.T) {
 			want := [][counts]uint64{
 				{Sent: 5, Received: 2},
 				{Sent: 5, Late: 1, Duplicates: 2, Corrupt: 3, DestinationUnreachable: 2, TimeExceeded: 1, PacketTooBig: 1, ParameterProblem: 1, SendFailed: 1},
-				{Unresolved: 1},
+				{Unresolved: 1, LookupFailed: 1},
 				{Unsent: 1},
 				{},
 			}

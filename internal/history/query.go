@@ -84,7 +84,7 @@ const recentRounds = 6
 type moment struct {
 	sent, received uint16
 	median         uint16 // bucket + 1, 0 if there is none
-	cause          uint8  // Unresolved, Unsent or 0
+	cause          uint8  // Unresolved, LookupFailed, Unsent or 0
 }
 
 // remember notes the newest round. s.mu is held.
@@ -99,6 +99,8 @@ func (s *Series) remember(f shape, buckets []int) {
 	switch {
 	case f.n[Unresolved] > 0:
 		m.cause = Unresolved
+	case f.n[LookupFailed] > 0:
+		m.cause = LookupFailed
 	case f.n[Unsent] > 0:
 		m.cause = Unsent
 	}
@@ -132,7 +134,7 @@ type State struct {
 	Last           int64   // Unix seconds of the newest round, 0 if there is none
 	Sent, Received int     // of the last rounds
 	Lost           bool    // the newest round has no reply
-	Cause          int     // why the newest round sent nothing: Unresolved, Unsent, or 0
+	Cause          int     // why the newest round sent nothing: Unresolved, LookupFailed, Unsent, or 0
 	RTT, Usual     float64 // seconds, 0 if not known: the median of the newest round with replies, and the usual one
 }
 

@@ -3,6 +3,7 @@ package history
 import (
 	"errors"
 	"math"
+	"net"
 
 	"github.com/pingtel/pingtel/icmpcore"
 )
@@ -19,8 +20,9 @@ const (
 	PacketTooBig
 	ParameterProblem
 	SendFailed
-	Unresolved // rounds in which the name had no address
-	Unsent     // rounds in which nothing could be sent for another reason
+	Unresolved   // rounds in which the name had no address, by an answer of the DNS
+	LookupFailed // rounds in which the DNS gave no answer, and none was known
+	Unsent       // rounds in which nothing could be sent for another reason
 
 	counts // how many there are
 )
@@ -28,7 +30,7 @@ const (
 // CountNames are the names of the counts in JSON.
 var CountNames = [counts]string{
 	"sent", "received", "late", "duplicates", "corrupt", "destination_unreachable", "time_exceeded",
-	"packet_too_big", "parameter_problem", "send", "unresolved", "unsent",
+	"packet_too_big", "parameter_problem", "send", "unresolved", "lookup_failed", "unsent",
 }
 
 var errorCounts = map[icmpcore.ErrorKind]int{
@@ -59,7 +61,12 @@ func shapeOf(r *icmpcore.PingResult) (s shape, ok bool) {
 	var option *icmpcore.OptionError
 	switch {
 	case errors.As(r.Err, &resolve):
-		s.n[Unresolved] = 1
+		var dns *net.DNSError
+		if errors.As(resolve.Err, &dns) && dns.IsNotFound {
+			s.n[Unresolved] = 1
+		} else {
+			s.n[LookupFailed] = 1
+		}
 	case s.n[SendFailed] > 0, errors.As(r.Err, &send), errors.As(r.Err, &option):
 		s.n[Unsent] = 1
 	default:

@@ -82,6 +82,8 @@ func (p *Page) apiTargets(w http.ResponseWriter, r *http.Request) {
 			t.State = noData
 		case s.Cause == history.Unresolved:
 			t.State = noName
+		case s.Cause == history.LookupFailed:
+			t.State = noLookup
 		case s.Cause == history.Unsent:
 			t.State = notSent
 		case s.Lost:

@@ -104,14 +104,14 @@ func (c *picture) text(x, y int, s string, colour color.RGBA, which, where int) 
 	})
 }
 
-// topOf returns the top of a graph with columns of these largest round-trip times:
-// rare peaks must not flatten it.
-func topOf(tops []float64) float64 {
+// topOf returns the top of a graph, from the 90th percentiles of its columns and the
+// largest round-trip time: rare peaks must not flatten it.
+func topOf(tops []float64, most float64) float64 {
 	if len(tops) == 0 {
 		return 1e-3
 	}
 	slices.Sort(tops)
-	return math.Min(tops[len(tops)-1], 2.5*tops[int(float64(len(tops))*.95)])
+	return math.Min(most, 1.6*tops[int(float64(len(tops))*.98)])
 }
 
 // niceStep returns a round number at least as large.

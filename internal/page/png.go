@@ -167,12 +167,14 @@ func (c *picture) draw(v *view) {
 // scale chooses the top of the plot, as page.js does.
 func (c *picture) scale() {
 	var tops []float64
+	most := 0.0
 	for i := range c.v.columns {
-		if p := c.v.columns[i].RTTs.Percentiles(100); p != nil {
+		if p := c.v.columns[i].RTTs.Percentiles(90, 100); p != nil {
 			tops = append(tops, p[0])
+			most = math.Max(most, p[1])
 		}
 	}
-	c.top = topOf(tops) * 1.06
+	c.top = topOf(tops, most) * 1.05
 }
 
 func (c *picture) x(at int64) int {
@@ -214,6 +216,8 @@ func (c *picture) gap(from, to int) {
 		c.fill(image.Rect(r.Min.X, r.Max.Y-5, r.Max.X, r.Max.Y), c.look.loss[6], 1)
 	case noName:
 		c.pattern(r, c.look.name, func(x, y int) bool { return x%7 < 2 && y%7 < 2 })
+	case noLookup:
+		c.pattern(r, c.look.name, func(x, y int) bool { return (x-y)%9 == 0 })
 	case notSent:
 		c.pattern(r, c.look.unsent, func(_, y int) bool { return y%7 == 0 })
 	case away:
@@ -258,17 +262,13 @@ func (c *picture) column(i int) {
 	loss, _ := s.Loss()
 	step := lossStep(loss)
 	if step > 0 {
-		c.fill(image.Rect(x0, c.plot.Min.Y, x1, c.plot.Max.Y), c.look.loss[step], .22)
+		if step > 1 {
+			c.fill(image.Rect(x0, c.plot.Min.Y, x1, c.plot.Max.Y), c.look.loss[step], .16)
+		}
 		c.fill(image.Rect(x0, c.plot.Max.Y-5, x1, c.plot.Max.Y), c.look.loss[step], 1)
 	}
 	if y := c.y(q[half]); y >= c.plot.Min.Y {
 		c.fill(image.Rect(x0, y-1, x1, y+2), c.look.loss[step], 1)
-	}
-	if q[len(q)-1] > c.top {
-		for d := range 5 {
-			x := (x0 + x1) / 2
-			c.fill(image.Rect(x-d/2, c.plot.Min.Y+1+d, x+d/2+1, c.plot.Min.Y+2+d), c.look.text, 1)
-		}
 	}
 }
 

@@ -73,12 +73,13 @@ func windowOf(q url.Values, now time.Time, interval float64) (w window, err erro
 
 // The states of a column.
 const (
-	measured = "measured"     // there are replies
-	down     = "down"         // 100 % loss
-	noName   = "no_such_name" // the name had no address
-	notSent  = "not_sent"     // nothing could be sent: no route, for example
-	noData   = "no_data"      // the prober ran, and has no round of the target
-	away     = "away"         // the prober did not run
+	measured = "measured"      // there are replies
+	down     = "down"          // 100 % loss
+	noName   = "no_such_name"  // the name has no address
+	noLookup = "lookup_failed" // the DNS gave no answer
+	notSent  = "not_sent"      // nothing could be sent: no route, for example
+	noData   = "no_data"       // the prober ran, and has no round of the target
+	away     = "away"          // the prober did not run
 )
 
 // view is the history of a target in a window.
@@ -133,6 +134,8 @@ func stateOf(s *history.Sum, ran func() bool) string {
 		return down
 	case s.Counts[history.Unresolved] > 0:
 		return noName
+	case s.Counts[history.LookupFailed] > 0:
+		return noLookup
 	case s.Rounds > 0:
 		return notSent
 	case ran():

@@ -23,9 +23,9 @@ const colour = name => getComputedStyle(document.documentElement).getPropertyVal
 const losses = [[0, '0 %'], [.05, 'to 5 %'], [.1, 'to 10 %'], [.2, 'to 20 %'], [.5, 'to 50 %'], [.9999999, 'below 100 %'], [1, '100 %']]
 const lossStep = loss => losses.findIndex(([limit]) => loss <= limit)
 const states = {
-  measured: 'measured', down: '100 % loss', no_such_name: 'no such name', not_sent: 'not sent', no_data: 'no data', away: 'prober away',
+  measured: 'measured', down: '100 % loss', no_such_name: 'no such name', lookup_failed: 'look-up failed', not_sent: 'not sent', no_data: 'no data', away: 'prober away',
 }
-const stateColours = { down: 'loss6', no_such_name: 'name', not_sent: 'unsent', no_data: 'none', away: 'none' }
+const stateColours = { down: 'loss6', no_such_name: 'name', lookup_failed: 'name', not_sent: 'unsent', no_data: 'none', away: 'none' }
 
 const number = (v, digits) => v.toLocaleString(undefined, { maximumSignificantDigits: digits })
 const ms = s => s == null ? '–' : number(s * 1e3, 4) + ' ms'
@@ -45,6 +45,12 @@ function every(seconds, f) {
   }
   document.addEventListener('visibilitychange', () => { if (!document.hidden) turn() })
   return turn()
+}
+
+// drawn notes that the page has shown figures, and when the first were on the screen.
+function drawn(which) {
+  if (!document.body.dataset.loaded) requestAnimationFrame(() => setTimeout(() => { document.body.dataset.drawn = performance.now().toFixed() }))
+  document.body.dataset.loaded = String(which)
 }
 
 // canvas makes the drawing context of a canvas as sharp as the screen.
@@ -73,6 +79,7 @@ function fillState(ctx, state, x, y, w, h, unit = 1) {
   const gap = 7 * unit
   ctx.beginPath()
   if (state === 'away') for (let d = -h - (x + h) % gap; d < w + gap; d += gap) { ctx.moveTo(x + d, y + h); ctx.lineTo(x + d + h, y) }
+  if (state === 'lookup_failed') for (let d = -h - (x + 2 * h) % gap; d < w + gap; d += gap) { ctx.moveTo(x + d, y); ctx.lineTo(x + d + h, y + h) }
   if (state === 'not_sent') for (let d = gap / 2; d < h; d += gap) { ctx.moveTo(x, y + d); ctx.lineTo(x + w, y + d) }
   ctx.stroke()
   if (state === 'no_such_name') for (let a = -x % gap; a < w; a += gap) for (let d = gap / 2; d < h; d += gap) ctx.fillRect(x + a, y + d, 1.6 * unit, 1.6 * unit)
@@ -99,12 +106,12 @@ function index() {
   const find = $('#search'), group = $('#group'), order = $('#order'), body = $('#list tbody')
   const query = new URLSearchParams(location.search)
   find.value = query.get('q') || ''
-  let all = [], shown = [], rows = 100, cells = [], chosen = new Set(), interval = 10
+  let all = [], shown = [], rows = 50, chosen = new Set()
 
   const loss = t => t.sent ? 1 - t.received / t.sent : null
   const slow = t => t.rtt && t.usual ? t.rtt / t.usual : 1
-  const rank = { no_data: 1, not_sent: 2.2, no_such_name: 2.5, down: 3 }
-  const badness = t => (rank[t.state] || 0) + (loss(t) || 0) * 2 + (t.state === 'measured' && slow(t) > 1.2 ? Math.min(slow(t), 10) / 100 : 0)
+  const rank = { no_data: 1, not_sent: 2.2, no_such_name: 2.5, lookup_failed: 2.4, down: 3 }
+  const badness = t => (rank[t.state] || 0) + (loss(t) || 0) * 2 + (t.state === 'measured' && slow(t) > 1.2 ? Math.min(slow(t), 10) / 1000 : 0)
   const tags = t => Object.entries(t.tags).map(([k, v]) => k + '=' + v).concat(t.family || [], t.dscp ? 'DSCP ' + t.dscp : [])
   const describe = t => `${t.host}: ${t.state === 'measured' ? percent(loss(t)) + ' loss, ' + ms(t.rtt) + (t.usual ? ', usually ' + ms(t.usual) : '') : states[t.state]}${tags(t).length ? ' (' + tags(t).join(', ') + ')' : ''}`
 
@@ -218,18 +225,18 @@ function index() {
     for (const k of [...keys].sort()) if (!have.has(k)) group.append(el('option', { value: '=' + k }, k))
     $('#summary').textContent = `${all.length} targets, ${worse ? worse + ' in trouble' : 'none in trouble'}, at ${clock(answer.now)}`
     arrange()
-    document.body.dataset.loaded = String(answer.now)
+    drawn(answer.now)
   }
 
-  find.oninput = () => { rows = 100; arrange(); history.replaceState(null, '', find.value ? '?q=' + encodeURIComponent(find.value) : '/') }
+  find.oninput = () => { rows = 50; arrange(); history.replaceState(null, '', find.value ? '?q=' + encodeURIComponent(find.value) : '/') }
   group.onchange = order.onchange = arrange
   $('#more').onclick = () => { rows += 500; drawList() }
-  const redraw = () => { legend(['down', 'no_such_name', 'not_sent', 'no_data']); arrange() }
+  const redraw = () => { legend(['down', 'no_such_name', 'lookup_failed', 'not_sent', 'no_data']); arrange() }
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', redraw)
   let resized
   addEventListener('resize', () => { clearTimeout(resized); resized = setTimeout(redraw, 100) })
-  legend(['down', 'no_such_name', 'not_sent', 'no_data'])
-  every(() => interval, load)
+  legend(['down', 'no_such_name', 'lookup_failed', 'not_sent', 'no_data'])
+  every(() => 10, load)
 }
 
 // ---- the graphs of targets ----
@@ -237,7 +244,7 @@ function index() {
 // errors lists what else happened in a column, or in all of them with i undefined.
 const extra = {
   late: 'late', duplicates: 'duplicates', corrupt: 'corrupt', destination_unreachable: 'unreachable', time_exceeded: 'time exceeded', packet_too_big: 'too big',
-  parameter_problem: 'parameter problem', send: 'refused by this system', unresolved: 'rounds without an address', unsent: 'rounds not sent',
+  parameter_problem: 'parameter problem', send: 'refused by this system', unresolved: 'rounds without an address', lookup_failed: 'rounds without an answer of the DNS', unsent: 'rounds not sent',
 }
 const extras = count => Object.entries(extra).filter(([k]) => count(k)).map(([k, text]) => `${count(k)} ${text}`)
 
@@ -277,7 +284,7 @@ function target() {
     const first = answers.find(a => a.status === 'fulfilled')?.value
     $('#window').textContent = bad ? `No answer from pingtel (${bad.message}): what is shown is old.`
       : `${clock(from, true)} to ${fixed() ? clock(to, true) : 'now'}, ${Intl.DateTimeFormat().resolvedOptions().timeZone}; a column is ${long(first.step)}`
-    document.body.dataset.loaded = String(mine)
+    drawn(mine)
   }
 
   const long = s => s % 86400 === 0 ? s / 86400 + ' d' : s % 3600 === 0 ? s / 3600 + ' h' : s % 60 === 0 ? s / 60 + ' min' : s + ' s'
@@ -287,10 +294,10 @@ function target() {
     const n = h.state.length, mid = h.percentiles.length >> 1
     const xs = Array.from({ length: n }, (_, i) => h.from + (i + .5) * h.step)
     const ys = h.rtt.map(q => q ? q[mid] * 1e3 : null)
-    // Rare peaks must not flatten the graph: those above are marked at its edge.
-    const tops = h.rtt.filter(Boolean).map(q => q[q.length - 1] * 1e3).sort((a, b) => a - b)
-    const most = tops[tops.length - 1] || 1
-    g.top = Math.min(most, 2.5 * (tops[Math.floor(tops.length * .95)] || most)) * 1.06
+    // Rare peaks must not flatten the graph: the text below says how high they are.
+    const most = h.rtt.reduce((m, q) => q ? Math.max(m, q[q.length - 1] * 1e3) : m, 0) || 1
+    const tops = h.rtt.filter(Boolean).map(q => q[q.length - 2] * 1e3).sort((a, b) => a - b)
+    g.top = Math.min(most, 1.6 * (tops[Math.floor(tops.length * .98)] || most)) * 1.05
     g.peak = most > g.top ? most : 0
     if (g.u) {
       g.u.setData([xs, ys], false)
@@ -381,20 +388,14 @@ function target() {
       const sent = h.counts.sent[i], step = lossStep(sent ? 1 - h.counts.received[i] / sent : 0)
       ctx.fillStyle = tints[step]
       if (step > 0) { // loss also shows below, where a median outside of the graph cannot hide it
-        ctx.globalAlpha = .22
-        ctx.fillRect(x0, top, w, height)
-        ctx.globalAlpha = 1
+        if (step > 1) {
+          ctx.globalAlpha = .16
+          ctx.fillRect(x0, top, w, height)
+          ctx.globalAlpha = 1
+        }
         ctx.fillRect(x0, top + height - 5 * unit, w, 5 * unit)
       }
       ctx.fillRect(x0, y(q[half]) - 1.5 * unit, w, 3 * unit)
-      if (q[q.length - 1] * 1e3 > g.top) {
-        ctx.fillStyle = colour('fg')
-        ctx.beginPath()
-        ctx.moveTo(x0 + w / 2, top + unit)
-        ctx.lineTo(x0 + w / 2 - 3 * unit, top + 6 * unit)
-        ctx.lineTo(x0 + w / 2 + 3 * unit, top + 6 * unit)
-        ctx.fill()
-      }
     })
     ctx.restore()
   }
@@ -454,10 +455,10 @@ function target() {
   $('#in').onclick = () => zoom(1 / 3)
   $('#out').onclick = () => zoom(3)
   for (const g of graphs) $('details', g.section).ontoggle = () => { if (g.h) table(g) }
-  const redraw = () => { legend(['no_such_name', 'not_sent', 'no_data', 'away']); for (const g of graphs) g.u?.setSize({ width: g.plot.clientWidth, height: 260 }) }
+  const redraw = () => { legend(['no_such_name', 'lookup_failed', 'not_sent', 'no_data', 'away']); for (const g of graphs) g.u?.setSize({ width: g.plot.clientWidth, height: 260 }) }
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', redraw)
   addEventListener('resize', redraw)
-  legend(['no_such_name', 'not_sent', 'no_data', 'away'])
+  legend(['no_such_name', 'lookup_failed', 'not_sent', 'no_data', 'away'])
   every(() => Math.max(5, Math.min(60, (graphs[0].h?.step ?? 20) / 2)), () => fixed() && turn ? null : load())
 }
 
