@@ -82,7 +82,7 @@ func TestLive(t *testing.T) {
 		}
 		key := eval[string](b, row+".find(r => r.cells[1].textContent == '198.18.1.6').querySelector('a').href")
 		b.open(key)
-		if !eval[bool](b, fmt.Sprintf("document.querySelector('.tags').textContent.includes(%s)", jsText(hostile))) || strings.Contains(eval[string](b, "document.title"), "owned") {
+		if !eval[bool](b, fmt.Sprintf("document.querySelector('.chips').textContent.includes(%s)", jsText(hostile))) || strings.Contains(eval[string](b, "document.title"), "owned") {
 			t.Error("the hostile tag on its own page")
 		}
 		b.open(url + "/")

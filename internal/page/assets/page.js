@@ -88,7 +88,7 @@ function fillState(ctx, state, x, y, w, h, unit = 1) {
   ctx.restore()
 }
 
-function legend(withStates) {
+function legend(withStates, map) {
   const list = $('#legend')
   list.replaceChildren()
   const entry = (text, draw) => {
@@ -98,6 +98,7 @@ function legend(withStates) {
   }
   losses.forEach(([, text], i) => entry((i ? '' : 'loss ') + text, ctx => { ctx.fillStyle = colour('loss' + i); ctx.fillRect(0, 0, 22, 14) }))
   for (const s of withStates) entry(states[s], ctx => fillState(ctx, s, 0, 0, 22, 14))
+  if (map) list.append(el('li', {}, matchMedia('(prefers-color-scheme: dark)').matches ? 'lighter: slower than usual' : 'darker: slower than usual'))
 }
 
 // ---- the map and the list of all targets ----
@@ -194,9 +195,9 @@ function index() {
       const mark = el('span', { className: 'mark' })
       mark.style.background = t.state === 'measured' ? colour('loss' + lossStep(loss(t) || 0)) : colour(stateColours[t.state])
       return el('tr', {},
-        el('td', {}, box), el('td', { className: 'host' }, el('a', { href: '/t/' + t.key }, t.host || '""')), el('td', {}, mark, states[t.state]),
+        el('td', {}, box), el('td', { className: 'host' }, el('a', { href: '/t/' + t.key }, t.host || '""')), el('td', {}, mark, t.state === 'measured' ? el('span', { className: 'hidden' }, 'measured') : states[t.state]),
         el('td', { className: 'n' }, percent(loss(t))), el('td', { className: 'n' }, ms(t.rtt)), el('td', { className: 'n' }, ms(t.usual)),
-        el('td', { className: 'tags' }, tags(t).join(' ')))
+        el('td', { className: 'tags' }, ...tags(t).map(text => el('bdi', {}, text))))
     }))
     $('#more').hidden = shown.length <= rows
     $('#more').textContent = `Show more of ${shown.length}`
@@ -231,11 +232,11 @@ function index() {
   find.oninput = () => { rows = 50; arrange(); history.replaceState(null, '', find.value ? '?q=' + encodeURIComponent(find.value) : '/') }
   group.onchange = order.onchange = arrange
   $('#more').onclick = () => { rows += 500; drawList() }
-  const redraw = () => { legend(['down', 'no_such_name', 'lookup_failed', 'not_sent', 'no_data']); arrange() }
+  const redraw = () => { legend(['no_such_name', 'lookup_failed', 'not_sent', 'no_data'], true); arrange() }
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', redraw)
   let resized
   addEventListener('resize', () => { clearTimeout(resized); resized = setTimeout(redraw, 100) })
-  legend(['down', 'no_such_name', 'lookup_failed', 'not_sent', 'no_data'])
+  legend(['no_such_name', 'lookup_failed', 'not_sent', 'no_data'], true)
   every(() => 10, load)
 }
 
