@@ -50,8 +50,10 @@ type Request struct {
 	N int
 	// Src and Dst are its addresses.
 	Src, Dst netip.Addr
-	// ID and Seq are those of its ICMP header.
-	ID, Seq uint16
+	// ID, Seq and Sum, the checksum, are those of its ICMP header.
+	ID, Seq, Sum uint16
+	// Label is the IPv6 flow label, 20 bits, 0 in IPv4.
+	Label uint32
 	// TOS and TTL are the IPv4 bytes, or traffic class and hop limit.
 	TOS, TTL uint8
 	// DF is true if IPv4's Don't Fragment was set. In IPv6 it is always true.
@@ -69,6 +71,7 @@ type Request struct {
 // readEcho copies the fields of the ICMP header.
 func (r *Request) readEcho() {
 	msg := r.packet[r.head:]
+	r.Sum = binary.BigEndian.Uint16(msg[2:])
 	r.ID = binary.BigEndian.Uint16(msg[4:])
 	r.Seq = binary.BigEndian.Uint16(msg[6:])
 	r.Payload = msg[headerIC:]
