@@ -628,7 +628,7 @@ func TestOnEcho(t *testing.T) {
 			t.Errorf("OnEcho got the error %+v, the result has %+v", watched, r.Errors)
 		}
 		want := []line{
-			{1, OutcomeReply, 10 * ms}, {1, OutcomeDuplicate, 20 * ms}, {2, OutcomeError, 0}, {3, OutcomeCorrupt, 0},
+			{1, OutcomeReply, 10 * ms}, {1, OutcomeDuplicate, 20 * ms}, {2, OutcomeError, 10 * ms}, {3, OutcomeCorrupt, 0},
 			{3, OutcomeTimeout, 0}, {4, OutcomeTimeout, 0}, {4, OutcomeLate, 350 * ms}, {5, OutcomeTimeout, 0},
 		}
 		if !reflect.DeepEqual(got, want) {
