@@ -177,7 +177,7 @@ func TestPrepare(t *testing.T) {
 // TestNeverSplit has packets of up to 68 bytes, which no link splits.
 func TestNeverSplit(t *testing.T) {
 	for total, want := range map[int]bool{67: true, 68: true, 69: false, 1500: false} {
-		payload := total - 20 - 8 - 8 // the IPv4 header, that of ICMP, the cookie
+		payload := total - 20 - 8 // the headers of IPv4 and ICMP
 		if got := neverSplit(FamilyIPv4, payload); got != want {
 			t.Errorf("a packet of %d bytes: %v, want %v", total, got, want)
 		}
