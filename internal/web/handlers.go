@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pingtel/pingtel/internal/config"
 	"github.com/pingtel/pingtel/internal/output"
 )
 
@@ -25,6 +26,10 @@ func (o *Output) handler() http.Handler {
 	if o.config.Metrics {
 		mux.HandleFunc("GET /metrics", o.metrics)
 		index += "/metrics\n"
+	}
+	mux.Handle("GET /probe", o.probes)
+	if o.config.Probe.On() {
+		index += "/probe?target=HOST&module=" + config.DefaultModule + "\n"
 	}
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, index) })
 	return http.MaxBytesHandler(secured(mux), 0)
@@ -59,7 +64,7 @@ func (o *Output) ready(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	switch s := own(); {
-	case s.Schedule.Targets == 0:
+	case s.Schedule.Targets == 0 && !o.probes.settings.Load().On(): // a process may have its targets from requests alone
 		plain(w, http.StatusServiceUnavailable, "no targets\n")
 	case s.Behind > stalledTime:
 		plain(w, http.StatusServiceUnavailable, fmt.Sprintf("the schedule is %v behind\n", s.Behind.Round(time.Second)))
@@ -120,28 +125,40 @@ func (o *Output) write(to io.Writer, open bool) error {
 	}
 	b := bufio.NewWriter(to)
 	writeOwn(b, o.env.Version, o.env.Own(), open)
+	o.probes.writeOwn(b, open)
 	if open {
 		b.WriteString("# EOF\n") //nolint:errcheck // Flush returns it
 	}
 	return b.Flush()
 }
 
+// ownText writes figures of the process itself.
+type ownText struct {
+	*bufio.Writer
+	open bool // OpenMetrics
+}
+
+func (t ownText) family(name, kind, help string) {
+	if t.open {
+		name = strings.TrimSuffix(name, "_total")
+	}
+	fmt.Fprintf(t, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind)
+}
+
+func (t ownText) count(name, help string, n uint64) {
+	t.family("pingtel_"+name+"_total", "counter", help)
+	fmt.Fprintf(t, "pingtel_%s_total %d\n", name, n)
+}
+
+func (t ownText) gauge(name, help string, n int) {
+	t.family("pingtel_"+name, "gauge", help)
+	fmt.Fprintf(t, "pingtel_%s %d\n", name, n)
+}
+
 // writeOwn writes what the process knows of itself.
 func writeOwn(b *bufio.Writer, version string, own output.Own, open bool) {
-	family := func(name, kind, help string) {
-		if open {
-			name = strings.TrimSuffix(name, "_total")
-		}
-		fmt.Fprintf(b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind)
-	}
-	count := func(name, help string, n uint64) {
-		family("pingtel_"+name+"_total", "counter", help)
-		fmt.Fprintf(b, "pingtel_%s_total %d\n", name, n)
-	}
-	gauge := func(name, help string, n int) {
-		family("pingtel_"+name, "gauge", help)
-		fmt.Fprintf(b, "pingtel_%s %d\n", name, n)
-	}
+	t := ownText{b, open}
+	family, count, gauge := t.family, t.count, t.gauge
 	family("pingtel_build_info", "gauge", "1, with the version of pingtel and of Go.")
 	fmt.Fprintf(b, "pingtel_build_info{version=%s,goversion=%s} 1\n", strconv.Quote(version), strconv.Quote(runtime.Version()))
 	e, s := own.Engine, own.Schedule
