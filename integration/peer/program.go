@@ -34,6 +34,7 @@ type program struct {
 var (
 	collector  = &program{name: "collector", folder: "peer/collector", main: "."}
 	prometheus = &program{name: "prometheus", folder: "peer/prometheus", main: "github.com/prometheus/prometheus/cmd/prometheus", tags: "remove_all_sd"}
+	blackbox   = &program{name: "blackbox_exporter", folder: "peer/blackbox", main: "github.com/prometheus/blackbox_exporter"}
 	telegraf   = &program{name: "telegraf", folder: "peer/telegraf", main: "github.com/influxdata/telegraf/cmd/telegraf", tags: "custom," +
 		"inputs.execd,inputs.exec,inputs.ping,outputs.file,outputs.influxdb,parsers.influx,parsers.nagios,serializers.influx"}
 	telegrafInput = &program{name: "telegraf_input", folder: "telegraf/input", main: ".", ours: true}
@@ -49,6 +50,9 @@ func Collector(t *testing.T) string { t.Helper(); return collector.get(t) }
 // Prometheus returns the path of a real Prometheus without its service
 // discoveries, as Collector does.
 func Prometheus(t *testing.T) string { t.Helper(); return prometheus.get(t) }
+
+// Blackbox returns the path of a real blackbox_exporter, as Collector does.
+func Blackbox(t *testing.T) string { t.Helper(); return blackbox.get(t) }
 
 // Telegraf returns the path of a real Telegraf with the plugins that the tests
 // use, as Collector does.

@@ -19,6 +19,7 @@ func TestPrograms(t *testing.T) {
 	}{
 		{prometheus, "--version", "prometheus, version "},
 		{telegraf, "--version", "Telegraf "},
+		{blackbox, "--version", "blackbox_exporter, version "},
 		{collector, "--version", "version "},
 		{telegrafInput, "--sample", "[[inputs.pingtel]]"},
 		{stranger, "--help", "usage: stranger "},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/pingtel/pingtel/internal/config"
 	"github.com/pingtel/pingtel/internal/execd"
+	"github.com/pingtel/pingtel/internal/monitor"
 	"github.com/pingtel/pingtel/internal/otlp"
 	"github.com/pingtel/pingtel/internal/output"
 	"github.com/pingtel/pingtel/internal/web"
@@ -46,7 +47,8 @@ func (a *agent) wants(k kind, c *config.Config) bool {
 }
 
 func (a *agent) env(k kind) output.Env {
-	e := output.Env{Command: a.Command, Version: a.Version, Once: a.Once, Log: a.Log, Own: a.own}
+	e := output.Env{Command: a.Command, Version: a.Version, Once: a.Once, Log: a.Log, Own: a.own,
+		Prober: func() monitor.Prober { return a.prober }}
 	if k.name == a.Command && (k.name != "otel" || a.PrintOTLP) {
 		e.Stdout = a.Stdout
 	}

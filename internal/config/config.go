@@ -161,13 +161,13 @@ func (r *reader) parse(text string) (*Config, error) {
 	r.readAgent(root.table("agent"), &c.Agent)
 	defaults := r.readDefaults(root.table("defaults"))
 	tables, none := root.tables("targets")
-	if none {
-		root.fault("targets", "nothing to probe: want a [[targets]] table with hosts")
-	}
 	r.readTargets(tables, defaults, c)
 	r.readTelegraf(root.table("telegraf"), &c.Telegraf)
 	r.readOTel(root.table("otel"), &c.OTel)
-	r.readWeb(root.table("web"), &c.Web)
+	r.readWeb(root.table("web"), &c.Web, defaults)
+	if none && (c.Web.Listen == "" || !c.Web.Probe.On()) {
+		root.fault("targets", "nothing to probe: want a [[targets]] table with hosts, or listen in [web] and allow in [web.probe]")
+	}
 	root.refuseUnknown()
 	if r.interval > 0 {
 		c.Agent.Interval = r.interval

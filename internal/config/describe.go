@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -51,6 +53,10 @@ func (c *Config) Describe(w io.Writer, lookup func(string) (string, bool)) error
 	}
 	if c.Web.Listen != "" {
 		row("web", "listens on %s%s", c.Web.Listen, map[bool]string{true: ", with /metrics", false: ""}[c.Web.Metrics])
+		if p := &c.Web.Probe; p.On() {
+			row("web.probe", "pings %s for everybody who reaches the listener; modules %s",
+				p.AllowText(), strings.Join(slices.Sorted(maps.Keys(p.Modules)), ", "))
+		}
 	}
 	for _, f := range c.Missing() {
 		row("warning", "%v", f)

@@ -57,7 +57,14 @@ func (r *reader) readDefaults(t *table) probe {
 
 // readProbe reads the keys that [defaults] and [[targets]] share into p.
 func (r *reader) readProbe(t *table, p *probe) {
-	o := &p.options
+	r.readOptions(t, &p.options)
+	r.readFamily(t, p)
+	r.readTags(t, p)
+	r.readThresholds(t, &p.thresholds)
+}
+
+// readOptions reads the keys that say how to send a series, except family.
+func (r *reader) readOptions(t *table, o *icmpcore.Options) {
 	read(t, "count", integer(1, 10000), &o.Count)
 	read(t, "ping_interval", r.duration(time.Millisecond, 24*time.Hour), &o.Interval)
 	read(t, "timeout", r.duration(time.Millisecond, time.Hour), &o.Timeout)
@@ -72,9 +79,6 @@ func (r *reader) readProbe(t *table, p *probe) {
 	}
 	read(t, "mark", integer[uint32](0, math.MaxUint32), &o.Mark)
 	read(t, "dont_fragment", boolean, &o.DontFragment)
-	r.readFamily(t, p)
-	r.readTags(t, p)
-	r.readThresholds(t, &p.thresholds)
 }
 
 func (r *reader) readFamily(t *table, p *probe) {

@@ -65,4 +65,8 @@ type Env struct {
 	Stdout  io.Writer // nil if the output does not print
 	Log     *slog.Logger
 	Own     func() Own // safe for concurrent use, from Run on
+
+	// Prober returns what sends echoes, for outputs that probe by themselves. Safe
+	// for concurrent use, from Run on.
+	Prober func() monitor.Prober
 }

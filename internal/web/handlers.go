@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/prometheus/common/expfmt"
+
+	"github.com/pingtel/pingtel/internal/config"
 )
 
 // handler serves all paths.
@@ -22,6 +24,10 @@ func (o *Output) handler() http.Handler {
 	if o.config.Metrics {
 		mux.HandleFunc("GET /metrics", o.metrics)
 		index += "/metrics\n"
+	}
+	mux.Handle("GET /probe", o.probes)
+	if o.config.Probe.On() {
+		index += "/probe?target=HOST&module=" + config.DefaultModule + "\n"
 	}
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, index) })
 	return http.MaxBytesHandler(secured(mux), 0)
@@ -56,7 +62,7 @@ func (o *Output) ready(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	switch s := own(); {
-	case s.Schedule.Targets == 0:
+	case s.Schedule.Targets == 0 && !o.probes.settings.Load().On(): // a process may have its targets from requests alone
 		plain(w, http.StatusServiceUnavailable, "no targets\n")
 	case s.Behind > stalledTime:
 		plain(w, http.StatusServiceUnavailable, fmt.Sprintf("the schedule is %v behind\n", s.Behind.Round(time.Second)))
@@ -144,7 +150,9 @@ func (o *Output) write(to io.Writer, f format) error {
 	}
 	b := bufio.NewWriter(to)
 	encoder := expfmt.NewEncoder(b, encoderFormats[f])
-	for _, family := range ownFamilies(o.env.Version, o.env.Own()) {
+	own := o.ownFamilies()
+	o.probes.addTo(&own)
+	for _, family := range own {
 		if err := encoder.Encode(family); err != nil {
 			return err
 		}

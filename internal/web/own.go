@@ -5,25 +5,31 @@ import (
 	"strings"
 
 	dto "github.com/prometheus/client_model/go"
-
-	"github.com/pingtel/pingtel/internal/output"
 )
 
+// families are figures of the process itself.
+type families []*dto.MetricFamily
+
+func (f *families) add(name, help string, kind dto.MetricType, m *dto.Metric) {
+	name = "pingtel_" + name
+	*f = append(*f, &dto.MetricFamily{Name: &name, Help: &help, Type: &kind, Metric: []*dto.Metric{m}})
+}
+
+func (f *families) count(name, help string, n uint64) {
+	v := float64(n)
+	f.add(name+"_total", help, dto.MetricType_COUNTER, &dto.Metric{Counter: &dto.Counter{Value: &v}})
+}
+
+func (f *families) gauge(name, help string, n int, labels ...*dto.LabelPair) {
+	v := float64(n)
+	f.add(name, help, dto.MetricType_GAUGE, &dto.Metric{Gauge: &dto.Gauge{Value: &v}, Label: labels})
+}
+
 // ownFamilies returns what the process knows of itself.
-func ownFamilies(version string, own output.Own) []*dto.MetricFamily {
-	var families []*dto.MetricFamily
-	add := func(name, help string, kind dto.MetricType, m *dto.Metric) {
-		name = "pingtel_" + name
-		families = append(families, &dto.MetricFamily{Name: &name, Help: &help, Type: &kind, Metric: []*dto.Metric{m}})
-	}
-	count := func(name, help string, n uint64) {
-		v := float64(n)
-		add(name+"_total", help, dto.MetricType_COUNTER, &dto.Metric{Counter: &dto.Counter{Value: &v}})
-	}
-	gauge := func(name, help string, n int, labels ...*dto.LabelPair) {
-		v := float64(n)
-		add(name, help, dto.MetricType_GAUGE, &dto.Metric{Gauge: &dto.Gauge{Value: &v}, Label: labels})
-	}
+func (o *Output) ownFamilies() families {
+	var f families
+	count, gauge := f.count, f.gauge
+	own, version := o.env.Own(), o.env.Version
 	label := func(name, value string) *dto.LabelPair { return &dto.LabelPair{Name: &name, Value: &value} }
 	gauge("build_info", "1, with the version of pingtel and of Go.", 1, label("version", version), label("goversion", runtime.Version()))
 	e, s := own.Engine, own.Schedule
@@ -46,5 +52,5 @@ func ownFamilies(version string, own output.Own) []*dto.MetricFamily {
 	for _, c := range own.Outputs {
 		count(c.Name, "Count of an output: "+strings.ReplaceAll(c.Name, "_", " ")+".", c.Value)
 	}
-	return families
+	return f
 }

@@ -86,6 +86,8 @@ func serve(t *testing.T, more string) *served {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return s.own
+	}, Prober: func() monitor.Prober {
+		return &prober{result: icmpcore.PingResult{Sent: 1, Received: 1, TTL: 64}}
 	}}
 	if err := Check(c, env); err != nil {
 		t.Fatal(err)
