@@ -55,7 +55,8 @@ func check(file string) error {
 		return err
 	}
 	var d dashboard.Dashboard
-	if err := d.UnmarshalJSONStrict(text); err != nil {
+	var none cog.BuildErrors // a list without an error is an error to Go
+	if err := d.UnmarshalJSONStrict(text); err != nil && (!errors.As(err, &none) || len(none) > 0) {
 		return err
 	}
 	errs := []error{d.Validate()}
