@@ -22,6 +22,7 @@ func TestPrograms(t *testing.T) {
 		{collector, "--version", "version "},
 		{telegrafInput, "--sample", "[[inputs.pingtel]]"},
 		{stranger, "--help", "usage: stranger "},
+		{scrapeParser, "application/openmetrics-text; version=1.0.0", "data does not end with # EOF"},
 	} {
 		t.Run(tt.p.name, func(t *testing.T) {
 			path := tt.p.get(t)
