@@ -1,0 +1,41 @@
+package web
+
+import (
+	"os"
+	"path/filepath"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Files returns the names of the web configuration file and of the certificates and
+// the key that it names. Each connection reads them again.
+func (o *Output) Files() []string {
+	if o.config.ConfigFile == "" {
+		return nil
+	}
+	files := []string{o.config.ConfigFile}
+	var c struct {
+		TLS struct {
+			Cert     string `yaml:"cert_file"`
+			Key      string `yaml:"key_file"`
+			ClientCA string `yaml:"client_ca_file"`
+		} `yaml:"tls_server_config"`
+	}
+	b, err := os.ReadFile(o.config.ConfigFile)
+	if err == nil {
+		err = yaml.Unmarshal(b, &c)
+	}
+	if err != nil { // Check has read it, so it has changed since: Run fails with the reason
+		return files
+	}
+	for _, f := range []string{c.TLS.Cert, c.TLS.Key, c.TLS.ClientCA} {
+		switch {
+		case f == "":
+		case filepath.IsAbs(f):
+			files = append(files, f)
+		default: // relative to the file that names it
+			files = append(files, filepath.Join(filepath.Dir(o.config.ConfigFile), f))
+		}
+	}
+	return files
+}
