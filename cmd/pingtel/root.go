@@ -59,6 +59,7 @@ OpenTelemetry.`,
 		newTelegrafCommand(),
 		newOTelCommand(),
 		newServeCommand(),
+		newReadyCommand(),
 		newVersionCommand(),
 	)
 	root.AddCommand(watchCommands()...)

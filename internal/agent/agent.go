@@ -63,6 +63,11 @@ type Options struct {
 	// warn if it cannot give them up.
 	Open func(ctx context.Context, c *config.Config, warn func(error)) (Prober, error)
 
+	// Confine restricts the process, for good, to reading below some folders and to
+	// writing below others. It is called once everything is open, if the process
+	// listens. Nil: nothing restricts it.
+	Confine func(read, write []string) error
+
 	Log   *slog.Logger
 	Level *slog.LevelVar // of Log; set by the file
 
@@ -91,6 +96,8 @@ type agent struct {
 	monitor *monitor.Monitor
 	started time.Time
 	demand  bool // rounds come on demand, not by the schedule
+
+	confined bool // by Confine
 
 	rounds sync.WaitGroup // on demand
 	slots  chan struct{}  // holds one for each round that runs
@@ -167,6 +174,7 @@ func (a *agent) start(ctx context.Context, c *config.Config) (err error) {
 	a.monitor = monitor.New(a.prober, c, a.Log, sinks...)
 	a.demand = a.Stdin != nil && c.Telegraf.Signal != "none"
 	a.takeOver(c)
+	a.confine()
 	a.logStart()
 	return nil
 }

@@ -42,6 +42,11 @@ type Counter interface {
 	Counts() []Count
 }
 
+// Reader is an [Output] that reads files again while it runs.
+type Reader interface {
+	Files() []string // their names
+}
+
 // Count is a named count since the start.
 type Count struct {
 	Name  string
