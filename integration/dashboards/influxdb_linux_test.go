@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -60,12 +61,14 @@ func TestInfluxDB(t *testing.T) {
 		}
 		tags := []string{"address", "dscp", "host", "site", "url"}
 		checkInfluxVariables(t, fleet, v, map[string][]string{"prober": {"probe1"}, "tag": tags, "value": everyHost, "dscp": {"46"}})
-		checkPanels(t, fleet, influxFleet(), run(v))
+		mustProve(t, fleet, checkPanels(t, fleet, influxFleet(), run(v)))
+		proved := map[string]bool{}
 		for _, host := range []string{moves, messy, unreachable, unknown} {
 			v := v.with("host", host)
 			checkInfluxVariables(t, target, v, map[string][]string{"prober": {"probe1"}, "tag": tags, "value": everyHost, "host": everyHost, "dscp": {"46"}})
-			checkPanels(t, target, influxTarget(host), run(v))
+			maps.Copy(proved, checkPanels(t, target, influxTarget(host), run(v)))
 		}
+		mustProve(t, target, proved)
 		checkInfluxChoice(t, fleet, v)
 		checkInfluxAlerts(t)
 		p.Stop()
@@ -206,9 +209,9 @@ func checkInfluxChoice(t *testing.T, fleet board, all values) {
 		want float64
 	}{
 		{all.with("tag", "site", "value", "(fra)"), 3},
-		{all.with("tag", "site", "value", "(fra|lab)"), 8},
+		{all.with("tag", "site", "value", "(fra|lab)"), 9},
 		{all.with("dscp", "(46)"), 2},
-		{all.with("prober", "(probe1)"), 8},
+		{all.with("prober", "(probe1)"), 9},
 		{all.with("prober", "(probe2)"), 0},
 	} {
 		for _, p := range fleet.Panels {
