@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"testing"
 )
 
 // series is one series that a query returned.
@@ -161,3 +162,48 @@ var anything = interval{0, math.Inf(1)}
 
 // some is a value that must not be zero.
 var some = interval{math.SmallestNonzeroFloat64, math.Inf(1)}
+
+// checkPanels checks each panel of a dashboard against what is expected of its title.
+// It returns the titles of those whose expectation an empty result does not meet.
+func checkPanels(t *testing.T, b board, want map[string]check, run func(panel) (result, error)) map[string]bool {
+	t.Helper()
+	known, proved := map[string]bool{}, map[string]bool{}
+	for _, p := range b.Panels {
+		if p.Type == "row" {
+			continue
+		}
+		known[p.Title] = true
+		c, ok := want[p.Title]
+		if !ok {
+			t.Errorf("%s: nothing is expected of the panel %q", b.file, p.Title)
+			continue
+		}
+		if c(nil) != nil {
+			proved[p.Title] = true
+		}
+		r, err := run(p)
+		if err == nil {
+			err = c(r)
+		}
+		if err != nil {
+			t.Errorf("%s, panel %q: %v\n%v", b.file, p.Title, err, r)
+		}
+	}
+	for title := range want {
+		if !known[title] {
+			t.Errorf("%s has no panel %q", b.file, title)
+		}
+	}
+	return proved
+}
+
+// mustProve checks that each panel's expectation is one that a query with a wrong
+// name or label does not meet.
+func mustProve(t *testing.T, b board, proved map[string]bool) {
+	t.Helper()
+	for _, p := range b.Panels {
+		if p.Type != "row" && !proved[p.Title] {
+			t.Errorf("%s: nobody would notice if the panel %q were empty", b.file, p.Title)
+		}
+	}
+}
