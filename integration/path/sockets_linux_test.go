@@ -48,6 +48,15 @@ func target(f icmpcore.Family, i int) netip.Addr { return numbered(f, 1, i) }
 
 func router(f icmpcore.Family, hop int) netip.Addr { return numbered(f, 200, hop) }
 
+// routers returns the routers of a path of so many hops.
+func routers(f icmpcore.Family, hops int) []netip.Addr {
+	list := make([]netip.Addr, hops)
+	for i := range list {
+		list[i] = router(f, i+1)
+	}
+	return list
+}
+
 func numbered(f icmpcore.Family, net, i int) netip.Addr {
 	if f == icmpcore.FamilyIPv4 {
 		return netip.AddrFrom4([4]byte{198, 18, byte(net + i/250), byte(1 + i%250)})
