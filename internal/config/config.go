@@ -33,6 +33,7 @@ type Config struct {
 	Telegraf Telegraf
 	OTel     OTel
 	Web      Web
+	Path     Path
 
 	// Targets holds a target for each host and family, in the file's order.
 	Targets []Target
@@ -168,6 +169,7 @@ func (r *reader) parse(text string) (*Config, error) {
 	r.readTelegraf(root.table("telegraf"), &c.Telegraf)
 	r.readOTel(root.table("otel"), &c.OTel)
 	r.readWeb(root.table("web"), &c.Web)
+	r.readPath(root.table("path"), &c.Path)
 	root.refuseUnknown()
 	if r.interval > 0 {
 		c.Agent.Interval = r.interval

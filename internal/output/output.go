@@ -11,6 +11,7 @@ import (
 	"github.com/pingtel/pingtel/icmpcore"
 	"github.com/pingtel/pingtel/internal/config"
 	"github.com/pingtel/pingtel/internal/monitor"
+	"github.com/pingtel/pingtel/internal/path"
 )
 
 // Output receives results, as a [monitor.Sink], and delivers them to where they are
@@ -65,4 +66,11 @@ type Env struct {
 	Stdout  io.Writer // nil if the output does not print
 	Log     *slog.Logger
 	Own     func() Own // safe for concurrent use, from Run on
+
+	// Prober sends echoes, for an output that opens after privileges are given up.
+	Prober path.Prober
+
+	// RecordPath hands a path to all outputs that take paths. Calls must come one at a
+	// time, from Run on and not after its end.
+	RecordPath func(*monitor.Target, *Path)
 }
