@@ -552,7 +552,7 @@ func TestOneBadTarget(t *testing.T) {
 			if !errors.As(r.Err, &send) || !errors.Is(r.Err, os.ErrPermission) || send.Addr != bad {
 				t.Errorf("bad target's error = %v", r.Err)
 			}
-			if r.Sent != 0 || r.Loss != 0 || len(r.Lost) != 0 || len(r.Errors) != 2 || r.Errors[0].Kind != SendFailed {
+			if r.Sent != 0 || r.Loss != 0 || len(r.Lost) != 0 || len(r.Errors) != 2 || r.Errors[0].Kind != SendFailed || r.Errors[0].Seq != 1 || r.Errors[1].Seq != 2 {
 				t.Errorf("bad target's result = %+v", r)
 			}
 		}
