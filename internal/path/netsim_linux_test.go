@@ -60,18 +60,18 @@ func TestPaths(t *testing.T) {
 		text  string
 		most  int // echoes in all
 	}{
-		{"all answer", netsim.Rule{Hops: routers(6), Delay: 5 * time.Millisecond}, 0,
+		{"all answer", netsim.Rule{Hops: netsim.Routers(routers(6)...), Delay: 5 * time.Millisecond}, 0,
 			"198.18.200.1 198.18.200.2 198.18.200.3 198.18.200.4 198.18.200.5 198.18.200.6 198.18.1.1",
 			path.None, "the target answers, 7 hops away", 21},
-		{"a silent hop", netsim.Rule{Hops: silent}, 0,
+		{"a silent hop", netsim.Rule{Hops: netsim.Routers(silent...)}, 0,
 			"198.18.200.1 198.18.200.2 * 198.18.200.4 198.18.200.5 198.18.200.6 198.18.1.1", path.None, "the target answers, 7 hops away", 21},
-		{"the target is silent", netsim.Rule{Hops: routers(6), Answer: netsim.Lost}, 0,
+		{"the target is silent", netsim.Rule{Hops: netsim.Routers(routers(6)...), Answer: netsim.Lost}, 0,
 			"198.18.200.1 198.18.200.2 198.18.200.3 198.18.200.4 198.18.200.5 198.18.200.6",
 			path.SilentBeyond, "nothing answers beyond hop 6, 198.18.200.6", 40},
-		{"the way back is shorter", netsim.Rule{Hops: routers(6), TTL: 64 + 3}, 3,
+		{"the way back is shorter", netsim.Rule{Hops: netsim.Routers(routers(6)...), TTL: 64 + 3}, 3,
 			"198.18.200.1 198.18.200.2 198.18.200.3 198.18.200.4 198.18.200.5 198.18.200.6 198.18.1.1", path.None, "the target answers, 7 hops away", 28},
-		{"long", netsim.Rule{Hops: long, Answer: netsim.Lost}, 0, "", path.SilentBeyond, "nothing answers beyond hop 29, 198.18.201.29", 110},
-		{"unreachable", netsim.Rule{Hops: routers(4), Answer: netsim.Fail(routers(4)[3], netsim.Error{Kind: netsim.DestinationUnreachable, Code: 1})}, 0,
+		{"long", netsim.Rule{Hops: netsim.Routers(long...), Answer: netsim.Lost}, 0, "", path.SilentBeyond, "nothing answers beyond hop 29, 198.18.201.29", 110},
+		{"unreachable", netsim.Rule{Hops: netsim.Routers(routers(4)...), Answer: netsim.Fail(routers(4)[3], netsim.Error{Kind: netsim.DestinationUnreachable, Code: 1})}, 0,
 			"198.18.200.1 198.18.200.2 198.18.200.3 198.18.200.4", path.Unreachable, "hop 4, 198.18.200.4 reports: host unreachable", 70},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -147,7 +147,7 @@ func TestMTU(t *testing.T) {
 	var rules []netsim.Rule
 	to := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{198, 18, 1, byte(1 + i)}) }
 	for i, tt := range tests {
-		rules = append(rules, netsim.Rule{Prefix: netip.PrefixFrom(to(i), 32), Hops: routers(6), Answer: tt.answer})
+		rules = append(rules, netsim.Rule{Prefix: netip.PrefixFrom(to(i), 32), Hops: netsim.Routers(routers(6)...), Answer: tt.answer})
 	}
 	netsim.Run(t, rules, func(t *testing.T, n *netsim.Net) {
 		p := open(t, 0)
@@ -168,7 +168,7 @@ func TestMTU(t *testing.T) {
 // TestThousand traces a thousand hosts at once, at the default rate.
 func TestThousand(t *testing.T) {
 	const hosts = 1000
-	rule := netsim.Rule{Prefix: netip.MustParsePrefix("198.18.0.0/17"), Hops: routers(6), Delay: 10 * time.Millisecond}
+	rule := netsim.Rule{Prefix: netip.MustParsePrefix("198.18.0.0/17"), Hops: netsim.Routers(routers(6)...), Delay: 10 * time.Millisecond}
 	netsim.Run(t, []netsim.Rule{rule}, func(t *testing.T, n *netsim.Net) {
 		p := open(t, 0)
 		var wg sync.WaitGroup
