@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pingtel/pingtel/icmpcore"
@@ -25,6 +26,8 @@ type Output struct {
 	tags    []plugin.Tag       // reused by Record, which comes one call at a time
 	every   time.Duration      // from one line about the process itself to the next
 
+	measurement atomic.Pointer[string] // of the results
+
 	mu      sync.Mutex // guards what follows
 	dropped uint64     // lines, when that was last logged
 	missed  uint64     // rounds, when that was last logged
@@ -32,10 +35,12 @@ type Output struct {
 
 // Open returns the output to env.Stdout.
 func Open(c *config.Config, env output.Env) (output.Output, error) {
-	return &Output{
+	o := &Output{
 		out: plugin.NewOutput(env.Stdout, formatOf(c), 0, env.Log), env: env, signal: c.Telegraf.Signal,
 		renewed: make(chan time.Duration, 1), every: c.Agent.Interval,
-	}, nil
+	}
+	o.measurement.Store(&c.Telegraf.Measurement)
+	return o, nil
 }
 
 func formatOf(c *config.Config) plugin.Format {
@@ -71,6 +76,7 @@ func (o *Output) Reload(next *config.Config) {
 		o.env.Log.Warn("restart pingtel to change telegraf.signal", "in_force", o.signal, "file", next.Telegraf.Signal)
 	}
 	o.out.SetFormat(formatOf(next))
+	o.measurement.Store(&next.Telegraf.Measurement)
 	select {
 	case <-o.renewed: // the interval before, which Run has not seen
 	default:
