@@ -48,6 +48,11 @@ func openPinger(ctx context.Context, cfg icmpcore.Config, marks bool, warn func(
 	return icmpcore.Open(cfg)
 }
 
+// errNoTargets says that a file has only targets that requests name (/probe).
+func errNoTargets(c *config.Config) error {
+	return fmt.Errorf("%s: no host to ping: want a [[targets]] table with hosts", c.File)
+}
+
 // warnMissing warns of interfaces and source addresses that the file names and
 // this machine does not have now.
 func warnMissing(c *config.Config, warn func(error)) {

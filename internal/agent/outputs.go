@@ -51,7 +51,8 @@ func (a *agent) wants(k kind, c *config.Config) bool {
 }
 
 func (a *agent) env(k kind) output.Env {
-	e := output.Env{Command: a.Command, Version: a.Version, Once: a.Once, Log: a.Log, Own: a.own, Prober: a.prober, RecordPath: a.recordPath}
+	e := output.Env{Command: a.Command, Version: a.Version, Once: a.Once, Log: a.Log, Own: a.own,
+		Prober: func() monitor.Prober { return a.prober }, RecordPath: a.recordPath}
 	if k.name == a.Command && (k.name != "otel" || a.PrintOTLP) {
 		e.Stdout = a.Stdout
 	}

@@ -18,7 +18,10 @@ const pathSuffix = "_path"
 
 // RecordPath writes what is known of the path to a target.
 func (o *Output) RecordPath(t *monitor.Target, p *output.Path) {
-	line, err := appendPath(nil, *o.measurement.Load()+pathSuffix, t, p)
+	o.mu.Lock()
+	measurement := o.format.Measurement
+	o.mu.Unlock()
+	line, err := appendPath(nil, measurement+pathSuffix, t, p)
 	if err != nil {
 		o.env.Log.Error("a line about a path cannot be written", "host", t.Host, "error", err)
 		return

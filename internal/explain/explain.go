@@ -214,7 +214,7 @@ func (o *Output) trace(s *state, each int, loss bool) {
 	spent := s.cost(each)
 	done := func(t *path.Trace) { o.ended(s, t, spent, loss) }
 	if !o.settings.MTU {
-		path.Go(o.env.Prober, to, opts, done)
+		path.Go(o.env.Prober(), to, opts, done)
 		return
 	}
 	go func() { // asks the system for its interfaces, and ends
@@ -224,7 +224,7 @@ func (o *Output) trace(s *state, each int, loss bool) {
 		} else {
 			o.env.Log.Debug("no MTU for a trace", "host", to.Host, "error", err)
 		}
-		path.Go(o.env.Prober, to, opts, done)
+		path.Go(o.env.Prober(), to, opts, done)
 	}()
 }
 

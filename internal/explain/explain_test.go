@@ -3,6 +3,7 @@ package explain
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -73,6 +74,12 @@ func (n *network) Go(t icmpcore.Target, o icmpcore.Options, done func(icmpcore.P
 	return icmpcore.Run{}, nil
 }
 
+func (n *network) Resolve(context.Context, string, icmpcore.Family) (icmpcore.Target, error) {
+	return icmpcore.Target{}, errors.New("no names here")
+}
+
+func (n *network) HasRoute(context.Context, netip.Addr) bool { return true }
+
 // rig is an output with its network.
 type rig struct {
 	*Output
@@ -108,7 +115,7 @@ func newRig(t *testing.T, n int, file string) *rig {
 		}
 		return a
 	}}))
-	o, err := Open(c, output.Env{Prober: r.net, Log: log, RecordPath: func(t *monitor.Target, p *output.Path) {
+	o, err := Open(c, output.Env{Prober: func() monitor.Prober { return r.net }, Log: log, RecordPath: func(t *monitor.Target, p *output.Path) {
 		r.paths = append(r.paths, p)
 		r.of[t] = p
 	}})

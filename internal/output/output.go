@@ -11,7 +11,6 @@ import (
 	"github.com/pingtel/pingtel/icmpcore"
 	"github.com/pingtel/pingtel/internal/config"
 	"github.com/pingtel/pingtel/internal/monitor"
-	"github.com/pingtel/pingtel/internal/path"
 )
 
 // Output receives results, as a [monitor.Sink], and delivers them to where they are
@@ -67,8 +66,9 @@ type Env struct {
 	Log     *slog.Logger
 	Own     func() Own // safe for concurrent use, from Run on
 
-	// Prober sends echoes, for an output that opens after privileges are given up.
-	Prober path.Prober
+	// Prober returns what sends echoes, for outputs that probe by themselves. Safe
+	// for concurrent use, from Run on.
+	Prober func() monitor.Prober
 
 	// RecordPath hands a path to all outputs that take paths. Calls must come one at a
 	// time, from Run on and not after its end.
