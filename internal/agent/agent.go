@@ -164,7 +164,7 @@ func (a *agent) start(ctx context.Context, c *config.Config) (err error) {
 	if err := a.openOutputs(c, false); err != nil {
 		return err
 	}
-	if len(a.outputs) == 0 {
+	if !a.delivers() {
 		return errNoOutput(c)
 	}
 	sinks := make([]monitor.Sink, len(a.outputs))

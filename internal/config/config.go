@@ -34,6 +34,7 @@ type Config struct {
 	Telegraf Telegraf
 	OTel     OTel
 	Web      Web
+	Path     Path
 
 	// Targets holds a target for each host and family, in the file's order.
 	Targets []Target
@@ -177,6 +178,7 @@ func (r *reader) parse(text string) (*Config, error) {
 	r.readTelegraf(root.table("telegraf"), &c.Telegraf)
 	r.readOTel(root.table("otel"), &c.OTel)
 	r.readWeb(root.table("web"), &c.Web, defaults)
+	r.readPath(root.table("path"), &c.Path)
 	if none && (c.Web.Listen == "" || !c.Web.Probe.On()) {
 		root.fault("targets", "nothing to probe: want a [[targets]] table with hosts, or listen in [web] and allow in [web.probe]")
 	}

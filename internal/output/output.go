@@ -74,4 +74,8 @@ type Env struct {
 	// Prober returns what sends echoes, for outputs that probe by themselves. Safe
 	// for concurrent use, from Run on.
 	Prober func() monitor.Prober
+
+	// RecordPath hands a path to all outputs that take paths. Calls must come one at a
+	// time, from Run on and not after its end.
+	RecordPath func(*monitor.Target, *Path)
 }
