@@ -89,8 +89,9 @@
 // address comes back.
 //
 // A Store also reports on the program itself, without attributes of targets:
-// ping.target.count, ping.rounds.skipped, ping.foreign, ping.kernel.drops and
-// ping.export.failed. A Recorder does not.
+// ping.target.count, ping.rounds.skipped, ping.foreign, ping.kernel.drops,
+// ping.export.failed and, if it has sources of targets, ping.source.age and
+// ping.source.failures. A Recorder does not.
 //
 // # The histogram
 //
