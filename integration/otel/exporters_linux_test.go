@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -60,7 +59,12 @@ func TestExporters(t *testing.T) {
 		rules = append(rules, netsim.Rule{Prefix: netip.MustParsePrefix(fmt.Sprintf("198.18.%d.0/24", i)), Delay: exporterDelay, Answer: answer})
 	}
 	netsim.Run(t, rules, func(t *testing.T, n *netsim.Net) {
-		for _, e := range []exporter{pingtelExporter, smokepingExporter, newBlackbox()} {
+		if err := os.WriteFile("/proc/sys/net/ipv4/ping_group_range", []byte("0 2147483647"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range []exporter{
+			pingtelExporter, newSmokeping("smokeping_prober, datagram sockets", "--no-privileged"), newBlackbox(), newSmokeping("smokeping_prober", "--privileged"),
+		} {
 			t.Run(e.name, func(t *testing.T) {
 				n.Forget()
 				e.compare(t)
@@ -133,7 +137,17 @@ func (v *verdict) String() string {
 
 func (e exporter) compare(t *testing.T) {
 	hosts := hostList(0)
+	begun := time.Now()
 	p := e.start(t, hosts)
+	for first, _ := e.figures(t, hosts[:1]); len(first) == 0; first, _ = e.figures(t, hosts[:1]) {
+		if p.Ended() || time.Since(begun) > time.Minute {
+			t.Logf("%s: no figure after %v: ended %t", e.name, time.Since(begun).Round(time.Second), p.Ended())
+			p.Kill()
+			return
+		}
+		time.Sleep(50 * time.Millisecond) // not to synchronise: so as not to ask all the time
+	}
+	t.Logf("%s: first figures after %v", e.name, time.Since(begun).Round(100*time.Millisecond))
 	var last map[string]float64
 	watch := func(what string, hosts []string, length time.Duration) {
 		v := verdict{last: last}
@@ -169,8 +183,8 @@ func (e exporter) compare(t *testing.T) {
 	p.Stop()
 }
 
-// web returns a page, "" while there is none.
-func web(t *testing.T, address string) string {
+// page returns a page, "" while there is none.
+func page(t *testing.T, address string) string {
 	t.Helper()
 	r, err := http.Get(address)
 	if err != nil {
@@ -187,9 +201,14 @@ func web(t *testing.T, address string) string {
 // read returns the values of a metric by a label.
 func read(text, metric, label string) map[string]float64 {
 	values := make(map[string]float64)
-	for _, m := range regexp.MustCompile("(?m)^"+metric+`\{[^}]*`+label+`="([^"]*)"[^}]*\} (\S+)$`).FindAllStringSubmatch(text, -1) {
-		if v, err := strconv.ParseFloat(m[2], 64); err == nil {
-			values[m[1]] = v
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(line, metric+"{") {
+			continue
+		}
+		_, of, _ := strings.Cut(line, label+`="`)
+		host, _, _ := strings.Cut(of, `"`)
+		if v, err := strconv.ParseFloat(strings.TrimSpace(line[strings.LastIndexByte(line, ' '):]), 64); err == nil {
+			values[host] = v
 		}
 	}
 	return values
@@ -212,7 +231,7 @@ var pingtelExporter = exporter{
 		p.Signal(syscall.SIGHUP)
 	},
 	figures: func(t *testing.T, _ []string) (requests, replies map[string]float64) {
-		text := web(t, "http://127.0.0.1:9473/metrics")
+		text := page(t, "http://127.0.0.1:9473/metrics")
 		return read(text, "ping_requests_total", "server_address"), read(text, "ping_replies_total", "server_address")
 	},
 }
@@ -221,23 +240,27 @@ func smokepingHosts(hosts []string) string {
 	return fmt.Sprintf("targets:\n- {hosts: [\"%s\"], interval: 1s, network: ip4}\n", strings.Join(hosts, `", "`))
 }
 
-var smokepingExporter = exporter{
-	name: "smokeping_prober",
-	start: func(t *testing.T, hosts []string) *peer.Process {
-		return peer.Start(t, exec.Command("prometheus-smokeping-prober", "--privileged", "--web.listen-address=127.0.0.1:9374",
-			"--config.file="+write(t, "smokeping.yml", smokepingHosts(hosts))))
-	},
-	reload: func(t *testing.T, p *peer.Process, hosts []string) {
-		_, file, _ := strings.Cut(p.Cmd.Args[len(p.Cmd.Args)-1], "=")
-		if err := os.WriteFile(file, []byte(smokepingHosts(hosts)), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		p.Signal(syscall.SIGHUP)
-	},
-	figures: func(t *testing.T, _ []string) (requests, replies map[string]float64) {
-		text := web(t, "http://127.0.0.1:9374/metrics")
-		return read(text, "smokeping_requests_total", "host"), read(text, "smokeping_response_duration_seconds_count", "host")
-	},
+// newSmokeping returns smokeping_prober with its default, a raw socket for each
+// target, or with datagram sockets.
+func newSmokeping(name, sockets string) exporter {
+	return exporter{
+		name: name,
+		start: func(t *testing.T, hosts []string) *peer.Process {
+			return peer.Start(t, exec.Command("prometheus-smokeping-prober", sockets, "--log.level=warn", "--web.listen-address=127.0.0.1:9374",
+				"--config.file="+write(t, "smokeping.yml", smokepingHosts(hosts))))
+		},
+		reload: func(t *testing.T, p *peer.Process, hosts []string) {
+			_, file, _ := strings.Cut(p.Cmd.Args[len(p.Cmd.Args)-1], "=")
+			if err := os.WriteFile(file, []byte(smokepingHosts(hosts)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			p.Signal(syscall.SIGHUP)
+		},
+		figures: func(t *testing.T, _ []string) (requests, replies map[string]float64) {
+			text := page(t, "http://127.0.0.1:9374/metrics")
+			return read(text, "smokeping_requests_total", "host"), read(text, "smokeping_response_duration_seconds_count", "host")
+		},
+	}
 }
 
 // newBlackbox returns blackbox_exporter, which sends a request in each scrape and
@@ -257,7 +280,7 @@ func newBlackbox() exporter {
 			var all sync.WaitGroup
 			for _, h := range hosts { // as Prometheus has it, at the same time
 				all.Go(func() {
-					text := web(t, "http://127.0.0.1:9115/probe?module=icmp&target="+url.QueryEscape(h))
+					text := page(t, "http://127.0.0.1:9115/probe?module=icmp&target="+url.QueryEscape(h))
 					mu.Lock()
 					defer mu.Unlock()
 					if strings.Contains(text, "\nprobe_success ") {
