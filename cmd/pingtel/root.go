@@ -54,6 +54,7 @@ OpenTelemetry.`,
 	root.Flags().BoolP("version", "V", false, "print the version")
 	root.AddCommand(
 		newPingCommand(),
+		newPathCommand(),
 		newCheckCommand(),
 		newConfigCommand(),
 		newTelegrafCommand(),

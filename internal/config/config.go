@@ -4,6 +4,7 @@
 package config
 
 import (
+	"fmt"
 	"log/slog"
 	"math"
 	"net/netip"
@@ -23,6 +24,7 @@ const (
 	DefaultCount          = 5
 	DefaultPingInterval   = 200 * time.Millisecond
 	DefaultMeasurement    = "ping"
+	DefaultMaxTargets     = 100_000
 	DefaultTelegrafSignal = "none"
 )
 
@@ -33,9 +35,13 @@ type Config struct {
 	Telegraf Telegraf
 	OTel     OTel
 	Web      Web
+	Path     Path
 
-	// Targets holds a target for each host and family, in the file's order.
+	// Targets holds a target for each host and family, in the file's order. Load
+	// puts those of hosts there; those of Sources come when they are read.
 	Targets []Target
+
+	Sources []*Source // tables whose hosts are kept elsewhere
 
 	needs []need // interfaces and addresses that this machine must have
 }
@@ -46,7 +52,9 @@ type Agent struct {
 	MaxRate        int           // echo requests per second, as in [icmpcore.Config]
 	Socket         icmpcore.SocketKind
 	LogLevel       slog.Level
-	MaxPrefixHosts int // most hosts in the prefixes and ranges of one list
+	MaxPrefixHosts int    // most hosts in the prefixes and ranges of one list
+	MaxTargets     int    // most targets of one source
+	State          string // folder for what outlives a restart; "" for none
 }
 
 // Target is one host to probe in one family.
@@ -57,11 +65,15 @@ type Target struct {
 
 // Probe holds what the targets of one [[targets]] table share. Nobody changes it.
 type Probe struct {
-	Options    icmpcore.Options // Family is auto or the one that the file names
-	Tags       []Tag            // sorted by key; none has an empty value
-	Thresholds nagios.Thresholds
+	Options     icmpcore.Options // Family is auto or the one that the file names
+	Tags        []Tag            // sorted by key; none has an empty value
+	Interval    time.Duration    // from one series of a target to its next; 0: that of the agent
+	Percentiles []float64        // as in [Telegraf]; nil: those of [Telegraf]
+	Thresholds  nagios.Thresholds
 
-	line int // of the table, for messages
+	tags  tagsHandle
+	line  int // of the table, for messages
+	table int // its index
 }
 
 // Tag is one of a target's own tags.
@@ -76,7 +88,7 @@ func (p *Probe) key() string {
 	var b strings.Builder
 	o := p.Options
 	for _, part := range []string{
-		o.Family.String(), o.Source.String(), o.Interface, itoa(o.Count), o.Interval.String(), o.Timeout.String(),
+		p.Interval.String(), fmt.Sprint(p.Percentiles), o.Family.String(), o.Source.String(), o.Interface, itoa(o.Count), o.Interval.String(), o.Timeout.String(),
 		itoa(o.Size), itoa(o.TTL), itoa(o.DSCP), itoa(int(o.Mark)), boolText(o.DontFragment),
 	} {
 		b.WriteByte(0)
@@ -89,6 +101,14 @@ func (p *Probe) key() string {
 		b.WriteString(tag.Value)
 	}
 	return b.String()
+}
+
+// IntervalOf returns the time from one series of t to its next.
+func (c *Config) IntervalOf(t *Target) time.Duration {
+	if t.Interval > 0 {
+		return t.Interval
+	}
+	return c.Agent.Interval
 }
 
 // isAddress reports whether the host is an address and not a name.
@@ -165,8 +185,9 @@ func (r *reader) parse(text string) (*Config, error) {
 	r.readTelegraf(root.table("telegraf"), &c.Telegraf)
 	r.readOTel(root.table("otel"), &c.OTel)
 	r.readWeb(root.table("web"), &c.Web, defaults)
+	r.readPath(root.table("path"), &c.Path)
 	if none && (c.Web.Listen == "" || !c.Web.Probe.On()) {
-		root.fault("targets", "nothing to probe: want a [[targets]] table with hosts, or listen in [web] and allow in [web.probe]")
+		root.fault("targets", "nothing to probe: want a [[targets]] table with hosts, file, http, dns or kubernetes, or listen in [web] and allow in [web.probe]")
 	}
 	root.refuseUnknown()
 	if r.interval > 0 {
@@ -190,17 +211,30 @@ type Plan struct {
 	Rate    float64       // echo requests per second
 	Share   float64       // of the allowed rate, 0 to 1; 0 if there is no limit
 	Longest time.Duration // of a series, from its first request to its last timeout
+
+	LongestOf time.Duration // the interval of that series
+	Own       bool          // some targets have an interval of their own
 }
 
 // Plan computes the load that c causes.
 func (c *Config) Plan() Plan {
 	p := Plan{Targets: len(c.Targets)}
-	echoes := 0
-	for _, t := range c.Targets {
-		echoes += t.Options.Count
-		p.Longest = max(p.Longest, SeriesTime(t.Options, c.Agent.MaxRate))
+	echoes := make(map[time.Duration]int) // in a round, by interval
+	last := (*Probe)(nil)
+	for i := range c.Targets {
+		t := &c.Targets[i]
+		echoes[c.IntervalOf(t)] += t.Options.Count
+		if t.Probe != last {
+			last = t.Probe
+			if d := SeriesTime(t.Options, c.Agent.MaxRate); d > p.Longest {
+				p.Longest, p.LongestOf = d, c.IntervalOf(t)
+			}
+			p.Own = p.Own || c.IntervalOf(t) != c.Agent.Interval
+		}
 	}
-	p.Rate = float64(echoes) / c.Agent.Interval.Seconds()
+	for interval, n := range echoes {
+		p.Rate += float64(n) / interval.Seconds()
+	}
 	if c.Agent.MaxRate > 0 {
 		p.Share = p.Rate / float64(c.Agent.MaxRate)
 	}

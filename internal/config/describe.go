@@ -11,10 +11,11 @@ import (
 	"time"
 )
 
-// Describe writes the plan of c for a person to read. lookup returns the
+// Describe writes the plan of c for a person to read. sources are what to say of its
+// sources of targets, one line each. lookup returns the
 // variables that count for keys that [otel] does not have. If they have faults,
 // the error is [Faults] and nothing is written; see [Config.checkOTel].
-func (c *Config) Describe(w io.Writer, lookup func(string) (string, bool)) error {
+func (c *Config) Describe(w io.Writer, lookup func(string) (string, bool), sources ...string) error {
 	otel, warnings, err := c.checkOTel(lookup)
 	if err != nil {
 		return err
@@ -35,10 +36,13 @@ func (c *Config) Describe(w io.Writer, lookup func(string) (string, bool)) error
 	row := func(name, format string, args ...any) { fmt.Fprintf(tw, name+"\t"+format+"\n", args...) }
 	row("file", "%s: no fault", c.File)
 	row("targets", "%d, %d of them names to look up", p.Targets, names)
-	row("interval", "%v", c.Agent.Interval)
+	for _, s := range sources {
+		row("source", "%s", s)
+	}
+	row("interval", "%v%s", c.Agent.Interval, c.ownIntervals())
 	row("echo requests", "%s per second%s (%s)", plain(p.Rate), share, limit)
-	row("a series takes", "at most %v of %v", p.Longest, c.Agent.Interval)
-	if c.Agent.MaxRate > 0 {
+	row("a series takes", "at most %v of %v", p.Longest, p.LongestOf)
+	if c.Agent.MaxRate > 0 && !p.Own {
 		busy := time.Duration(p.Share * float64(c.Agent.Interval))
 		row("a round takes", "%v at max_rate, spread over %v", busy.Round(time.Millisecond), c.Agent.Interval)
 	}
@@ -65,6 +69,21 @@ func (c *Config) Describe(w io.Writer, lookup func(string) (string, bool)) error
 		row("warning", "%v (so 'pingtel otel' would refuse to start)", f)
 	}
 	return tw.Flush() // writes everything and returns the first error of writing
+}
+
+// ownIntervals says how many targets have other intervals than the agent's.
+func (c *Config) ownIntervals() string {
+	own := make(map[time.Duration]int)
+	for i := range c.Targets {
+		if interval := c.IntervalOf(&c.Targets[i]); interval != c.Agent.Interval {
+			own[interval]++
+		}
+	}
+	var b strings.Builder
+	for _, interval := range slices.Sorted(maps.Keys(own)) {
+		fmt.Fprintf(&b, ", %v for %d targets", interval, own[interval])
+	}
+	return b.String()
 }
 
 // plain writes a number for a person: a whole number from 1,000 on, about four

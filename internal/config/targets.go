@@ -23,10 +23,20 @@ func (r *reader) readTargets(tables []*table, defaults probe, c *Config) {
 	known := make([]string, 0, 32)
 	for i, t := range tables {
 		p := defaults
+		p.table = i
 		t.known = known[:0]
-		r.readProbe(t, &p)
-		names, ok := r.readHosts(t, c.Agent.MaxPrefixHosts)
+		own := r.readProbe(t, &p)
+		source := r.readSource(t)
+		var names []string
+		ok := source == nil
+		if ok {
+			names, ok = r.readHosts(t, c.Agent.MaxPrefixHosts)
+		}
 		t.refuseUnknown()
+		if source != nil {
+			p.tags = own
+			r.addSource(c, t, source, p, defaults.tags, r.lines.target(i))
+		}
 		t.values, t.known = nil, nil // there may be very many tables
 		if !ok {
 			continue
@@ -99,18 +109,16 @@ func (p *probe) targets(t *table, names []string, line int) []Target {
 	slices.SortFunc(tags, func(a, b Tag) int { return strings.Compare(a.Key, b.Key) })
 	list := make([]Target, 0, len(names)*len(families))
 	for _, f := range families {
-		o := p.options
+		shared := p.probe(f, tags, line)
 		whose := f.String()
-		if f == icmpcore.FamilyAuto && o.Source.IsValid() { // a source reaches only its own family
-			f = familyOf(o.Source)
+		if o := &shared.Options; f == icmpcore.FamilyAuto && o.Source.IsValid() {
+			f = o.Family
 			whose = fmt.Sprintf("%s of the source %s", f, o.Source)
 		}
-		o.Family = f
-		if err := o.Validate(); err != nil {
+		if err := shared.Options.Validate(); err != nil {
 			t.fault("source", "%v", err)
 			return nil
 		}
-		shared := &Probe{Options: o, Tags: tags, Thresholds: p.thresholds, line: line}
 		for _, h := range names {
 			if a, err := netip.ParseAddr(h); err == nil && f != icmpcore.FamilyAuto && familyOf(a) != f {
 				if !p.both { // with family = "both" an address is probed in its own family only
@@ -124,10 +132,39 @@ func (p *probe) targets(t *table, names []string, line int) []Target {
 	return list
 }
 
+// probe returns what targets of a family with these tags share. The table is in line.
+func (p *probe) probe(f icmpcore.Family, tags []Tag, line int) *Probe {
+	o := p.options
+	if o.Family = f; f == icmpcore.FamilyAuto && o.Source.IsValid() { // a source reaches only its own family
+		o.Family = familyOf(o.Source)
+	}
+	return &Probe{
+		Options: o, Tags: tags, Interval: p.interval, Percentiles: p.percentiles, Thresholds: p.thresholds,
+		tags: handleOf(tags), line: line, table: p.table,
+	}
+}
+
+// addSource adds a source, and checks its options as far as they do not depend on its
+// targets.
+func (r *reader) addSource(c *Config, t *table, s *Source, p probe, general tagMap, line int) {
+	s.Line, s.most, s.hosts = line, c.Agent.MaxTargets, c.Agent.MaxPrefixHosts
+	s.prober, s.general = p, general
+	for _, probe := range s.probes(nil) {
+		if err := probe.Options.Validate(); err != nil {
+			t.fault("source", "%v", err)
+			return
+		}
+	}
+	c.Sources = append(c.Sources, s)
+}
+
 // readHosts reads the hosts of a table; prefixes and ranges become their
 // addresses.
 func (r *reader) readHosts(t *table, most int) ([]string, bool) {
 	v, ok := t.value("hosts")
+	if !ok && slices.ContainsFunc(sourceKinds, func(k SourceKind) bool { _, has := t.values[string(k)]; return has }) {
+		return nil, false // readSource has said what is wrong
+	}
 	if !ok {
 		t.fault("hosts", "is missing: want a list of names, addresses, prefixes or ranges")
 		return nil, false
@@ -183,22 +220,50 @@ func (r *reader) host(v any, given *hosts.List) ([]string, error) {
 
 // checkPlan adds a fault for series and rounds that do not fit in the interval.
 func (r *reader) checkPlan(c *Config) {
-	interval := Fault{File: r.file, Line: r.lines.of("agent.interval"), Key: "agent.interval"}
-	if r.interval > 0 {
-		interval = Fault{Key: r.intervalName}
-	}
-	reported := make(map[*Probe]bool)
-	for _, t := range c.Targets {
-		if d := SeriesTime(t.Options, c.Agent.MaxRate); d > c.Agent.Interval && !reported[t.Probe] {
-			reported[t.Probe] = true
-			interval.Problem = fmt.Sprintf("%v is shorter than a series to %s, which takes %v ((count - 1) × ping_interval + timeout, with 1/max_rate for ping_interval if that is longer): want a longer interval or a shorter series",
-				c.Agent.Interval, t.Host, d)
-			r.faults = append(r.faults, interval)
+	var last *Probe
+	for i := range c.Targets {
+		if t := &c.Targets[i]; t.Probe != last {
+			last = t.Probe
+			r.checkSeries(c, t)
 		}
 	}
-	if p := c.Plan(); p.Share > 1 {
-		r.faults = append(r.faults, Fault{File: r.file, Line: r.lines.of("agent.max_rate"), Key: "agent.max_rate",
-			Problem: fmt.Sprintf("%d targets need %.0f echo requests per second, but only %d are allowed: want a higher max_rate, a longer interval or fewer echoes",
-				p.Targets, p.Rate, c.Agent.MaxRate)})
+	for _, s := range c.Sources {
+		t := s.example()
+		r.checkSeries(c, &t)
 	}
+	if err := c.CheckRate(); err != nil {
+		r.faults = append(r.faults, Fault{File: r.file, Line: r.lines.of("agent.max_rate"), Key: "agent.max_rate", Problem: err.Error()})
+	}
+}
+
+// checkSeries adds a fault if a series to t does not fit in its interval.
+func (r *reader) checkSeries(c *Config, t *Target) {
+	interval := c.IntervalOf(t)
+	d := SeriesTime(t.Options, c.Agent.MaxRate)
+	if d <= interval {
+		return
+	}
+	f := Fault{File: r.file, Line: r.lines.of("agent.interval"), Key: "agent.interval"}
+	switch own := "targets[" + itoa(t.table) + "].interval"; {
+	case t.Interval > 0 && r.lines.exactly(own) > 0:
+		f.Key, f.Line = own, r.lines.exactly(own)
+	case t.Interval > 0:
+		f.Key, f.Line = "defaults.interval", r.lines.of("defaults.interval")
+	case r.interval > 0:
+		f = Fault{Key: r.intervalName}
+	}
+	f.Problem = fmt.Sprintf("%v is shorter than a series to %s, which takes %v ((count - 1) × ping_interval + timeout, with 1/max_rate for ping_interval if that is longer): want a longer interval or a shorter series",
+		interval, t.Host, d)
+	r.faults = append(r.faults, f)
+}
+
+// CheckRate returns an error if the targets need more echo requests per second than
+// the file allows.
+func (c *Config) CheckRate() error {
+	p := c.Plan()
+	if p.Share <= 1 {
+		return nil
+	}
+	return fmt.Errorf("%d targets need %.0f echo requests per second, but only %d are allowed: want a higher max_rate, a longer interval or fewer echoes",
+		p.Targets, p.Rate, c.Agent.MaxRate)
 }

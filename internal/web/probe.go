@@ -1,7 +1,6 @@
 package web
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -272,13 +271,12 @@ func fit(o icmpcore.Options, budget time.Duration, maxRate int) icmpcore.Options
 	return o
 }
 
-// writeOwn writes what /probe has done, if it is on.
-func (p *probes) writeOwn(b *bufio.Writer, open bool) {
+// addTo adds what /probe has done, if it is on.
+func (p *probes) addTo(f *families) {
 	if !p.settings.Load().On() {
 		return
 	}
-	t := ownText{b, open}
-	t.count("probes", "Requests of /probe that were answered.", p.done.Load())
-	t.count("probes_refused", "Requests of /probe that were refused.", p.refused.Load())
-	t.gauge("probes_running", "Requests of /probe under way.", len(p.slots))
+	f.count("probes", "Requests of /probe that were answered.", p.done.Load())
+	f.count("probes_refused", "Requests of /probe that were refused.", p.refused.Load())
+	f.gauge("probes_running", "Requests of /probe under way.", len(p.slots))
 }

@@ -70,9 +70,11 @@ func Check(c *config.Config, _ output.Env) error {
 }
 
 // newStore returns a store for /metrics, with the bounds and the instruments that
-// OTLP would have.
+// OTLP would have. With an exponential histogram it keeps both kinds: only one
+// format has native histograms.
 func newStore(c *config.Config, env output.Env) (*output.Store, error) {
-	return output.NewStore(otel.StoreOptions{Bounds: c.OTel.Bounds, Metrics: c.OTel.Metrics}, env)
+	native := c.OTel.Histogram != nil && *c.OTel.Histogram == "exponential"
+	return output.NewStore(otel.StoreOptions{Bounds: c.OTel.Bounds, Native: native, Metrics: c.OTel.Metrics}, env)
 }
 
 // Open listens. It comes before privileges are given up, so that any port will
