@@ -199,12 +199,12 @@ func (c *chunk) addLatest(l *latest) {
 func (c *chunk) addSelf(n, delivered selfCounts, start, then time.Time) {
 	c.set, c.width = attribute.Set{}, 0
 	for i, v := range n {
-		if !c.store.selves[i] {
+		if !c.store.selves[i] || v == none {
 			continue
 		}
 		since := start
 		if c.delta.self && selfInstruments[i].kind == counter {
-			v, since = v-delivered[i], then
+			v, since = v-max(0, delivered[i]), then
 		}
 		c.addNumber(targetMetrics+i, since, v, c.set, 0)
 	}
@@ -233,6 +233,8 @@ func (c *chunk) addFloat(metric int, v float64) {
 
 func (c *chunk) addHistogram(start time.Time, h histogram) {
 	switch h := h.(type) {
+	case *both:
+		c.addHistogram(start, &h.explicit)
 	case *explicit:
 		c.explicit = append(c.explicit, metricdata.HistogramDataPoint[float64]{
 			Attributes: c.set, StartTime: start, Time: c.now, Count: h.count(), Sum: seconds(h.sum),
@@ -297,8 +299,10 @@ func (c *chunk) scopes() []metricdata.ScopeMetrics {
 		}
 	}
 	for i, in := range selfInstruments {
-		if points := c.ints[targetMetrics+i]; len(points) > 0 {
-			monotonic := in.kind == counter
+		switch points, monotonic := c.ints[targetMetrics+i], in.kind == counter; {
+		case len(points) > 0 && in.kind == gauge:
+			add(in, metricdata.Gauge[int64]{DataPoints: points})
+		case len(points) > 0:
 			add(in, metricdata.Sum[int64]{DataPoints: points, Temporality: temporality(c.delta.self && monotonic), IsMonotonic: monotonic})
 		}
 	}

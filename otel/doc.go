@@ -89,8 +89,9 @@
 // address comes back.
 //
 // A Store also reports on the program itself, without attributes of targets:
-// ping.target.count, ping.rounds.skipped, ping.foreign, ping.kernel.drops and
-// ping.export.failed. A Recorder does not.
+// ping.target.count, ping.rounds.skipped, ping.foreign, ping.kernel.drops,
+// ping.export.failed and, if it has sources of targets, ping.source.age and
+// ping.source.failures. A Recorder does not.
 //
 // # The histogram
 //
@@ -106,4 +107,11 @@
 // request, and Prometheus needs native histograms. Set [StoreOptions].Exponential
 // if all your receivers take them. Each explicit bound is a series in Prometheus;
 // set [StoreOptions].Bounds to fewer bounds if that costs too much.
+//
+// # For Prometheus
+//
+// [Store.WriteText] and [Store.WriteProtobuf] answer a scrape. Only the protobuf
+// format has native histograms, which Prometheus asks for with the setting
+// scrape_native_histograms. A store made with [StoreOptions].Native has both kinds
+// of histogram in it.
 package otel

@@ -66,6 +66,8 @@ const (
 	foreignMetric
 	dropsMetric
 	failedMetric
+	sourceAgeMetric
+	sourceFailuresMetric
 	selfMetrics // how many there are
 )
 
@@ -75,6 +77,9 @@ var selfInstruments = [selfMetrics]instrument{
 	foreignMetric: {"ping.foreign", "{packet}", "Packets that looked like ours and were not: forged, replayed, other pingers'.", counter},
 	dropsMetric:   {"ping.kernel.drops", "{packet}", "Packets that the kernel dropped because the receive buffer was full.", counter},
 	failedMetric:  {"ping.export.failed", "{export}", "Pushes that failed, wholly or in part.", counter},
+
+	sourceAgeMetric:      {"ping.source.age", "s", "Age of the oldest list of targets in force, since its source last gave it.", gauge},
+	sourceFailuresMetric: {"ping.source.failures", "{attempt}", "Attempts to read a source of targets that failed.", counter},
 }
 
 // Instruments returns the names of all instruments, in the order of the package's

@@ -27,6 +27,11 @@ type StoreOptions struct {
 	// buckets.
 	Exponential bool
 
+	// Native keeps an exponential histogram beside the one with Bounds, which
+	// [Store.WriteProtobuf] writes as a native histogram of Prometheus. It takes up to
+	// 1.3 KiB for each address. With Exponential it changes nothing.
+	Native bool
+
 	// Metrics are the names of the instruments to produce; see [Instruments]. Nil
 	// means all, an empty list means none.
 	Metrics []string
@@ -46,6 +51,12 @@ type Self struct {
 	Skipped     uint64 // series that were not sent, since the start
 	Foreign     uint64 // of [icmpcore.Stats]
 	KernelDrops uint64 // of [icmpcore.Stats]
+
+	// Sources is how many sources of targets there are. With 0, the following have no
+	// points.
+	Sources        int
+	SourceAge      time.Duration // since the source of the oldest list in force last gave it
+	SourceFailures uint64        // attempts to read a source that failed, since the start
 }
 
 // Store counts the results of any number of targets. It is a [sdkmetric.Producer]
@@ -83,8 +94,11 @@ func NewStore(o StoreOptions) (*Store, error) {
 	}
 	s.bounds = newBounds(slices.Clone(o.Bounds))
 	s.table.init(func() histogram {
-		if o.Exponential {
+		switch {
+		case o.Exponential:
 			return newExponential()
+		case o.Native:
+			return newBoth(s.bounds)
 		}
 		return newExplicit(s.bounds)
 	})
@@ -201,12 +215,19 @@ func (s *Store) scope() instrumentation.Scope {
 // selfCounts are the figures on the program itself.
 type selfCounts [selfMetrics]int64
 
+// none is the value of a figure that does not exist.
+const none = -1
+
 func (s *Store) self() selfCounts {
 	n := selfCounts{failedMetric: int64(s.failed.Load())}
 	if s.options.Self != nil {
 		self := s.options.Self()
 		n[targetsMetric], n[skippedMetric] = int64(self.Targets), int64(self.Skipped)
 		n[foreignMetric], n[dropsMetric] = int64(self.Foreign), int64(self.KernelDrops)
+		n[sourceAgeMetric], n[sourceFailuresMetric] = none, none
+		if self.Sources > 0 {
+			n[sourceAgeMetric], n[sourceFailuresMetric] = int64(self.SourceAge.Seconds()), int64(self.SourceFailures)
+		}
 	}
 	return n
 }

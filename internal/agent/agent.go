@@ -15,6 +15,7 @@ import (
 
 	"github.com/pingtel/pingtel/icmpcore"
 	"github.com/pingtel/pingtel/internal/config"
+	"github.com/pingtel/pingtel/internal/discovery"
 	"github.com/pingtel/pingtel/internal/monitor"
 	"github.com/pingtel/pingtel/internal/output"
 )
@@ -63,6 +64,11 @@ type Options struct {
 	// warn if it cannot give them up.
 	Open func(ctx context.Context, c *config.Config, warn func(error)) (Prober, error)
 
+	// Confine restricts the process, for good, to reading below some folders and to
+	// writing below others. It is called once everything is open, if the process
+	// listens. Nil: nothing restricts it.
+	Confine func(read, write []string) error
+
 	Log   *slog.Logger
 	Level *slog.LevelVar // of Log; set by the file
 
@@ -85,12 +91,16 @@ type Options struct {
 type agent struct {
 	Options
 
-	config  *config.Config // in force
+	config  *config.Config // in force, with the targets of its sources
+	sources atomic.Pointer[discovery.Set]
 	prober  Prober
 	outputs []running
 	monitor *monitor.Monitor
 	started time.Time
-	demand  bool // rounds come on demand, not by the schedule
+	demand  bool   // rounds come on demand, not by the schedule
+	alike   string // what was last warned of
+
+	confined bool // by Confine
 
 	rounds sync.WaitGroup // on demand
 	slots  chan struct{}  // holds one for each round that runs
@@ -157,16 +167,18 @@ func (a *agent) start(ctx context.Context, c *config.Config) (err error) {
 	if err := a.openOutputs(c, false); err != nil {
 		return err
 	}
-	if len(a.outputs) == 0 {
+	if !a.delivers() {
 		return errNoOutput(c)
 	}
 	sinks := make([]monitor.Sink, len(a.outputs))
 	for i, o := range a.outputs {
 		sinks[i] = o.Output
 	}
+	c = a.readSources(ctx, c) // by now without privileges
 	a.monitor = monitor.New(a.prober, c, a.Log, sinks...)
 	a.demand = a.Stdin != nil && c.Telegraf.Signal != "none"
 	a.takeOver(c)
+	a.confine()
 	a.logStart()
 	return nil
 }
@@ -176,6 +188,7 @@ func (a *agent) abandon() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel() // there is nothing to hand over
 	err := a.closeOutputs(ctx)
+	a.closeSources()
 	if a.prober != nil {
 		err = errors.Join(err, a.prober.Close())
 	}
@@ -187,6 +200,9 @@ func (a *agent) own() output.Own {
 	own := output.Own{Engine: a.prober.Stats(), RoundsMissed: a.missed.Load()}
 	if a.monitor != nil { // nil where the process could not start
 		own.Schedule, own.Behind = a.monitor.Stats(), a.monitor.Behind(time.Now())
+	}
+	if s := a.sources.Load(); s != nil {
+		own.Sources = sourcesOf(s.Status(), a.started)
 	}
 	for _, o := range a.outputs {
 		if c, ok := o.Output.(output.Counter); ok {
@@ -215,13 +231,14 @@ func (a *agent) once(ctx context.Context) error {
 		err = nil
 	}
 	stop()
-	return errors.Join(err, a.finish(broken))
+	return errors.Join(err, a.sources.Load().Without(), a.finish(broken))
 }
 
 // finish ends all series, and lets the outputs deliver what there is. Their Run ends
 // at the same time.
 func (a *agent) finish(broken <-chan struct{}) error {
 	end := time.Now().Add(drainTime + closeTime)
+	a.closeSources()
 	a.rounds.Wait() // rounds do not wait for their series any more, but may still start some
 	nobody := false // takes the results of running series
 	select {

@@ -85,13 +85,15 @@ func (a *agent) handle(ctx context.Context, events <-chan event, broken <-chan s
 			return
 		case <-broken:
 			return // finish reports why
+		case <-a.sources.Load().Changed():
+			a.retarget()
 		case e := <-events:
 			switch e.Event {
 			case plugin.Collect:
 				rounds++
 				a.round(ctx)
 			case plugin.Reload:
-				a.reload()
+				a.reload(ctx)
 			case plugin.Other:
 				a.Log.Debug("ignoring a signal that the file does not name")
 			case plugin.End:

@@ -24,6 +24,7 @@ const (
 	DefaultCount          = 5
 	DefaultPingInterval   = 200 * time.Millisecond
 	DefaultMeasurement    = "ping"
+	DefaultMaxTargets     = 100_000
 	DefaultTelegrafSignal = "none"
 )
 
@@ -34,9 +35,13 @@ type Config struct {
 	Telegraf Telegraf
 	OTel     OTel
 	Web      Web
+	Path     Path
 
-	// Targets holds a target for each host and family, in the file's order.
+	// Targets holds a target for each host and family, in the file's order. Load
+	// puts those of hosts there; those of Sources come when they are read.
 	Targets []Target
+
+	Sources []*Source // tables whose hosts are kept elsewhere
 
 	needs []need // interfaces and addresses that this machine must have
 }
@@ -48,6 +53,7 @@ type Agent struct {
 	Socket         icmpcore.SocketKind
 	LogLevel       slog.Level
 	MaxPrefixHosts int    // most hosts in the prefixes and ranges of one list
+	MaxTargets     int    // most targets of one source
 	State          string // folder for what outlives a restart; "" for none
 }
 
@@ -65,6 +71,7 @@ type Probe struct {
 	Percentiles []float64        // as in [Telegraf]; nil: those of [Telegraf]
 	Thresholds  nagios.Thresholds
 
+	tags  tagsHandle
 	line  int // of the table, for messages
 	table int // its index
 }
@@ -174,13 +181,14 @@ func (r *reader) parse(text string) (*Config, error) {
 	r.readAgent(root.table("agent"), &c.Agent)
 	defaults := r.readDefaults(root.table("defaults"))
 	tables, none := root.tables("targets")
-	if none {
-		root.fault("targets", "nothing to probe: want a [[targets]] table with hosts")
-	}
 	r.readTargets(tables, defaults, c)
 	r.readTelegraf(root.table("telegraf"), &c.Telegraf)
 	r.readOTel(root.table("otel"), &c.OTel)
-	r.readWeb(root.table("web"), &c.Web)
+	r.readWeb(root.table("web"), &c.Web, defaults)
+	r.readPath(root.table("path"), &c.Path)
+	if none && (c.Web.Listen == "" || !c.Web.Probe.On()) {
+		root.fault("targets", "nothing to probe: want a [[targets]] table with hosts, file, http, dns or kubernetes, or listen in [web] and allow in [web.probe]")
+	}
 	root.refuseUnknown()
 	if r.interval > 0 {
 		c.Agent.Interval = r.interval

@@ -42,6 +42,11 @@ type Counter interface {
 	Counts() []Count
 }
 
+// Reader is an [Output] that reads files again while it runs.
+type Reader interface {
+	Files() []string // their names
+}
+
 // Count is a named count since the start.
 type Count struct {
 	Name  string
@@ -55,6 +60,16 @@ type Own struct {
 	Behind       time.Duration // how long the schedule is behind
 	RoundsMissed uint64        // rounds that were asked for while too many were under way
 	Outputs      []Count       // of all outputs
+	Sources      []Source      // of targets
+}
+
+// Source is what a process knows about a source of targets.
+type Source struct {
+	Name     string
+	Targets  int           // of the list in force
+	Age      time.Duration // since the source last gave that list, or since the start if it has none
+	Failures uint64        // since the start
+	Refused  int           // entries of the list that cannot be targets
 }
 
 // Env is what an output gets from the process.
@@ -65,4 +80,12 @@ type Env struct {
 	Stdout  io.Writer // nil if the output does not print
 	Log     *slog.Logger
 	Own     func() Own // safe for concurrent use, from Run on
+
+	// Prober returns what sends echoes, for outputs that probe by themselves. Safe
+	// for concurrent use, from Run on.
+	Prober func() monitor.Prober
+
+	// RecordPath hands a path to all outputs that take paths. Calls must come one at a
+	// time, from Run on and not after its end.
+	RecordPath func(*monitor.Target, *Path)
 }
