@@ -30,16 +30,24 @@ func (a *agent) confine() {
 	if a.Confine == nil || a.config.Web.Listen == "" {
 		return
 	}
-	read := a.folders()
-	switch err := a.Confine(read, nil); { // pingtel writes no file
+	read, write := a.folders(), a.written()
+	switch err := a.Confine(read, write); {
 	case err == nil:
 		a.confined = true
-		a.Log.Debug("confined: this process can read the files of these folders, and write and execute none", "read", strings.Join(read, " "))
+		a.Log.Debug("confined: this process can read the files of these folders, write those of the others, and execute none", "read", strings.Join(read, " "), "write", strings.Join(write, " "))
 	case errors.Is(err, errors.ErrUnsupported):
 		a.Log.Debug("not confined: this system has no Landlock", "error", err)
 	default:
 		a.Log.Warn("not confined: this process can still read and write all files of its user", "error", err)
 	}
+}
+
+// written returns the folders that the process writes to.
+func (a *agent) written() []string {
+	if a.config.Agent.State == "" {
+		return nil
+	}
+	return outermost([]string{a.config.Agent.State})
 }
 
 // folders returns the folders of all files that the process may read again: those

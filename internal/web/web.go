@@ -49,6 +49,7 @@ type Output struct {
 	store    *output.Store
 	scrapes  chan struct{} // one for each scrape that is answered
 	page     *page.Page    // nil: there is none
+	state    string        // agent.state
 	probes   *probes
 
 	mu  sync.Mutex        // guards what follows
@@ -91,7 +92,7 @@ func Open(c *config.Config, env output.Env) (output.Output, error) {
 		return nil, fmt.Errorf("web.listen: %w", err)
 	}
 	limited := &limitListener{Listener: l, free: make(chan struct{}, maxConnections), closed: make(chan struct{})}
-	o := &Output{config: c.Web, env: env, listener: limited, store: store, scrapes: make(chan struct{}, maxScrapes)}
+	o := &Output{config: c.Web, state: c.Agent.State, env: env, listener: limited, store: store, scrapes: make(chan struct{}, maxScrapes)}
 	o.probes = newProbes(c, o.prober)
 	limited.full = o.closeIdle
 	if c.Web.Page {
@@ -200,6 +201,9 @@ func (o *Output) Reload(next *config.Config) {
 	}
 	if was, is := &o.config, &next.Web; was.Page != is.Page || was.Page && (was.Keep != is.Keep || was.MaxSize != is.MaxSize) {
 		keys = append(keys, "web.page, web.keep or web.max_size")
+	}
+	if o.page != nil && next.Agent.State != o.state {
+		keys = append(keys, "agent.state")
 	}
 	if o.page != nil {
 		o.page.Reload(next)
