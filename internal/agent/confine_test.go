@@ -56,14 +56,16 @@ func TestConfine(t *testing.T) {
 	t.Setenv("SSL_CERT_FILE", "")
 	for _, tt := range []struct {
 		name, listen string
+		state        string
 		fails        error
 		want         string // in the log
 		confined     bool
 	}{
-		{"no listener", "", nil, "", false},
-		{"listener", ":9473", nil, "confined: this process can read the files of these folders", true},
-		{"no Landlock", ":9473", fmt.Errorf("%w: x", errors.ErrUnsupported), "D! not confined: this system has no Landlock", false},
-		{"refused", ":9473", syscall.EPERM, "W! not confined: this process can still read and write all files of its user", false},
+		{"no listener", "", "", nil, "", false},
+		{"listener", ":9473", "", nil, "confined: this process can read the files of these folders", true},
+		{"a state", ":9473", filepath.Join(dir, "sub"), nil, "write=" + filepath.Join(dir, "sub"), true},
+		{"no Landlock", ":9473", "", fmt.Errorf("%w: x", errors.ErrUnsupported), "D! not confined: this system has no Landlock", false},
+		{"refused", ":9473", "", syscall.EPERM, "W! not confined: this process can still read and write all files of its user", false},
 	} {
 		r := newRig(t, fileOf("none"))
 		r.make()
@@ -71,12 +73,12 @@ func TestConfine(t *testing.T) {
 		var read []string
 		r.agent.Confine = func(r, write []string) error {
 			read = r
-			if len(write) > 0 {
+			if strings.Join(write, "") != tt.state {
 				t.Errorf("it may write to %v", write)
 			}
 			return tt.fails
 		}
-		r.agent.config = &config.Config{File: file, Web: config.Web{Listen: tt.listen}}
+		r.agent.config = &config.Config{File: file, Agent: config.Agent{State: tt.state}, Web: config.Web{Listen: tt.listen}}
 		r.agent.outputs = []running{{&fileOutput{files: []string{filepath.Join(dir, "sub", "key.pem")}}, kind{}, new(sync.WaitGroup)}}
 		r.agent.confine()
 		log := r.log.String()
