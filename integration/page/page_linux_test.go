@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -222,6 +223,23 @@ func TestRestart(t *testing.T) {
 	}
 	if log := p.Text(); strings.Contains(log, "level=WARN") || strings.Contains(log, "history is not written") {
 		t.Error(log)
+	}
+}
+
+// save writes an answer to the folder of pictures.
+func save(t *testing.T, name, url string) {
+	t.Helper()
+	r, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	data, err := io.ReadAll(r.Body)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(*pictures, name), data, 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
