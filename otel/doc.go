@@ -90,7 +90,9 @@
 //
 // A Store also reports on the program itself, without attributes of targets:
 // ping.target.count, ping.rounds.skipped, ping.foreign, ping.kernel.drops and
-// ping.export.failed. A Recorder does not.
+// ping.export.failed. If several programs share their targets it also has
+// ping.fleet.members, ping.fleet.owned, ping.fleet.changes and ping.fleet.view.age. A
+// Recorder has none of these.
 //
 // # The histogram
 //

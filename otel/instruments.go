@@ -66,6 +66,10 @@ const (
 	foreignMetric
 	dropsMetric
 	failedMetric
+	membersMetric // the first of those of a fleet
+	ownedMetric
+	changesMetric
+	viewAgeMetric
 	selfMetrics // how many there are
 )
 
@@ -75,6 +79,10 @@ var selfInstruments = [selfMetrics]instrument{
 	foreignMetric: {"ping.foreign", "{packet}", "Packets that looked like ours and were not: forged, replayed, other pingers'.", counter},
 	dropsMetric:   {"ping.kernel.drops", "{packet}", "Packets that the kernel dropped because the receive buffer was full.", counter},
 	failedMetric:  {"ping.export.failed", "{export}", "Pushes that failed, wholly or in part.", counter},
+	membersMetric: {"ping.fleet.members", "{prober}", "Probers that share the targets, this one included.", updown},
+	ownedMetric:   {"ping.fleet.owned", "{target}", "Targets of this prober, without those that it is about to give up.", updown},
+	changesMetric: {"ping.fleet.changes", "{change}", "Changes of the list of probers.", counter},
+	viewAgeMetric: {"ping.fleet.view.age", "s", "Age of what this prober knows of the other probers.", gauge},
 }
 
 // Instruments returns the names of all instruments, in the order of the package's

@@ -46,6 +46,19 @@ type Self struct {
 	Skipped     uint64 // series that were not sent, since the start
 	Foreign     uint64 // of [icmpcore.Stats]
 	KernelDrops uint64 // of [icmpcore.Stats]
+
+	// Fleet says how the program stands among several that share the targets. Nil
+	// means that there are no points of it.
+	Fleet *FleetSelf
+}
+
+// FleetSelf is what a program reports on the fleet of programs that share their
+// targets.
+type FleetSelf struct {
+	Members int           // programs in the fleet, this one included
+	Owned   int           // targets of this one
+	Changes uint64        // of the list of programs, since the start
+	ViewAge time.Duration // of what this one knows of the others; negative: it is fixed, or unknown
 }
 
 // Store counts the results of any number of targets. It is a [sdkmetric.Producer]
@@ -198,15 +211,21 @@ func (s *Store) scope() instrumentation.Scope {
 	return instrumentation.Scope{Name: scopeName, Version: s.options.Version}
 }
 
-// selfCounts are the figures on the program itself.
+// selfCounts are the figures on the program itself. A negative one has no point.
 type selfCounts [selfMetrics]int64
 
 func (s *Store) self() selfCounts {
-	n := selfCounts{failedMetric: int64(s.failed.Load())}
+	n := selfCounts{failedMetric: int64(s.failed.Load()), membersMetric: -1, ownedMetric: -1, changesMetric: -1, viewAgeMetric: -1}
 	if s.options.Self != nil {
 		self := s.options.Self()
 		n[targetsMetric], n[skippedMetric] = int64(self.Targets), int64(self.Skipped)
 		n[foreignMetric], n[dropsMetric] = int64(self.Foreign), int64(self.KernelDrops)
+		if f := self.Fleet; f != nil {
+			n[membersMetric], n[ownedMetric], n[changesMetric] = int64(f.Members), int64(f.Owned), int64(f.Changes)
+			if f.ViewAge >= 0 {
+				n[viewAgeMetric] = int64(f.ViewAge.Round(time.Second) / time.Second)
+			}
+		}
 	}
 	return n
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/pingtel/pingtel/icmpcore"
 	"github.com/pingtel/pingtel/internal/config"
+	"github.com/pingtel/pingtel/internal/fleet"
 	"github.com/pingtel/pingtel/internal/monitor"
 	"github.com/pingtel/pingtel/internal/output"
 )
@@ -85,7 +86,10 @@ type Options struct {
 type agent struct {
 	Options
 
-	config  *config.Config // in force
+	config  *config.Config   // in force
+	mine    *config.Config   // the same with this prober's targets alone
+	fleet   *fleet.Fleet     // nil: all targets are this prober's
+	release <-chan time.Time // when targets are to be given up that are others' now; nil if there are none
 	prober  Prober
 	outputs []running
 	monitor *monitor.Monitor
@@ -151,6 +155,9 @@ func (a *agent) start(ctx context.Context, c *config.Config) (err error) {
 	if a.prober, err = a.Open(ctx, c, a.warn); err != nil {
 		return err
 	}
+	if c.Fleet.On {
+		a.fleet = fleet.New(c, a.Log)
+	}
 	if err := c.CheckSockets(a.prober.Socket); err != nil {
 		return err
 	}
@@ -164,9 +171,9 @@ func (a *agent) start(ctx context.Context, c *config.Config) (err error) {
 	for i, o := range a.outputs {
 		sinks[i] = o.Output
 	}
-	a.monitor = monitor.New(a.prober, c, a.Log, sinks...)
 	a.demand = a.Stdin != nil && c.Telegraf.Signal != "none"
 	a.takeOver(c)
+	a.monitor = monitor.New(a.prober, a.mine, a.Log, sinks...)
 	a.logStart()
 	return nil
 }
@@ -187,6 +194,9 @@ func (a *agent) own() output.Own {
 	own := output.Own{Engine: a.prober.Stats(), RoundsMissed: a.missed.Load()}
 	if a.monitor != nil { // nil where the process could not start
 		own.Schedule, own.Behind = a.monitor.Stats(), a.monitor.Behind(time.Now())
+	}
+	if a.fleet != nil {
+		own.Fleet = a.fleet.Stats()
 	}
 	for _, o := range a.outputs {
 		if c, ok := o.Output.(output.Counter); ok {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/pingtel/pingtel/internal/config"
 	"github.com/pingtel/pingtel/internal/sdnotify"
@@ -25,7 +26,7 @@ func (a *agent) reload() {
 	}
 	a.reloadOutputs(next)
 	a.takeOver(next)
-	a.monitor.Reload(next)
+	a.monitor.Reload(a.mine)
 }
 
 // takeOver puts c in force, except for its targets, and warns of settings that cannot
@@ -33,13 +34,26 @@ func (a *agent) reload() {
 func (a *agent) takeOver(c *config.Config) {
 	a.config = c
 	a.Level.Set(c.Agent.LogLevel)
-	a.useProcessors(c)
+	a.takeShare()
 	if hosts := c.Alike(); len(hosts) > 0 && a.Command == "telegraf" {
 		a.Log.Warn("several targets of a host have the same tags: give them a tag each, or one hides the other", "hosts", len(hosts), "first", hosts[0])
 	}
 	for _, fault := range c.Missing() {
 		a.warn(fault)
 	}
+}
+
+// takeShare finds out which targets of the configuration in force this prober
+// measures from now on.
+func (a *agent) takeShare() {
+	a.mine, a.release = a.config, nil
+	if a.fleet != nil {
+		var next time.Time
+		if a.mine, next = a.fleet.Take(a.config, time.Now()); !next.IsZero() {
+			a.release = time.After(time.Until(next))
+		}
+	}
+	a.useProcessors(a.mine)
 }
 
 // logStart logs what runs.
@@ -52,7 +66,7 @@ func (a *agent) logStart() {
 	if a.Once { // cron would mail it each time
 		level = a.Log.Debug
 	}
-	level("started", "version", a.Version, "targets", len(a.config.Targets), "echoes_per_second", a.config.Plan().Rate, "outputs", strings.Join(outputs, ", "))
+	level("started", "version", a.Version, "targets", len(a.mine.Targets), "echoes_per_second", a.mine.Plan().Rate, "outputs", strings.Join(outputs, ", "))
 }
 
 // lightRate is the number of echo requests a second up to which a schedule is light

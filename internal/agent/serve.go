@@ -85,6 +85,9 @@ func (a *agent) handle(ctx context.Context, events <-chan event, broken <-chan s
 			return
 		case <-broken:
 			return // finish reports why
+		case <-a.release:
+			a.takeShare()
+			a.monitor.Reload(a.mine)
 		case e := <-events:
 			switch e.Event {
 			case plugin.Collect:
@@ -145,4 +148,4 @@ func (a *agent) notify(tell func() error) {
 	}
 }
 
-func (a *agent) status() string { return fmt.Sprintf("probing %d targets", len(a.config.Targets)) }
+func (a *agent) status() string { return fmt.Sprintf("probing %d targets", len(a.mine.Targets)) }

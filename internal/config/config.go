@@ -33,6 +33,7 @@ type Config struct {
 	Telegraf Telegraf
 	OTel     OTel
 	Web      Web
+	Fleet    Fleet
 
 	// Targets holds a target for each host and family, in the file's order.
 	Targets []Target
@@ -159,6 +160,7 @@ func (r *reader) parse(text string) (*Config, error) {
 	}
 	c := &Config{File: r.file}
 	r.readAgent(root.table("agent"), &c.Agent)
+	r.readFleet(root.table("fleet"), &c.Fleet) // before the targets, which have a tag of it
 	defaults := r.readDefaults(root.table("defaults"))
 	tables, none := root.tables("targets")
 	if none {

@@ -18,6 +18,8 @@ func (c *Config) Describe(w io.Writer, lookup func(string) (string, bool)) error
 		return err
 	}
 	p := c.Plan()
+	p.Rate *= c.Fleet.part()
+	p.Share *= c.Fleet.part()
 	names := 0
 	for i := range c.Targets {
 		if !c.Targets[i].isAddress() {
@@ -33,6 +35,9 @@ func (c *Config) Describe(w io.Writer, lookup func(string) (string, bool)) error
 	row := func(name, format string, args ...any) { fmt.Fprintf(tw, name+"\t"+format+"\n", args...) }
 	row("file", "%s: no fault", c.File)
 	row("targets", "%d, %d of them names to look up", p.Targets, names)
+	if c.Fleet.On {
+		row("fleet", "%s", c.Fleet.describe())
+	}
 	row("interval", "%v", c.Agent.Interval)
 	row("echo requests", "%s per second%s (%s)", plain(p.Rate), share, limit)
 	row("a series takes", "at most %v of %v", p.Longest, c.Agent.Interval)

@@ -196,9 +196,10 @@ func (r *reader) checkPlan(c *Config) {
 			r.faults = append(r.faults, interval)
 		}
 	}
-	if p := c.Plan(); p.Share > 1 {
+	if p := c.Plan(); p.Share*c.Fleet.part() > 1 {
+		p.Rate *= c.Fleet.part()
 		r.faults = append(r.faults, Fault{File: r.file, Line: r.lines.of("agent.max_rate"), Key: "agent.max_rate",
-			Problem: fmt.Sprintf("%d targets need %.0f echo requests per second, but only %d are allowed: want a higher max_rate, a longer interval or fewer echoes",
-				p.Targets, p.Rate, c.Agent.MaxRate)})
+			Problem: fmt.Sprintf("%d targets%s need %.0f echo requests per second, but only %d are allowed: want a higher max_rate, a longer interval or fewer echoes",
+				p.Targets, c.Fleet.among(), p.Rate, c.Agent.MaxRate)})
 	}
 }

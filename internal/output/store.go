@@ -27,10 +27,14 @@ func NewStore(o otel.StoreOptions, env Env) (*Store, error) {
 	o.Version = env.Version
 	o.Self = func() otel.Self {
 		own := env.Own()
-		return otel.Self{
+		self := otel.Self{
 			Targets: own.Schedule.Targets, Skipped: own.Schedule.Skipped + own.Schedule.Missed,
 			Foreign: own.Engine.Foreign, KernelDrops: own.Engine.KernelDrops,
 		}
+		if f := own.Fleet; f != nil {
+			self.Fleet = &otel.FleetSelf{Members: f.Members, Owned: f.Owned, Changes: f.Changes, ViewAge: f.ViewAge}
+		}
+		return self
 	}
 	st, err := otel.NewStore(o)
 	if err != nil {
