@@ -22,6 +22,8 @@ func TestKeyBounds(t *testing.T) {
 		{"defaults", "ttl", []string{`0`, `1`, `255`}, []string{`-1`, `256`}},
 		{"defaults", "dscp", []string{`0`, `63`}, []string{`-1`, `64`}},
 		{"defaults", "mark", []string{`0`, `4294967295`}, []string{`-1`, `4294967296`}},
+		{"defaults", "interval", []string{`"100ms"`, `"24h"`}, []string{`"99ms"`, `"24h1ns"`, `0`}},
+		{"defaults", "percentiles", []string{`[0, 100]`, `[]`}, []string{`[-0.1]`, `[50, 50]`}},
 		{"telegraf", "percentiles", []string{`[0, 100]`, `[]`, `[0.1]`}, []string{`[-0.1]`, `[100.1]`, `[50, 50]`, `[99, 50]`, `[nan]`}},
 	}
 	for _, tt := range tests {

@@ -4,6 +4,7 @@
 package config
 
 import (
+	"fmt"
 	"log/slog"
 	"math"
 	"net/netip"
@@ -58,11 +59,14 @@ type Target struct {
 
 // Probe holds what the targets of one [[targets]] table share. Nobody changes it.
 type Probe struct {
-	Options    icmpcore.Options // Family is auto or the one that the file names
-	Tags       []Tag            // sorted by key; none has an empty value
-	Thresholds nagios.Thresholds
+	Options     icmpcore.Options // Family is auto or the one that the file names
+	Tags        []Tag            // sorted by key; none has an empty value
+	Interval    time.Duration    // from one series of a target to its next; 0: that of the agent
+	Percentiles []float64        // as in [Telegraf]; nil: those of [Telegraf]
+	Thresholds  nagios.Thresholds
 
-	line int // of the table, for messages
+	line  int // of the table, for messages
+	table int // its index
 }
 
 // Tag is one of a target's own tags.
@@ -77,7 +81,7 @@ func (p *Probe) key() string {
 	var b strings.Builder
 	o := p.Options
 	for _, part := range []string{
-		o.Family.String(), o.Source.String(), o.Interface, itoa(o.Count), o.Interval.String(), o.Timeout.String(),
+		p.Interval.String(), fmt.Sprint(p.Percentiles), o.Family.String(), o.Source.String(), o.Interface, itoa(o.Count), o.Interval.String(), o.Timeout.String(),
 		itoa(o.Size), itoa(o.TTL), itoa(o.DSCP), itoa(int(o.Mark)), boolText(o.DontFragment),
 	} {
 		b.WriteByte(0)
@@ -90,6 +94,14 @@ func (p *Probe) key() string {
 		b.WriteString(tag.Value)
 	}
 	return b.String()
+}
+
+// IntervalOf returns the time from one series of t to its next.
+func (c *Config) IntervalOf(t *Target) time.Duration {
+	if t.Interval > 0 {
+		return t.Interval
+	}
+	return c.Agent.Interval
 }
 
 // isAddress reports whether the host is an address and not a name.
@@ -192,17 +204,30 @@ type Plan struct {
 	Rate    float64       // echo requests per second
 	Share   float64       // of the allowed rate, 0 to 1; 0 if there is no limit
 	Longest time.Duration // of a series, from its first request to its last timeout
+
+	LongestOf time.Duration // the interval of that series
+	Own       bool          // some targets have an interval of their own
 }
 
 // Plan computes the load that c causes.
 func (c *Config) Plan() Plan {
 	p := Plan{Targets: len(c.Targets)}
-	echoes := 0
-	for _, t := range c.Targets {
-		echoes += t.Options.Count
-		p.Longest = max(p.Longest, SeriesTime(t.Options, c.Agent.MaxRate))
+	echoes := make(map[time.Duration]int) // in a round, by interval
+	last := (*Probe)(nil)
+	for i := range c.Targets {
+		t := &c.Targets[i]
+		echoes[c.IntervalOf(t)] += t.Options.Count
+		if t.Probe != last {
+			last = t.Probe
+			if d := SeriesTime(t.Options, c.Agent.MaxRate); d > p.Longest {
+				p.Longest, p.LongestOf = d, c.IntervalOf(t)
+			}
+			p.Own = p.Own || c.IntervalOf(t) != c.Agent.Interval
+		}
 	}
-	p.Rate = float64(echoes) / c.Agent.Interval.Seconds()
+	for interval, n := range echoes {
+		p.Rate += float64(n) / interval.Seconds()
+	}
 	if c.Agent.MaxRate > 0 {
 		p.Share = p.Rate / float64(c.Agent.MaxRate)
 	}

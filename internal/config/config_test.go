@@ -176,7 +176,7 @@ func TestHints(t *testing.T) {
 	for key, want := range map[string]string{
 		"urls": "use hosts in [[targets]]", "deadline": "use timeout, for each echo", "ipv6": "use family = \"ipv6\"",
 		"arguments": "runs no ping command", "binary": "runs no ping command", "method": "one method",
-		"percentiles": "belongs in [telegraf]", "interval": "belongs in [agent]",
+		"signal": "belongs in [telegraf]", "max_rate": "belongs in [agent]",
 	} {
 		_, err := Parse("f.toml", minimal+key+" = 1\n", env)
 		if err == nil || !strings.Contains(err.Error(), "f.toml:3: targets[0]."+key+": unknown key: it ") || !strings.Contains(err.Error(), want) {
@@ -324,6 +324,9 @@ func TestFaults(t *testing.T) {
 		{"tag of a number", "[[targets]]\nhosts = [\"a\"]\ntags = { rack = 3 }\n", []string{"f.toml:3: targets[0].tags.rack: is a whole number: want a string"}},
 		{"source of the other family", "[[targets]]\nhosts = [\"a\"]\nfamily = \"ipv6\"\nsource = \"127.0.0.1\"\n", []string{"f.toml:4: targets[0].source: "}},
 		{"series too long", "[agent]\ninterval = \"1s\"\n" + minimal, []string{"f.toml:2: agent.interval: 1s is shorter than a series to 127.0.0.1, which takes 1.8s"}},
+		{"series too long for its own interval", minimal + "interval = \"1s\"\n", []string{"f.toml:3: targets[0].interval: 1s is shorter than a series to 127.0.0.1, which takes 1.8s"}},
+		{"series too long for the interval of the defaults", "[defaults]\ninterval = \"1s\"\n" + minimal, []string{"f.toml:2: defaults.interval: 1s is shorter than a series"}},
+		{"more than the rate with an interval of its own", "[agent]\nmax_rate = 4\n" + minimal + "interval = \"2s\"\n[[targets]]\nhosts = [\"198.18.0.0/29\"]\n", []string{"f.toml:2: agent.max_rate: 7 targets need 6 echo requests per second"}},
 		{"series too long at its rate", "[agent]\ninterval = 5\nmax_rate = 2\n[defaults]\nping_interval = \"1ms\"\ntimeout = 4\n" + minimal,
 			[]string{"f.toml:2: agent.interval: 5s is shorter than a series to 127.0.0.1, which takes 6s"}},
 		{"rate too high", "[agent]\nmax_rate = 10\n[[targets]]\nhosts = [\"198.18.0.0/24\"]\n", []string{"f.toml:2: agent.max_rate: 254 targets need 127 echo requests per second, but only 10 are allowed"}},

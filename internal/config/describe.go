@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -38,10 +40,10 @@ func (c *Config) Describe(w io.Writer, lookup func(string) (string, bool)) error
 	if c.Fleet.On {
 		row("fleet", "%s", c.Fleet.describe())
 	}
-	row("interval", "%v", c.Agent.Interval)
+	row("interval", "%v%s", c.Agent.Interval, c.ownIntervals())
 	row("echo requests", "%s per second%s (%s)", plain(p.Rate), share, limit)
-	row("a series takes", "at most %v of %v", p.Longest, c.Agent.Interval)
-	if c.Agent.MaxRate > 0 {
+	row("a series takes", "at most %v of %v", p.Longest, p.LongestOf)
+	if c.Agent.MaxRate > 0 && !p.Own {
 		busy := time.Duration(p.Share * float64(c.Agent.Interval))
 		row("a round takes", "%v at max_rate, spread over %v", busy.Round(time.Millisecond), c.Agent.Interval)
 	}
@@ -64,6 +66,21 @@ func (c *Config) Describe(w io.Writer, lookup func(string) (string, bool)) error
 		row("warning", "%v (so 'pingtel otel' would refuse to start)", f)
 	}
 	return tw.Flush() // writes everything and returns the first error of writing
+}
+
+// ownIntervals says how many targets have other intervals than the agent's.
+func (c *Config) ownIntervals() string {
+	own := make(map[time.Duration]int)
+	for i := range c.Targets {
+		if interval := c.IntervalOf(&c.Targets[i]); interval != c.Agent.Interval {
+			own[interval]++
+		}
+	}
+	var b strings.Builder
+	for _, interval := range slices.Sorted(maps.Keys(own)) {
+		fmt.Fprintf(&b, ", %v for %d targets", interval, own[interval])
+	}
+	return b.String()
 }
 
 // plain writes a number for a person: a whole number from 1,000 on, about four

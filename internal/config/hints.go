@@ -4,13 +4,13 @@ import "strings"
 
 // elsewhere maps each key to its table, for keys in the wrong table.
 var elsewhere = map[string]string{
-	"interval": "[agent]", "max_rate": "[agent]", "socket": "[agent]", "log_level": "[agent]", "max_prefix_hosts": "[agent]",
+	"interval": "[agent] or [defaults] or [[targets]]", "max_rate": "[agent]", "socket": "[agent]", "log_level": "[agent]", "max_prefix_hosts": "[agent]",
 	"hosts": "[[targets]]",
 	"count": inTargets, "ping_interval": inTargets, "timeout": inTargets, "size": inTargets, "ttl": inTargets,
 	"dscp": inTargets, "source": inTargets, "interface": inTargets, "mark": inTargets, "dont_fragment": inTargets,
 	"family": inTargets, "tags": inTargets, "warning": inTargets, "critical": inTargets,
 	"warning_jitter": inTargets, "critical_jitter": inTargets,
-	"signal": "[telegraf]", "measurement": "[telegraf]", "percentiles": "[telegraf]",
+	"signal": "[telegraf]", "measurement": "[telegraf]", "percentiles": "[telegraf] or [defaults] or [[targets]]",
 }
 
 const inTargets = "[defaults] or [[targets]]"

@@ -18,7 +18,7 @@ import (
 // readAgent reads the [agent] table.
 func (r *reader) readAgent(t *table, a *Agent) {
 	*a = Agent{Interval: DefaultInterval, MaxRate: icmpcore.DefaultMaxRate, MaxPrefixHosts: DefaultPrefixHosts}
-	read(t, "interval", r.duration(100*time.Millisecond, 24*time.Hour), &a.Interval)
+	read(t, "interval", r.duration(minInterval, maxInterval), &a.Interval)
 	read(t, "max_rate", integer(0, 10_000_000), &a.MaxRate)
 	if a.MaxRate == 0 {
 		a.MaxRate = -1 // no limit; the library's zero is its default
@@ -39,10 +39,13 @@ func (r *reader) readAgent(t *table, a *Agent) {
 
 // probe holds a [defaults] or [[targets]] table while it is read.
 type probe struct {
-	options    icmpcore.Options
-	both       bool // probe both families
-	tags       map[string]string
-	thresholds nagios.Thresholds
+	options     icmpcore.Options
+	table       int  // index of the [[targets]] table
+	both        bool // probe both families
+	tags        map[string]string
+	interval    time.Duration // 0: the agent's
+	percentiles []float64     // nil: those of [telegraf]
+	thresholds  nagios.Thresholds
 }
 
 // readDefaults reads the [defaults] table.
@@ -73,6 +76,8 @@ func (r *reader) readProbe(t *table, p *probe) {
 	}
 	read(t, "mark", integer[uint32](0, math.MaxUint32), &o.Mark)
 	read(t, "dont_fragment", boolean, &o.DontFragment)
+	read(t, "interval", r.duration(minInterval, maxInterval), &p.interval)
+	read(t, "percentiles", numbers(0, 100), &p.percentiles)
 	r.readFamily(t, p)
 	r.readTags(t, p)
 	r.readThresholds(t, &p.thresholds)

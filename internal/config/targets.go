@@ -23,6 +23,7 @@ func (r *reader) readTargets(tables []*table, defaults probe, c *Config) {
 	known := make([]string, 0, 32)
 	for i, t := range tables {
 		p := defaults
+		p.table = i
 		t.known = known[:0]
 		r.readProbe(t, &p)
 		names, ok := r.readHosts(t, c.Agent.MaxPrefixHosts)
@@ -110,7 +111,7 @@ func (p *probe) targets(t *table, names []string, line int) []Target {
 			t.fault("source", "%v", err)
 			return nil
 		}
-		shared := &Probe{Options: o, Tags: tags, Thresholds: p.thresholds, line: line}
+		shared := &Probe{Options: o, Tags: tags, Interval: p.interval, Percentiles: p.percentiles, Thresholds: p.thresholds, line: line, table: p.table}
 		for _, h := range names {
 			if a, err := netip.ParseAddr(h); err == nil && f != icmpcore.FamilyAuto && familyOf(a) != f {
 				if !p.both { // with family = "both" an address is probed in its own family only
@@ -183,23 +184,46 @@ func (r *reader) host(v any, given *hosts.List) ([]string, error) {
 
 // checkPlan adds a fault for series and rounds that do not fit in the interval.
 func (r *reader) checkPlan(c *Config) {
-	interval := Fault{File: r.file, Line: r.lines.of("agent.interval"), Key: "agent.interval"}
-	if r.interval > 0 {
-		interval = Fault{Key: r.intervalName}
-	}
-	reported := make(map[*Probe]bool)
-	for _, t := range c.Targets {
-		if d := SeriesTime(t.Options, c.Agent.MaxRate); d > c.Agent.Interval && !reported[t.Probe] {
-			reported[t.Probe] = true
-			interval.Problem = fmt.Sprintf("%v is shorter than a series to %s, which takes %v ((count - 1) × ping_interval + timeout, with 1/max_rate for ping_interval if that is longer): want a longer interval or a shorter series",
-				c.Agent.Interval, t.Host, d)
-			r.faults = append(r.faults, interval)
+	var last *Probe
+	for i := range c.Targets {
+		if t := &c.Targets[i]; t.Probe != last {
+			last = t.Probe
+			r.checkSeries(c, t)
 		}
 	}
-	if p := c.Plan(); p.Share*c.Fleet.part() > 1 {
-		p.Rate *= c.Fleet.part()
-		r.faults = append(r.faults, Fault{File: r.file, Line: r.lines.of("agent.max_rate"), Key: "agent.max_rate",
-			Problem: fmt.Sprintf("%d targets%s need %.0f echo requests per second, but only %d are allowed: want a higher max_rate, a longer interval or fewer echoes",
-				p.Targets, c.Fleet.among(), p.Rate, c.Agent.MaxRate)})
+	if err := c.CheckRate(); err != nil {
+		r.faults = append(r.faults, Fault{File: r.file, Line: r.lines.of("agent.max_rate"), Key: "agent.max_rate", Problem: err.Error()})
 	}
+}
+
+// checkSeries adds a fault if a series to t does not fit in its interval.
+func (r *reader) checkSeries(c *Config, t *Target) {
+	interval := c.IntervalOf(t)
+	d := SeriesTime(t.Options, c.Agent.MaxRate)
+	if d <= interval {
+		return
+	}
+	f := Fault{File: r.file, Line: r.lines.of("agent.interval"), Key: "agent.interval"}
+	switch own := "targets[" + itoa(t.table) + "].interval"; {
+	case t.Interval > 0 && r.lines.exactly(own) > 0:
+		f.Key, f.Line = own, r.lines.exactly(own)
+	case t.Interval > 0:
+		f.Key, f.Line = "defaults.interval", r.lines.of("defaults.interval")
+	case r.interval > 0:
+		f = Fault{Key: r.intervalName}
+	}
+	f.Problem = fmt.Sprintf("%v is shorter than a series to %s, which takes %v ((count - 1) × ping_interval + timeout, with 1/max_rate for ping_interval if that is longer): want a longer interval or a shorter series",
+		interval, t.Host, d)
+	r.faults = append(r.faults, f)
+}
+
+// CheckRate returns an error if the targets need more echo requests per second than
+// the file allows. In a fleet those of this prober count.
+func (c *Config) CheckRate() error {
+	p := c.Plan()
+	if p.Share*c.Fleet.part() <= 1 {
+		return nil
+	}
+	return fmt.Errorf("%d targets%s need %.0f echo requests per second, but only %d are allowed: want a higher max_rate, a longer interval or fewer echoes",
+		p.Targets, c.Fleet.among(), p.Rate*c.Fleet.part(), c.Agent.MaxRate)
 }

@@ -28,13 +28,16 @@ type Output struct {
 	mu      sync.Mutex // guards what follows
 	dropped uint64     // lines, when that was last logged
 	missed  uint64     // rounds, when that was last logged
+	format  plugin.Format
+	own     map[*float64]*plugin.Encoder // of targets with percentiles of their own, by the first of these
+	line    []byte                       // reused
 }
 
 // Open returns the output to env.Stdout.
 func Open(c *config.Config, env output.Env) (output.Output, error) {
 	return &Output{
 		out: plugin.NewOutput(env.Stdout, formatOf(c), 0, env.Log), env: env, signal: c.Telegraf.Signal,
-		renewed: make(chan time.Duration, 1), every: c.Agent.Interval,
+		renewed: make(chan time.Duration, 1), every: c.Agent.Interval, format: formatOf(c),
 	}, nil
 }
 
@@ -59,7 +62,37 @@ func (o *Output) Record(t *monitor.Target, r *icmpcore.PingResult) {
 	for _, tag := range t.Tags {
 		o.tags = append(o.tags, plugin.Tag(tag))
 	}
-	o.out.Write(t.Host, o.tags, r)
+	if t.Percentiles == nil {
+		o.out.Write(t.Host, o.tags, r)
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	line, err := o.encoder(t.Percentiles).Append(o.line[:0], t.Host, o.tags, r)
+	if err != nil { // nothing that a file or the network says comes to this
+		o.env.Log.Error("a result cannot be written", "error", err)
+		return
+	}
+	o.line = line
+	o.out.WriteLine(line)
+}
+
+// encoder returns the encoder of targets with percentiles of their own, which the
+// targets of a table share. o.mu is held.
+func (o *Output) encoder(percentiles []float64) *plugin.Encoder {
+	var first *float64
+	if len(percentiles) > 0 {
+		first = &percentiles[0]
+	}
+	e := o.own[first]
+	if e == nil {
+		if o.own == nil {
+			o.own = make(map[*float64]*plugin.Encoder)
+		}
+		e = plugin.NewEncoder(plugin.Format{Measurement: o.format.Measurement, Percentiles: percentiles})
+		o.own[first] = e
+	}
+	return e
 }
 
 // Forget does nothing: this output keeps nothing of a target.
@@ -70,7 +103,10 @@ func (o *Output) Reload(next *config.Config) {
 	if next.Telegraf.Signal != o.signal {
 		o.env.Log.Warn("restart pingtel to change telegraf.signal", "in_force", o.signal, "file", next.Telegraf.Signal)
 	}
-	o.out.SetFormat(formatOf(next))
+	o.mu.Lock()
+	o.format, o.own = formatOf(next), nil
+	o.out.SetFormat(o.format)
+	o.mu.Unlock()
 	select {
 	case <-o.renewed: // the interval before, which Run has not seen
 	default:

@@ -73,7 +73,7 @@ func (f *Fleet) Take(c *config.Config, now time.Time) (*config.Config, time.Time
 	f.setConfig(c.Fleet)
 	mine := *c
 	var next time.Time
-	mine.Targets, next = f.share.Take(f.ownership, c.Targets, now, func(*config.Target) time.Duration { return c.Agent.Interval })
+	mine.Targets, next = f.share.Take(f.ownership, c.Targets, now, c.IntervalOf)
 	return &mine, next
 }
 

@@ -1,5 +1,5 @@
 // Package monitor runs the schedule. Every target has one series of echoes in
-// each interval; the series are spread evenly, and their results go to the
+// each of its intervals; the series are spread evenly, and their results go to the
 // sinks.
 package monitor
 
@@ -42,7 +42,8 @@ type Target struct {
 	config.Target
 	*slot
 
-	done func(icmpcore.PingResult) // made once, so that a series needs no closure of its own
+	done   func(icmpcore.PingResult) // made once, so that a series needs no closure of its own
+	points uint64                    // hash of PointKey
 
 	// Guarded by Monitor.recording:
 	busy    bool // a series with these options runs
@@ -54,6 +55,7 @@ type Target struct {
 // place in the schedule, the known addresses of its name, and its running
 // series. Two series of a slot never run at once.
 type slot struct {
+	lane   *lane      // of the targets with its interval; nil only while it is made. Guarded by Monitor.mu
 	phase  float64    // place in the interval, from 0 up to 1
 	static bool       // Host is an address: nothing to look up
 	addr   netip.Addr // that address
@@ -63,7 +65,8 @@ type slot struct {
 	current *Target     // the newest target of the slot; guarded by Monitor.recording
 
 	// Guarded by Monitor.mu:
-	cycle   int64  // of the last series
+	cycle   int64  // of the last series, in its lane
+	reload  uint64 // number of the last reload that had a target for the slot
 	halves  halves // known addresses of the name
 	err     error  // of the last settled look-ups
 	waiting func() // starts the series that waits for look-ups
@@ -96,11 +99,11 @@ type Monitor struct {
 	recording sync.Mutex // held during calls of the sinks, which must not block; it orders Record and Forget
 
 	mu            sync.Mutex // guards the fields below; never held during I/O or a callback
-	interval      time.Duration
-	targets       []*Target // by phase
-	numbered      int       // targets ever added; the next one's number in the sequence of phases
+	targets       []*Target  // of all lanes
+	lanes         []*lane    // one for each interval that a target has
+	reloads       uint64
 	lookups       lookups
-	schedule      schedule
+	started       bool   // the schedule runs
 	skippedTarget string // a target skipped since the last log line about it
 	loggedMissed  uint64 // missed at the last log line about it
 }

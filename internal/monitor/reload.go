@@ -3,11 +3,11 @@ package monitor
 import (
 	"cmp"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
-	"math"
+	"maps"
 	"net/netip"
 	"slices"
-	"sort"
 	"time"
 
 	"github.com/pingtel/pingtel/icmpcore"
@@ -49,29 +49,98 @@ func (m *Monitor) Reload(c *config.Config) {
 func (m *Monitor) apply(c *config.Config) []*Target {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.reloads++
 	targets, old := m.match(c.Targets)
-	slices.SortStableFunc(targets, func(a, b *Target) int { return cmp.Compare(a.phase, b.phase) })
-	now := time.Now()
-	place := m.place(now)
-	if m.schedule.running && c.Agent.Interval != m.interval {
-		m.stretch(now, c.Agent.Interval)
-	}
-	m.interval = c.Agent.Interval
-	m.targets = targets
+	m.assign(c, targets, time.Now())
 	number(targets)
-	if m.schedule.running {
-		m.resume(place)
-	}
 	return old
+}
+
+// assign puts each target into the lane of its interval. m.mu is held.
+func (m *Monitor) assign(c *config.Config, targets []*Target, now time.Time) {
+	lanes := make(map[time.Duration]*lane)
+	places := make(map[*lane]place)
+	for _, l := range m.lanes {
+		lanes[l.interval], places[l] = l, l.at(now)
+	}
+	come := make(map[*lane][]*Target) // those that were not in the lane before
+	donors := make(map[*lane]*lane)   // by new lanes: those that they continue
+	for _, isNew := range []bool{false, true} {
+		for _, t := range targets {
+			if (t.lane == nil) != isNew {
+				continue
+			}
+			interval := c.IntervalOf(&t.Target)
+			l := lanes[interval]
+			if l == nil {
+				at := place{cycle: 1}
+				if t.lane != nil {
+					at = places[t.lane]
+				}
+				l = m.newLane(interval, t.lane, at, now)
+				lanes[interval], places[l], donors[l] = l, at, t.lane
+			}
+			switch {
+			case t.lane == l:
+				continue
+			case isNew:
+				l.add(t.slot)
+			case m.started && donors[l] != t.lane:
+				l.move(t.slot, places[t.lane], now)
+			}
+			t.lane = l
+			come[l] = append(come[l], t)
+		}
+	}
+	m.lanes, m.targets = nil, make([]*Target, 0, len(targets))
+	for _, interval := range slices.Sorted(maps.Keys(lanes)) {
+		l := lanes[interval]
+		if l.targets = m.merge(l, come[l]); len(l.targets) == 0 {
+			continue
+		}
+		m.lanes, m.targets = append(m.lanes, l), append(m.targets, l.targets...)
+		if m.started {
+			l.resume(places[l])
+		}
+	}
+}
+
+// newLane makes a lane that continues another one, which may be nil, at its place.
+// m.mu is held.
+func (m *Monitor) newLane(interval time.Duration, from *lane, at place, now time.Time) *lane {
+	switch {
+	case from == nil:
+		return &lane{interval: interval, position: position{base: now, from: 1, cycle: 1, squeeze: 1}}
+	case !m.started:
+		return &lane{interval: interval, numbered: from.numbered}
+	}
+	return from.stretched(interval, at, now)
+}
+
+// merge returns the targets of a lane by phase: those that stay in it, which are in
+// order, and those that come. m.recording and m.mu are held.
+func (m *Monitor) merge(l *lane, come []*Target) []*Target {
+	byPhase := func(a, b *Target) int { return cmp.Compare(a.phase, b.phase) }
+	slices.SortStableFunc(come, byPhase)
+	merged := make([]*Target, 0, len(l.targets)+len(come))
+	for _, t := range l.targets {
+		if t.lane != l || t.reload != m.reloads {
+			continue
+		}
+		for len(come) > 0 && byPhase(come[0], t) < 0 {
+			merged, come = append(merged, come[0]), come[1:]
+		}
+		merged = append(merged, t.current)
+	}
+	return append(merged, come...)
 }
 
 // number numbers the targets whose points have the same tags.
 func number(targets []*Target) {
-	twins := make(map[string]int, len(targets))
+	twins := make(map[uint64]int, len(targets))
 	for _, t := range targets {
-		key := t.PointKey()
-		t.twin = twins[key]
-		twins[key]++
+		t.twin = twins[t.points]
+		twins[t.points]++
 	}
 }
 
@@ -81,12 +150,11 @@ func number(targets []*Target) {
 // them. m.mu is held.
 func (m *Monitor) match(wanted []config.Target) (targets, old []*Target) {
 	targets = make([]*Target, len(wanted))
-	open := make([]int, len(wanted)) // indexes in wanted that have no target yet
-	for i := range open {
-		open[i] = i
-	}
-	free := slices.Clone(m.targets)
+	open, free := m.matchSame(wanted, targets)
 	for level, key := range []func(*config.Target) string{(*config.Target).Key, taggedKey, hostKey} {
+		if len(open) == 0 || len(free) == 0 {
+			break
+		}
 		byKey := make(map[string][]*Target, len(free))
 		for _, t := range free {
 			k := key(&t.Target)
@@ -111,9 +179,37 @@ func (m *Monitor) match(wanted []config.Target) (targets, old []*Target) {
 		free = slices.DeleteFunc(free, func(t *Target) bool { return taken[t] })
 	}
 	for _, i := range open {
-		targets[i] = m.newTarget(wanted[i], m.newSlot(wanted[i].Host))
+		targets[i] = m.newTarget(wanted[i], newSlot(wanted[i].Host))
+	}
+	for _, t := range targets {
+		t.reload = m.reloads
 	}
 	return targets, append(old, free...)
+}
+
+// matchSame finds the present targets that are in wanted with the same probe, which
+// most of a list's targets are when a few of them change. It returns the indexes in
+// wanted that have no target yet, and the present targets that are not found. m.mu
+// is held.
+func (m *Monitor) matchSame(wanted []config.Target, targets []*Target) (open []int, free []*Target) {
+	present := make(map[config.Target]int, len(m.targets))
+	for i, t := range m.targets {
+		present[t.Target] = i
+	}
+	taken := make([]bool, len(m.targets))
+	for i, w := range wanted {
+		if at, ok := present[w]; ok && !taken[at] {
+			targets[i], taken[at] = m.targets[at], true
+		} else {
+			open = append(open, i)
+		}
+	}
+	for i, t := range m.targets {
+		if !taken[i] {
+			free = append(free, t)
+		}
+	}
+	return open, free
 }
 
 // hostKey is the same for targets that can share a slot. taggedKey is the same
@@ -125,64 +221,20 @@ func hostKey(t *config.Target) string {
 func taggedKey(t *config.Target) string { return hostKey(t) + "\x00" + t.PointKey() }
 
 func (m *Monitor) newTarget(c config.Target, s *slot) *Target {
-	t := &Target{Target: c, slot: s}
+	t := &Target{Target: c, slot: s, points: maphash.String(seed, c.PointKey())}
 	t.done = func(r icmpcore.PingResult) { m.finish(t, r) }
 	s.current = t
 	return t
 }
 
-// newSlot makes a slot with the next place in the interval. m.mu is held.
-func (m *Monitor) newSlot(host string) *slot {
-	_, phase := math.Modf(float64(m.numbered) * golden)
-	m.numbered++
-	s := &slot{phase: phase, cycle: -1}
+// seed is that of hashes in this process.
+var seed = maphash.MakeSeed()
+
+// newSlot makes a slot without a place in the schedule.
+func newSlot(host string) *slot {
+	s := &slot{cycle: -1}
 	if addr, err := netip.ParseAddr(host); err == nil {
 		s.addr, s.static = addr.Unmap(), true
 	}
 	return s
-}
-
-// stretch changes the length of the cycles and keeps the schedule's place in the
-// current one. A target that has waited for a third of the old interval waits for
-// two thirds of the new one. So no gap between two series is longer than the
-// longer interval or shorter than the shorter one. m.mu is held.
-func (m *Monitor) stretch(now time.Time, interval time.Duration) {
-	s := &m.schedule
-	if len(m.targets) > 0 {
-		if due := m.due(s.cycle, s.next); due.Before(now) {
-			now = due // this series has not started, and must not become later
-		}
-	}
-	into := now.Sub(s.base) - time.Duration(s.cycle-s.from)*m.interval
-	s.base = now.Add(-time.Duration(float64(into) / float64(m.interval) * float64(interval)))
-	s.from = s.cycle
-}
-
-// place returns the schedule's place in the interval: that of the next series,
-// which may be overdue. m.mu is held.
-func (m *Monitor) place(now time.Time) float64 {
-	s := &m.schedule
-	if len(m.targets) > 0 {
-		return m.targets[s.next].phase
-	}
-	if !s.running {
-		return 0
-	}
-	cycles := float64(now.Sub(s.base)) / float64(m.interval)
-	whole := math.Floor(cycles)
-	s.cycle = s.from + int64(whole)
-	return cycles - whole
-}
-
-// resume continues the schedule at a place with new targets. m.mu is held.
-func (m *Monitor) resume(place float64) {
-	if len(m.targets) == 0 {
-		return
-	}
-	s := &m.schedule
-	s.next = sort.Search(len(m.targets), func(i int) bool { return m.targets[i].phase >= place })
-	if s.next == len(m.targets) {
-		s.next, s.cycle = 0, s.cycle+1
-	}
-	s.lookNext, s.ahead = s.next, s.cycle
 }

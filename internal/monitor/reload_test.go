@@ -140,7 +140,7 @@ func TestReloadIntervalOfNothing(t *testing.T) {
 		m := New(p, parse(t, "10s", addrs(2)...), quiet())
 		defer m.Close()
 		var running sync.WaitGroup
-		running.Go(func() { run(t, m, 60*time.Second) })
+		running.Go(func() { run(t, m, 59900*time.Millisecond) })
 		empty := parse(t, "10s", addrs(2)...)
 		empty.Targets = nil
 		time.Sleep(15 * time.Second) // of virtual time
@@ -204,6 +204,74 @@ func TestReloadIntervalGaps(t *testing.T) {
 			}
 			if len(got) < 8 {
 				t.Errorf("%s: %d series", host, len(got))
+			}
+		}
+		if st := m.Stats(); st.Skipped != 0 || st.Missed != 0 {
+			t.Errorf("Stats = %+v", st)
+		}
+	})
+}
+
+// TestIntervals gives targets intervals of their own: each has one series in each, and the
+// series of all are spread evenly.
+func TestIntervals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fakeProber{took: 10 * time.Millisecond}
+		m := New(p, intervals(t, "10s", "3s", "60s"), quiet())
+		defer m.Close()
+		run(t, m, 121*time.Second)
+		drain(t, m)
+		for host, want := range map[string]int{"198.18.1.1": 12, "198.18.1.100": 12, "198.18.2.1": 40, "198.18.2.100": 40, "198.18.3.1": 2, "198.18.3.100": 2} {
+			if got := len(p.startsOf(host)); got < want || got > want+1 {
+				t.Errorf("%s: %d series in 121 s, want %d", host, got, want)
+			}
+		}
+		perSecond := make(map[int]int)
+		first := p.starts[0].at
+		for _, s := range p.starts {
+			perSecond[int(s.at.Sub(first)/time.Second)]++
+		}
+		for second := range 120 { // 100 targets each: 10 + 33.3 + 1.7 a second
+			if n := perSecond[second]; n < 40 || n > 50 {
+				t.Errorf("%d series in second %d, want 45", n, second)
+			}
+		}
+	})
+}
+
+// intervals is a file with 100 targets of each interval, the first that of the agent.
+func intervals(t *testing.T, agent, second, third string) *config.Config {
+	t.Helper()
+	const table = "[[targets]]\ncount = 1\ntimeout = \"500ms\"\n"
+	return parseText(t, "[agent]\ninterval = \""+agent+"\"\n"+
+		table+"hosts = [\"198.18.1.1-100\"]\n"+
+		table+"hosts = [\"198.18.2.1-100\"]\ninterval = \""+second+"\"\n"+
+		table+"hosts = [\"198.18.3.1-100\"]\ninterval = \""+third+"\"\n")
+}
+
+// TestReloadIntervals moves targets between intervals that other targets have, at odd
+// moments: no gap is longer than the longer interval, or shorter than the shorter one, and
+// the targets that do not move keep their places.
+func TestReloadIntervals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fakeProber{took: 10 * time.Millisecond}
+		m := New(p, intervals(t, "10s", "3s", "20s"), quiet())
+		defer m.Close()
+		var running sync.WaitGroup
+		running.Go(func() { run(t, m, 200*time.Second) })
+		for i := range 14 {
+			time.Sleep(13300 * time.Millisecond) // of virtual time
+			m.Reload(intervals(t, "10s", []string{"20s", "10s", "5s", "3s"}[i%4], "20s"))
+		}
+		running.Wait()
+		drain(t, m)
+		for host, gap := range map[string][2]time.Duration{"198.18.1.1": {10 * time.Second, 10 * time.Second}, "198.18.2.1": {3 * time.Second, 20 * time.Second},
+			"198.18.2.77": {3 * time.Second, 20 * time.Second}, "198.18.3.50": {20 * time.Second, 20 * time.Second}} {
+			got := p.startsOf(host)
+			for i := 2; i < len(got); i++ { // the first round may be faster
+				if d := got[i].Sub(got[i-1]); d < gap[0]-stride || d > gap[1]+stride {
+					t.Errorf("%s: series %d came %v after the one before, want %v", host, i, d, gap)
+				}
 			}
 		}
 		if st := m.Stats(); st.Skipped != 0 || st.Missed != 0 {

@@ -112,7 +112,7 @@ func TestOnceACycle(t *testing.T) {
 		drain(t, m)
 		began := len(p.starts)
 		m.mu.Lock()
-		m.schedule.next, m.schedule.cycle = 0, 0
+		m.lanes[0].next, m.lanes[0].cycle = 0, 0
 		m.mu.Unlock()
 		m.step(time.Now())
 		drain(t, m)

@@ -36,7 +36,7 @@ func TestLongStop(t *testing.T) {
 					}
 					m.step(time.Now())
 					synctest.Wait()
-					cycle, next, before := m.schedule.cycle, m.schedule.next, m.Stats()
+					cycle, next, before := m.lanes[0].cycle, m.lanes[0].next, m.Stats()
 					time.Sleep(stop) // in which nobody calls step
 					var start, end runtime.MemStats
 					runtime.ReadMemStats(&start)
@@ -45,7 +45,7 @@ func TestLongStop(t *testing.T) {
 					synctest.Wait()
 					time.Sleep(time.Second)
 					after := m.Stats()
-					passed := int(m.schedule.cycle-cycle)*len(hosts) + m.schedule.next - next
+					passed := int(m.lanes[0].cycle-cycle)*len(hosts) + m.lanes[0].next - next
 					if got := int(after.Series-before.Series) + int(after.Missed-before.Missed); got != passed {
 						t.Errorf("%d series passed, %d begun and %d missed", passed, after.Series-before.Series, after.Missed-before.Missed)
 					}
@@ -69,10 +69,10 @@ func TestLongStopAfterReload(t *testing.T) {
 		defer m.Close()
 		m.mu.Lock()
 		m.startSchedule(time.Now())
-		s := &m.schedule
+		s := m.lanes[0]
 		s.cycle, s.next = 5, 1
-		m.targets[0].cycle, m.targets[1].cycle, m.targets[2].cycle = 5, 5, 6
-		m.passSeries(m.due(8, 1))
+		s.targets[0].cycle, s.targets[1].cycle, s.targets[2].cycle = 5, 5, 6
+		m.missed.Add(s.passSeries(s.due(8, 1)))
 		m.mu.Unlock()
 		// Rounds 5 to 7 of the last two, 6 to 8 of the first; those had before are 5, 5 and 6.
 		if got := m.Stats().Missed; got != 3+2+1 || s.cycle != 8 || s.next != 1 {

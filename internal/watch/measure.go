@@ -114,7 +114,7 @@ func (s *Store) Targets(ctx context.Context, p monitor.Prober, c *config.Config)
 		for _, tag := range t.Tags {
 			tags = append(tags, tag.Key+"="+tag.Value)
 		}
-		x := s.Add(t.Host, tags, c.Agent.Interval/time.Duration(max(t.Options.Count, 1)))
+		x := s.Add(t.Host, tags, c.IntervalOf(&t)/time.Duration(max(t.Options.Count, 1)))
 		own := *t.Probe
 		own.Options.OnEcho = x.Echo
 		found[&own] = x
