@@ -31,6 +31,10 @@ const (
 	// is left of drainTime.
 	closeTime = 2 * time.Second
 
+	// leaveFleetTime and handOverTime come before that in a fleet whose members know
+	// each other: to say that this one goes, and for the others to begin.
+	leaveFleetTime = time.Second
+	handOverTime   = 2 * time.Second
 	// leaveTime is how long an output whose time is over may take to notice.
 	leaveTime = 100 * time.Millisecond
 )
@@ -156,7 +160,13 @@ func (a *agent) start(ctx context.Context, c *config.Config) (err error) {
 		return err
 	}
 	if c.Fleet.On {
-		a.fleet = fleet.New(c, a.Log)
+		if c.Fleet.Members != nil && a.Once {
+			return errors.New("fleet.members: a prober that runs one round is no member of a fleet: use shard, or run without --once")
+		}
+		if a.fleet, err = fleet.New(c, a.Log); err != nil {
+			return err
+		}
+		a.fleet.Start(ctx)
 	}
 	if err := c.CheckSockets(a.prober.Socket); err != nil {
 		return err
@@ -182,6 +192,12 @@ func (a *agent) start(ctx context.Context, c *config.Config) (err error) {
 func (a *agent) abandon() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel() // there is nothing to hand over
+	if a.fleet != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), leaveFleetTime)
+		defer cancel()
+		a.fleet.Leave(ctx)
+		a.fleet.Close()
+	}
 	err := a.closeOutputs(ctx)
 	if a.prober != nil {
 		err = errors.Join(err, a.prober.Close())
@@ -245,6 +261,9 @@ func (a *agent) finish(broken <-chan struct{}) error {
 			a.Log.Warn("series were cut short", "series", a.monitor.Stats().Running)
 		}
 		cancel()
+	}
+	if a.fleet != nil {
+		a.fleet.Close()
 	}
 	a.monitor.Close() // before the prober: a look-up that ends may start a series
 	err := a.prober.Close()

@@ -52,8 +52,20 @@ func (a *agent) takeShare() {
 		if a.mine, next = a.fleet.Take(a.config, time.Now()); !next.IsZero() {
 			a.release = time.After(time.Until(next))
 		}
+		if p := a.mine.Plan(); p.Share > 1 {
+			a.Log.Warn("this prober's part of the targets needs more echo requests than max_rate allows, so series come late or are left out: want more probers in the fleet, or a higher max_rate",
+				"echoes_per_second", p.Rate, "max_rate", a.config.Agent.MaxRate)
+		}
 	}
 	a.useProcessors(a.mine)
+}
+
+// fleetChanged returns a channel with a value when this prober has other targets.
+func (a *agent) fleetChanged() <-chan struct{} {
+	if a.fleet == nil {
+		return nil
+	}
+	return a.fleet.Changed()
 }
 
 // logStart logs what runs.

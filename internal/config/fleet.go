@@ -4,10 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -24,7 +27,7 @@ const (
 
 // Fleet is the [fleet] table.
 type Fleet struct {
-	On     bool   // the table has member or shard: points have the tag of this prober
+	On     bool   // the table has member, members or shard: points have the tag of this prober
 	Member string // name of this prober
 	Zone   string // of this prober
 	Copies int    // probers that measure each target
@@ -32,12 +35,91 @@ type Fleet struct {
 	// Shards is the number of probers if the file divides the targets among a fixed
 	// number of them, else 0. Shard is the number of this one, from 0.
 	Shard, Shards int
+
+	Members *Members // how the probers know each other, nil where they need not
+}
+
+// Members says where it is known who the members of a fleet are. Nobody changes it.
+type Members struct {
+	NATS    string        // URLs of the servers, separated by commas
+	Bucket  string        // the key-value bucket
+	Refresh time.Duration // a member that is silent for twice as long is dropped
+
+	CredsFile, CAFile, CertFile, KeyFile string // of NATS; "" for none
+}
+
+// Defaults of the members.
+const (
+	DefaultBucket  = "pingtel"
+	defaultRefresh = 10 * time.Second
+)
+
+// readMembers reads the table members of [fleet].
+func (r *reader) readMembers(t *table) *Members {
+	if t.values == nil {
+		return nil
+	}
+	m := &Members{Bucket: DefaultBucket, Refresh: defaultRefresh}
+	if !read(t, "nats", r.natsURLs, &m.NATS) && t.values["nats"] == nil {
+		t.fault("nats", "is missing: want the URL of a NATS server with JetStream")
+	}
+	read(t, "bucket", r.bucket, &m.Bucket)
+	read(t, "refresh", r.duration(time.Second, time.Hour), &m.Refresh)
+	read(t, "creds_file", r.text, &m.CredsFile)
+	read(t, "ca_file", r.text, &m.CAFile)
+	read(t, "cert_file", r.text, &m.CertFile)
+	read(t, "key_file", r.text, &m.KeyFile)
+	if (m.CertFile == "") != (m.KeyFile == "") {
+		t.fault("cert_file", "goes with key_file: want both or none")
+	}
+	t.refuseUnknown()
+	return m
+}
+
+// natsURLs converts the URLs of NATS servers. No message shows them, since they may
+// have a password.
+func (r *reader) natsURLs(v any) (string, error) {
+	s, err := r.text(v)
+	if err != nil {
+		return "", err
+	}
+	for part := range strings.SplitSeq(s, ",") {
+		u, err := url.Parse(strings.TrimSpace(part))
+		if err != nil || u.Host == "" || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) {
+			return "", errors.New("want nats://host:4222 or tls://host:4222, several separated by commas (the value is not shown: it may have a password)")
+		}
+	}
+	return s, nil
+}
+
+var bucketName = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,64}$`)
+
+// bucket converts the name of a bucket.
+func (r *reader) bucket(v any) (string, error) {
+	s, err := r.text(v)
+	if err == nil && !bucketName.MatchString(s) {
+		err = fmt.Errorf("%q: want letters, digits, - and _", s)
+	}
+	return s, err
+}
+
+// Place says where the members are known, without passwords.
+func (m *Members) Place() string {
+	var places []string
+	for part := range strings.SplitSeq(m.NATS, ",") {
+		u, err := url.Parse(strings.TrimSpace(part))
+		if err != nil {
+			continue // readMembers has refused it
+		}
+		places = append(places, u.Scheme+"://"+u.Host)
+	}
+	return strings.Join(places, ",")
 }
 
 // readFleet reads the [fleet] table.
 func (r *reader) readFleet(t *table, f *Fleet) {
 	*f = Fleet{Copies: 1}
-	for _, key := range []string{"member", "shard"} {
+	for _, key := range []string{"member", "shard", "members"} {
 		if _, ok := t.values[key]; ok {
 			f.On = true
 		}
@@ -58,9 +140,12 @@ func (r *reader) readFleet(t *table, f *Fleet) {
 	if read(t, "shard", r.shard, &s) {
 		f.Shard, f.Shards = s.number, s.of
 	}
+	f.Members = r.readMembers(t.table("members"))
 	switch {
-	case f.Shards == 0 && f.Copies > 1:
-		t.fault("copies", "%d copies of all targets: want shard too, which divides them", f.Copies)
+	case f.Shards > 0 && f.Members != nil:
+		t.fault("shard", "is beside members: want one of the two, a fixed part of the targets or one that depends on who is there")
+	case f.Shards == 0 && f.Members == nil && f.Copies > 1:
+		t.fault("copies", "%d copies of all targets: want shard or members too, which divide them", f.Copies)
 	case f.Shards > 0 && f.Zone != "":
 		t.fault("zone", "the zones of the other shards are unknown: want no zone")
 	}
@@ -141,9 +226,13 @@ func (r *reader) tagProber(p *probe) {
 	p.tags = tags
 }
 
-// part returns which part of all targets this prober measures, from 0 to 1.
+// part returns which part of all targets this prober measures, from 0 to 1. It is 0
+// where that depends on who is there, which a running process looks at.
 func (f *Fleet) part() float64 {
-	if f.Shards == 0 {
+	switch {
+	case f.Members != nil:
+		return 0
+	case f.Shards == 0:
 		return 1
 	}
 	return min(1, float64(f.Copies)/float64(f.Shards))
@@ -160,6 +249,12 @@ func (f *Fleet) among() string {
 // describe says in a few words who measures what.
 func (f *Fleet) describe() string {
 	switch {
+	case f.Members != nil:
+		copies := fmt.Sprintf("%d probers measure each target", f.Copies)
+		if f.Copies == 1 {
+			copies = "one prober measures each target"
+		}
+		return fmt.Sprintf("%s is a member by %s; %s", f.Member, f.Members.Place(), copies)
 	case f.Shards == 0:
 		return fmt.Sprintf("%s measures all targets", f.Member)
 	case f.Copies >= f.Shards:
@@ -177,5 +272,13 @@ func (f *Fleet) restart(next *Fleet) []string {
 	if f.On && next.On && f.Member != next.Member {
 		keys = append(keys, fmt.Sprintf("fleet.member (%s to %s)", f.Member, next.Member))
 	}
+	if f.Zone != next.Zone {
+		keys = append(keys, fmt.Sprintf("fleet.zone (%q to %q)", f.Zone, next.Zone))
+	}
+	if (f.Members == nil) != (next.Members == nil) || f.Members != nil && !f.Members.same(next.Members) {
+		keys = append(keys, "fleet.members")
+	}
 	return keys
 }
+
+func (m *Members) same(o *Members) bool { return *m == *o }

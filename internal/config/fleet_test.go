@@ -55,14 +55,25 @@ func TestFleetFaults(t *testing.T) {
 		{"shard = \"5/5\"", `fleet.shard: "5/5": want 0/5 to 4/5, since shards are counted from 0`},
 		{"shard = \"0/0\"", `fleet.shard: "0/0": want 1 to 1000 shards`},
 		{"shard = \"-1/5\"\ncopies = 0", `fleet.copies: 0: want 1 to 16`},
-		{"copies = 2", `fleet.copies: 2 copies of all targets: want shard too`},
+		{"copies = 2", `fleet.copies: 2 copies of all targets: want shard or members too`},
 		{"shard = \"0/5\"\nzone = \"east\"", `fleet.zone: the zones of the other shards are unknown`},
+		{"shard = \"0/5\"\nmembers = { nats = \"nats://a\" }", `fleet.shard: is beside members`},
+		{"members = {}", `fleet.members.nats: is missing`},
+		{"members = { nats = \"http://user:s3cret@a\" }", `fleet.members.nats: want nats://host:4222 or tls://host:4222`},
+		{"members = { nats = \"nats://a, s3cret\" }", `fleet.members.nats: want nats://host`},
+		{"members = { nats = \"nats://a\", bucket = \"a.b\" }", `fleet.members.bucket: "a.b": want letters`},
+		{"members = { nats = \"nats://a\", refresh = \"0.5s\" }", `fleet.members.refresh: 0.5s: want 1s to 1h`},
+		{"members = { nats = \"nats://a\", cert_file = \"a\" }", `fleet.members.cert_file: goes with key_file`},
+		{"members = { nats = \"nats://a\", ttl = 1 }", `fleet.members.ttl: unknown key`},
 		{"shards = \"0/5\"", `fleet.shards: unknown key: did you mean shard?`},
 		{"member = \"a\"\n[defaults]\ntags = { prober = \"x\" }", `defaults.tags.prober: pingtel sets this tag itself`},
 	} {
 		_, err := Parse("f.toml", "[fleet]\n"+tt.text+"\n"+minimal, env)
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%q: %v, want %q", tt.text, err, tt.want)
+		}
+		if err != nil && strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("%q: the password is in the message: %v", tt.text, err)
 		}
 	}
 	if _, err := Parse("f.toml", minimal+"tags = { prober = \"x\" }\n", env); err != nil {
@@ -75,6 +86,7 @@ func TestFleetFaults(t *testing.T) {
 func TestFleetPlan(t *testing.T) {
 	const file = "[agent]\nmax_rate = 100\n[[targets]]\nhosts = [\"198.18.0.0/24\"]\n" // 127 requests a second
 	for fleet, want := range map[string]string{
+		"[fleet]\nmembers = { nats = \"nats://a\" }\n": "", // a running process sees what is its own
 		"": "254 targets need 127 echo", "[fleet]\nmember = \"a\"\n": "254 targets need 127 echo",
 		"[fleet]\nshard = \"1/2\"\n": "", "[fleet]\nshard = \"1/3\"\ncopies = 2\n": "",
 		"[fleet]\nshard = \"1/5\"\ncopies = 4\n": "254 targets in 5 shards need 102 echo",
@@ -84,7 +96,20 @@ func TestFleetPlan(t *testing.T) {
 			t.Errorf("%q: %v, want %q", fleet, err, want)
 		}
 	}
-	c, err := Parse("f.toml", "[fleet]\nmember = \"a\"\nshard = \"1/2\"\n"+file, env)
+	c, err := Parse("f.toml", "[fleet]\nmember = \"a\"\ncopies = 2\nmembers = { nats = \"nats://user:${TOKEN}@a:4222,tls://b\" }\n"+file, env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var members strings.Builder
+	if err := c.Describe(&members, env); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"a is a member by nats://a:4222,tls://b; 2 probers measure each target", "254 per second by all probers together (100 per second by each)"} {
+		if text := members.String(); !strings.Contains(text, want) || strings.Contains(text, "s3cret") {
+			t.Errorf("%s\nwant %q and no password", text, want)
+		}
+	}
+	c, err = Parse("f.toml", "[fleet]\nmember = \"a\"\nshard = \"1/2\"\n"+file, env)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,6 +134,8 @@ func TestFleetReload(t *testing.T) {
 	}
 	for _, tt := range []struct{ from, to, want string }{
 		{"[fleet]\nmember = \"a\"\nshard = \"0/2\"\n", "[fleet]\nmember = \"a\"\nshard = \"1/3\"\ncopies = 2\n", ""},
+		{"[fleet]\nmembers = { nats = \"nats://a\" }\nmember = \"a\"\n", "[fleet]\nmembers = { nats = \"nats://a\" }\nmember = \"a\"\ncopies = 3\n", ""},
+		{"[fleet]\nmembers = { nats = \"nats://a\" }\nmember = \"a\"\n", "[fleet]\nmembers = { nats = \"nats://b\" }\nmember = \"a\"\n", "f.toml: restart pingtel to change fleet.members"},
 		{"", "[fleet]\nmember = \"a\"\n", "f.toml: restart pingtel to change fleet.member (from or to none)"},
 		{"[fleet]\nmember = \"a\"\n", "[fleet]\nmember = \"b\"\n", "f.toml: restart pingtel to change fleet.member (a to b)"},
 	} {
