@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/pingtel/pingtel/internal/config"
 )
@@ -122,13 +121,13 @@ func (e *natsEngine) session(ctx context.Context) error {
 		return err
 	}
 	if !e.conn.IsConnected() {
-		return errors.Join(errors.New("not connected"), e.conn.LastError())
+		return e.unconnected()
 	}
 	bucket, err := e.open(ctx)
 	if err != nil {
 		return err
 	}
-	if err := e.write(ctx, bucket, card{Zone: e.self.Zone, Instance: e.instance}); err != nil {
+	if err := e.write(ctx, card{Zone: e.self.Zone, Instance: e.instance}); err != nil {
 		return err
 	}
 	watcher, err := e.watch(ctx, bucket)
@@ -136,16 +135,23 @@ func (e *natsEngine) session(ctx context.Context) error {
 		return err
 	}
 	defer watcher.Stop() //nolint:errcheck // the connection may be gone, and then the watcher is too
-	return e.follow(ctx, bucket, watcher.Updates())
+	return e.follow(ctx, watcher.Updates())
+}
+
+func (e *natsEngine) unconnected() error {
+	if err := e.conn.LastError(); err != nil {
+		return fmt.Errorf("not connected: %w", err)
+	}
+	return errors.New("not connected")
 }
 
 // watch begins to watch all keys. Its context is that of the watcher, so the time for
 // an answer is bounded apart from it.
-func (e *natsEngine) watch(ctx context.Context, bucket jetstream.KeyValue) (jetstream.KeyWatcher, error) {
+func (e *natsEngine) watch(ctx context.Context, bucket nats.KeyValue) (nats.KeyWatcher, error) {
 	limited, cancel := context.WithCancelCause(ctx)
 	timer := time.AfterFunc(e.patience(), func() { cancel(context.DeadlineExceeded) })
 	defer timer.Stop()
-	w, err := bucket.WatchAll(limited)
+	w, err := bucket.WatchAll(nats.Context(limited))
 	if err != nil {
 		cancel(nil)
 		return nil, fmt.Errorf("watch the bucket %s: %w", e.settings.Bucket, err)
@@ -157,31 +163,26 @@ func (e *natsEngine) watch(ctx context.Context, bucket jetstream.KeyValue) (jets
 func (e *natsEngine) patience() time.Duration { return 2 * e.every }
 
 // open returns the bucket, and makes it if it does not exist.
-func (e *natsEngine) open(ctx context.Context) (jetstream.KeyValue, error) {
-	js, err := jetstream.New(e.conn)
-	if err != nil {
-		return nil, err
-	}
+func (e *natsEngine) open(ctx context.Context) (nats.KeyValue, error) {
 	name := e.settings.Bucket
 	within, cancel := context.WithTimeout(ctx, e.patience())
 	defer cancel()
-	bucket, err := js.KeyValue(within, name)
-	if !errors.Is(err, jetstream.ErrBucketNotFound) {
+	js, err := e.conn.JetStream(nats.Context(within))
+	if err != nil {
+		return nil, err
+	}
+	bucket, err := js.KeyValue(name)
+	if !errors.Is(err, nats.ErrBucketNotFound) {
 		return bucket, wrap(err, "open the bucket "+name)
 	}
-	settings := jetstream.KeyValueConfig{
-		Bucket: name, Description: "the probers of a fleet of pingtel", TTL: max(expiry*e.settings.Refresh, time.Second), Replicas: 3,
+	settings := &nats.KeyValueConfig{
+		Bucket: name, Description: "the probers of a fleet of pingtel", TTL: expiry * e.settings.Refresh, Replicas: 3,
 	}
-	create := func() error {
-		within, cancel := context.WithTimeout(ctx, 2*e.patience())
-		defer cancel()
-		bucket, err = js.CreateKeyValue(within, settings)
-		return err
-	}
-	const noCluster jetstream.ErrorCode = 10074 // "replicas > 1 not supported in non-clustered mode"
-	if failed := (*jetstream.APIError)(nil); errors.As(create(), &failed) && failed.ErrorCode == noCluster {
+	const noCluster nats.ErrorCode = 10074 // "replicas > 1 not supported in non-clustered mode"
+	bucket, err = js.CreateKeyValue(settings)
+	if failed := (*nats.APIError)(nil); errors.As(err, &failed) && failed.ErrorCode == noCluster {
 		settings.Replicas = 1
-		create() //nolint:errcheck // err has it
+		bucket, err = js.CreateKeyValue(settings)
 	}
 	return bucket, wrap(err, "make the bucket "+name)
 }
@@ -193,18 +194,27 @@ func wrap(err error, what string) error {
 	return fmt.Errorf("%s: %w", what, err)
 }
 
-// write writes our key.
-func (e *natsEngine) write(ctx context.Context, bucket jetstream.KeyValue, c card) error {
+// write writes our key. It does so without the methods of the bucket, which cannot be
+// cancelled: each of its keys is the last part of a subject.
+func (e *natsEngine) write(ctx context.Context, c card) error {
 	value, err := json.Marshal(c)
 	if err != nil {
 		return err
 	}
+	if !e.conn.IsConnected() {
+		return e.unconnected()
+	}
 	within, cancel := context.WithTimeout(ctx, e.patience())
 	defer cancel()
-	revision, err := bucket.Put(within, keyOf(e.self.Name), value)
+	js, err := e.conn.JetStream(nats.Context(within))
+	if err != nil {
+		return err
+	}
+	ack, err := js.Publish("$KV."+e.settings.Bucket+"."+keyOf(e.self.Name), value, nats.Context(within))
 	if err != nil {
 		return fmt.Errorf("write to the bucket %s: %w", e.settings.Bucket, err)
 	}
+	revision := ack.Sequence
 	if revision <= e.last { // the bucket was made anew, and counts from the start
 		clear(e.revisions)
 	}
@@ -214,7 +224,7 @@ func (e *natsEngine) write(ctx context.Context, bucket jetstream.KeyValue, c car
 
 // follow takes what the watcher brings, and writes our key again and again. The engine
 // works if our write comes back to us: then what others have written comes too.
-func (e *natsEngine) follow(ctx context.Context, bucket jetstream.KeyValue, updates <-chan jetstream.KeyValueEntry) error {
+func (e *natsEngine) follow(ctx context.Context, updates <-chan nats.KeyValueEntry) error {
 	beat := time.NewTicker(e.every)
 	defer beat.Stop()
 	complete, echoed, written := false, false, time.Now()
@@ -244,7 +254,7 @@ func (e *natsEngine) follow(ctx context.Context, bucket jetstream.KeyValue, upda
 				return errors.New("our own key does not come back from the server")
 			}
 			written = time.Now()
-			if err := e.write(ctx, bucket, card{Zone: e.self.Zone, Instance: e.instance}); err != nil {
+			if err := e.write(ctx, card{Zone: e.self.Zone, Instance: e.instance}); err != nil {
 				return err
 			}
 		}
@@ -253,7 +263,7 @@ func (e *natsEngine) follow(ctx context.Context, bucket jetstream.KeyValue, upda
 
 // take notes what a key says. It reports whether it is our own last write, or a later
 // one.
-func (e *natsEngine) take(entry jetstream.KeyValueEntry) bool {
+func (e *natsEngine) take(entry nats.KeyValueEntry) bool {
 	known := e.revisions[entry.Key()]
 	if entry.Revision() <= known { // from before: a new watch begins with the last value of each key
 		return entry.Revision() >= e.last
@@ -261,7 +271,7 @@ func (e *natsEngine) take(entry jetstream.KeyValueEntry) bool {
 	if len(e.revisions) < 2*config.MaxMembers || known > 0 {
 		e.revisions[entry.Key()] = entry.Revision()
 	}
-	if entry.Operation() != jetstream.KeyValuePut {
+	if entry.Operation() != nats.KeyValuePut {
 		return false // deleted, or expired: whoever is there writes again
 	}
 	name, c, err := readCard(entry.Key(), entry.Value())
@@ -294,19 +304,11 @@ func (e *natsEngine) leave(ctx context.Context) (bool, error) {
 	if e.conn == nil {
 		return false, nil
 	}
-	if !e.conn.IsConnected() {
-		return false, errors.New("not connected to NATS")
-	}
-	js, err := jetstream.New(e.conn)
-	if err != nil {
-		return false, err
-	}
-	bucket, err := js.KeyValue(ctx, e.settings.Bucket)
+	err := e.write(ctx, card{Zone: e.self.Zone, Left: true, Instance: e.instance})
 	if err != nil {
 		return false, e.explain(err)
 	}
-	err = e.write(ctx, bucket, card{Zone: e.self.Zone, Left: true, Instance: e.instance})
-	return err == nil, err
+	return true, nil
 }
 
 func (e *natsEngine) close() {
@@ -319,9 +321,9 @@ func (e *natsEngine) close() {
 func (e *natsEngine) explain(err error) error {
 	at := "NATS at " + e.settings.Place()
 	switch {
-	case errors.Is(err, nats.ErrPermissionViolation) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
+	case errors.Is(err, nats.ErrPermissionViolation) || errors.Is(err, nats.ErrJetStreamNotEnabledForAccount):
 		err = fmt.Errorf("%w: make the bucket %s with 'nats kv add %s --ttl %v', or allow this user to", err, e.settings.Bucket, e.settings.Bucket, expiry*e.settings.Refresh)
-	case errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, nats.ErrNoResponders):
+	case errors.Is(err, nats.ErrJetStreamNotEnabled) || errors.Is(err, nats.ErrNoResponders):
 		err = fmt.Errorf("%w: JetStream is off there, or its cluster has no leader now", err)
 	case errors.Is(err, context.DeadlineExceeded):
 		err = fmt.Errorf("%w: no answer, or no permission", err)

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nats.go"
 
 	"github.com/pingtel/pingtel/internal/config"
 )
@@ -72,16 +72,16 @@ func FuzzReadCard(f *testing.F) {
 
 // entry is a key's value as a watcher brings it.
 type entry struct {
-	jetstream.KeyValueEntry
+	nats.KeyValueEntry
 	key, value string
 	revision   uint64
-	op         jetstream.KeyValueOp
+	op         nats.KeyValueOp
 }
 
-func (e entry) Key() string                     { return e.key }
-func (e entry) Value() []byte                   { return []byte(e.value) }
-func (e entry) Revision() uint64                { return e.revision }
-func (e entry) Operation() jetstream.KeyValueOp { return e.op }
+func (e entry) Key() string                { return e.key }
+func (e entry) Value() []byte              { return []byte(e.value) }
+func (e entry) Revision() uint64           { return e.revision }
+func (e entry) Operation() nats.KeyValueOp { return e.op }
 
 // TestTake: a value that was seen before says nothing new, a key that is deleted or
 // expires is not one whose member has left, and two probers of one name are reported.
@@ -98,8 +98,8 @@ func TestTake(t *testing.T) {
 		members int
 	}{
 		{entry{key: "b", value: there, revision: 5}, false, 2},
-		{entry{key: "b", value: there, revision: 6, op: jetstream.KeyValueDelete}, false, 2},
-		{entry{key: "b", value: there, revision: 7, op: jetstream.KeyValuePurge}, false, 2},
+		{entry{key: "b", value: there, revision: 6, op: nats.KeyValueDelete}, false, 2},
+		{entry{key: "b", value: there, revision: 7, op: nats.KeyValuePurge}, false, 2},
 		{entry{key: "b", value: gone, revision: 8}, false, 1},
 		{entry{key: "b", value: there, revision: 7}, false, 1}, // older: of a new watch
 		{entry{key: "b", value: gone, revision: 8}, false, 1},
