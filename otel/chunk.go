@@ -199,7 +199,7 @@ func (c *chunk) addLatest(l *latest) {
 func (c *chunk) addSelf(n, delivered selfCounts, start, then time.Time) {
 	c.set, c.width = attribute.Set{}, 0
 	for i, v := range n {
-		if !c.store.selves[i] || v < 0 {
+		if !c.store.selves[i] || v == none {
 			continue
 		}
 		since := start
@@ -207,7 +207,7 @@ func (c *chunk) addSelf(n, delivered selfCounts, start, then time.Time) {
 		case kind == gauge:
 			since = time.Time{}
 		case kind == counter && c.delta.self:
-			v, since = v-delivered[i], then
+			v, since = v-max(0, delivered[i]), then
 		}
 		c.addNumber(targetMetrics+i, since, v, c.set, 0)
 	}
@@ -300,11 +300,10 @@ func (c *chunk) scopes() []metricdata.ScopeMetrics {
 		}
 	}
 	for i, in := range selfInstruments {
-		switch points := c.ints[targetMetrics+i]; {
+		switch points, monotonic := c.ints[targetMetrics+i], in.kind == counter; {
 		case len(points) > 0 && in.kind == gauge:
 			add(in, metricdata.Gauge[int64]{DataPoints: points})
 		case len(points) > 0:
-			monotonic := in.kind == counter
 			add(in, metricdata.Sum[int64]{DataPoints: points, Temporality: temporality(c.delta.self && monotonic), IsMonotonic: monotonic})
 		}
 	}

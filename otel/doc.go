@@ -90,7 +90,8 @@
 //
 // A Store also reports on the program itself, without attributes of targets:
 // ping.target.count, ping.rounds.skipped, ping.foreign, ping.kernel.drops and
-// ping.export.failed. If several programs share their targets it also has
+// ping.export.failed. If it has sources of targets it also has ping.source.age and
+// ping.source.failures, and if several programs share their targets
 // ping.fleet.members, ping.fleet.owned, ping.fleet.changes and ping.fleet.view.age. A
 // Recorder has none of these.
 //

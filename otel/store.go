@@ -47,6 +47,12 @@ type Self struct {
 	Foreign     uint64 // of [icmpcore.Stats]
 	KernelDrops uint64 // of [icmpcore.Stats]
 
+	// Sources is how many sources of targets there are. With 0, the following have no
+	// points.
+	Sources        int
+	SourceAge      time.Duration // since the source of the oldest list in force last gave it
+	SourceFailures uint64        // attempts to read a source that failed, since the start
+
 	// Fleet says how the program stands among several that share the targets. Nil
 	// means that there are no points of it.
 	Fleet *FleetSelf
@@ -214,12 +220,19 @@ func (s *Store) scope() instrumentation.Scope {
 // selfCounts are the figures on the program itself. A negative one has no point.
 type selfCounts [selfMetrics]int64
 
+// none is the value of a figure that does not exist.
+const none = -1
+
 func (s *Store) self() selfCounts {
-	n := selfCounts{failedMetric: int64(s.failed.Load()), membersMetric: -1, ownedMetric: -1, changesMetric: -1, viewAgeMetric: -1}
+	n := selfCounts{failedMetric: int64(s.failed.Load()), membersMetric: none, ownedMetric: none, changesMetric: none, viewAgeMetric: none}
 	if s.options.Self != nil {
 		self := s.options.Self()
 		n[targetsMetric], n[skippedMetric] = int64(self.Targets), int64(self.Skipped)
 		n[foreignMetric], n[dropsMetric] = int64(self.Foreign), int64(self.KernelDrops)
+		n[sourceAgeMetric], n[sourceFailuresMetric] = none, none
+		if self.Sources > 0 {
+			n[sourceAgeMetric], n[sourceFailuresMetric] = int64(self.SourceAge.Seconds()), int64(self.SourceFailures)
+		}
 		if f := self.Fleet; f != nil {
 			n[membersMetric], n[ownedMetric], n[changesMetric] = int64(f.Members), int64(f.Owned), int64(f.Changes)
 			if f.ViewAge >= 0 {

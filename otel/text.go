@@ -46,7 +46,7 @@ func (s *Store) WriteText(w io.Writer, openMetrics bool) error {
 		}
 	}
 	for i, in := range selfInstruments {
-		if s.selves[i] && self[i] >= 0 && (i != failedMetric || s.pushed.Load()) {
+		if s.selves[i] && self[i] != none && (i != failedMetric || s.pushed.Load()) {
 			t.family(in)
 			t.sample("", span{}, float64(self[i]))
 		}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/pingtel/pingtel/icmpcore"
 	"github.com/pingtel/pingtel/internal/config"
+	"github.com/pingtel/pingtel/internal/discovery"
 	"github.com/pingtel/pingtel/internal/fleet"
 	"github.com/pingtel/pingtel/internal/monitor"
 	"github.com/pingtel/pingtel/internal/output"
@@ -90,7 +91,8 @@ type Options struct {
 type agent struct {
 	Options
 
-	config  *config.Config   // in force
+	config  *config.Config // in force, with the targets of its sources
+	sources atomic.Pointer[discovery.Set]
 	mine    *config.Config   // the same with this prober's targets alone
 	fleet   *fleet.Fleet     // nil: all targets are this prober's
 	release <-chan time.Time // when targets are to be given up that are others' now; nil if there are none
@@ -98,7 +100,8 @@ type agent struct {
 	outputs []running
 	monitor *monitor.Monitor
 	started time.Time
-	demand  bool // rounds come on demand, not by the schedule
+	demand  bool   // rounds come on demand, not by the schedule
+	alike   string // what was last warned of
 
 	rounds sync.WaitGroup // on demand
 	slots  chan struct{}  // holds one for each round that runs
@@ -159,15 +162,6 @@ func (a *agent) start(ctx context.Context, c *config.Config) (err error) {
 	if a.prober, err = a.Open(ctx, c, a.warn); err != nil {
 		return err
 	}
-	if c.Fleet.On {
-		if c.Fleet.Members != nil && a.Once {
-			return errors.New("fleet.members: a prober that runs one round is no member of a fleet: use shard, or run without --once")
-		}
-		if a.fleet, err = fleet.New(c, a.Log); err != nil {
-			return err
-		}
-		a.fleet.Start(ctx)
-	}
 	if err := c.CheckSockets(a.prober.Socket); err != nil {
 		return err
 	}
@@ -181,6 +175,10 @@ func (a *agent) start(ctx context.Context, c *config.Config) (err error) {
 	for i, o := range a.outputs {
 		sinks[i] = o.Output
 	}
+	if err := a.joinFleet(ctx, c); err != nil {
+		return err
+	}
+	c = a.readSources(ctx, c) // by now without privileges
 	a.demand = a.Stdin != nil && c.Telegraf.Signal != "none"
 	a.takeOver(c)
 	a.monitor = monitor.New(a.prober, a.mine, a.Log, sinks...)
@@ -199,6 +197,7 @@ func (a *agent) abandon() error {
 		a.fleet.Close()
 	}
 	err := a.closeOutputs(ctx)
+	a.closeSources()
 	if a.prober != nil {
 		err = errors.Join(err, a.prober.Close())
 	}
@@ -213,6 +212,9 @@ func (a *agent) own() output.Own {
 	}
 	if a.fleet != nil {
 		own.Fleet = a.fleet.Stats()
+	}
+	if s := a.sources.Load(); s != nil {
+		own.Sources = sourcesOf(s.Status(), a.started)
 	}
 	for _, o := range a.outputs {
 		if c, ok := o.Output.(output.Counter); ok {
@@ -241,13 +243,14 @@ func (a *agent) once(ctx context.Context) error {
 		err = nil
 	}
 	stop()
-	return errors.Join(err, a.finish(broken))
+	return errors.Join(err, a.sources.Load().Without(), a.finish(broken))
 }
 
 // finish ends all series, and lets the outputs deliver what there is. Their Run ends
 // at the same time.
 func (a *agent) finish(broken <-chan struct{}) error {
 	end := time.Now().Add(drainTime + closeTime)
+	a.closeSources()
 	a.rounds.Wait() // rounds do not wait for their series any more, but may still start some
 	nobody := false // takes the results of running series
 	select {

@@ -1,11 +1,12 @@
 package agent
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"os"
 	"runtime"
 	"strings"
-	"time"
 
 	"github.com/pingtel/pingtel/internal/config"
 	"github.com/pingtel/pingtel/internal/sdnotify"
@@ -13,7 +14,7 @@ import (
 
 // reload reads the file again and puts it in force, or logs why the old one stays in
 // force.
-func (a *agent) reload() {
+func (a *agent) reload(ctx context.Context) {
 	a.notify(sdnotify.Reloading)
 	defer a.notify(func() error { return sdnotify.Ready(a.status()) })
 	next, err := a.load()
@@ -25,6 +26,7 @@ func (a *agent) reload() {
 		return
 	}
 	a.reloadOutputs(next)
+	next = a.readSources(ctx, next)
 	a.takeOver(next)
 	a.monitor.Reload(a.mine)
 }
@@ -35,37 +37,24 @@ func (a *agent) takeOver(c *config.Config) {
 	a.config = c
 	a.Level.Set(c.Agent.LogLevel)
 	a.takeShare()
-	if hosts := c.Alike(); len(hosts) > 0 && a.Command == "telegraf" {
-		a.Log.Warn("several targets of a host have the same tags: give them a tag each, or one hides the other", "hosts", len(hosts), "first", hosts[0])
-	}
+	a.alike = ""
+	a.warnAlike(a.mine)
 	for _, fault := range c.Missing() {
 		a.warn(fault)
 	}
 }
 
-// takeShare finds out which targets of the configuration in force this prober
-// measures from now on.
-func (a *agent) takeShare() {
-	a.mine, a.release = a.config, nil
-	if a.fleet != nil {
-		var next time.Time
-		if a.mine, next = a.fleet.Take(a.config, time.Now()); !next.IsZero() {
-			a.release = time.After(time.Until(next))
-		}
-		if p := a.mine.Plan(); p.Share > 1 {
-			a.Log.Warn("this prober's part of the targets needs more echo requests than max_rate allows, so series come late or are left out: want more probers in the fleet, or a higher max_rate",
-				"echoes_per_second", p.Rate, "max_rate", a.config.Agent.MaxRate)
-		}
+// warnAlike warns of targets that line protocol cannot tell apart, once.
+func (a *agent) warnAlike(c *config.Config) {
+	if a.Command != "telegraf" {
+		return
 	}
-	a.useProcessors(a.mine)
-}
-
-// fleetChanged returns a channel with a value when this prober has other targets.
-func (a *agent) fleetChanged() <-chan struct{} {
-	if a.fleet == nil {
-		return nil
+	hosts := c.Alike()
+	about := fmt.Sprint(len(hosts), hosts[:min(1, len(hosts))])
+	if len(hosts) > 0 && about != a.alike {
+		a.Log.Warn("several targets of a host have the same tags: give them a tag each, or one hides the other", "hosts", len(hosts), "first", hosts[0])
 	}
-	return a.fleet.Changed()
+	a.alike = about
 }
 
 // logStart logs what runs.

@@ -76,23 +76,6 @@ func (a *agent) nextSignal(ctx context.Context) (plugin.Event, error) {
 	}
 }
 
-// handOver leaves the fleet, and goes on measuring until the others have begun with our
-// targets.
-func (a *agent) handOver(broken <-chan struct{}) {
-	if a.fleet == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), leaveFleetTime)
-	defer cancel()
-	if !a.fleet.Leave(ctx) {
-		return
-	}
-	select {
-	case <-broken:
-	case <-time.After(handOverTime):
-	}
-}
-
 // handle does what events ask for, until ctx is done or another reason to end comes.
 // Rounds end with running.
 func (a *agent) handle(ctx, running context.Context, events <-chan event, broken <-chan struct{}) {
@@ -105,18 +88,18 @@ func (a *agent) handle(ctx, running context.Context, events <-chan event, broken
 		case <-broken:
 			return // finish reports why
 		case <-a.fleetChanged():
-			a.takeShare()
-			a.monitor.Reload(a.mine)
+			a.reshare()
 		case <-a.release:
-			a.takeShare()
-			a.monitor.Reload(a.mine)
+			a.reshare()
+		case <-a.sources.Load().Changed():
+			a.retarget()
 		case e := <-events:
 			switch e.Event {
 			case plugin.Collect:
 				rounds++
 				a.round(running)
 			case plugin.Reload:
-				a.reload()
+				a.reload(ctx)
 			case plugin.Other:
 				a.Log.Debug("ignoring a signal that the file does not name")
 			case plugin.End:

@@ -24,6 +24,7 @@ const (
 	DefaultCount          = 5
 	DefaultPingInterval   = 200 * time.Millisecond
 	DefaultMeasurement    = "ping"
+	DefaultMaxTargets     = 100_000
 	DefaultTelegrafSignal = "none"
 )
 
@@ -36,8 +37,11 @@ type Config struct {
 	Web      Web
 	Fleet    Fleet
 
-	// Targets holds a target for each host and family, in the file's order.
+	// Targets holds a target for each host and family, in the file's order. Load
+	// puts those of hosts there; those of Sources come when they are read.
 	Targets []Target
+
+	Sources []*Source // tables whose hosts are kept elsewhere
 
 	needs []need // interfaces and addresses that this machine must have
 }
@@ -48,7 +52,9 @@ type Agent struct {
 	MaxRate        int           // echo requests per second, as in [icmpcore.Config]
 	Socket         icmpcore.SocketKind
 	LogLevel       slog.Level
-	MaxPrefixHosts int // most hosts in the prefixes and ranges of one list
+	MaxPrefixHosts int    // most hosts in the prefixes and ranges of one list
+	MaxTargets     int    // most targets of one source
+	State          string // folder for what outlives a restart; "" for none
 }
 
 // Target is one host to probe in one family.
@@ -65,6 +71,7 @@ type Probe struct {
 	Percentiles []float64        // as in [Telegraf]; nil: those of [Telegraf]
 	Thresholds  nagios.Thresholds
 
+	tags  tagsHandle
 	line  int // of the table, for messages
 	table int // its index
 }
@@ -176,7 +183,7 @@ func (r *reader) parse(text string) (*Config, error) {
 	defaults := r.readDefaults(root.table("defaults"))
 	tables, none := root.tables("targets")
 	if none {
-		root.fault("targets", "nothing to probe: want a [[targets]] table with hosts")
+		root.fault("targets", "nothing to probe: want a [[targets]] table with hosts, file, http, dns or kubernetes")
 	}
 	r.readTargets(tables, defaults, c)
 	r.readTelegraf(root.table("telegraf"), &c.Telegraf)

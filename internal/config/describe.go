@@ -11,10 +11,11 @@ import (
 	"time"
 )
 
-// Describe writes the plan of c for a person to read. lookup returns the
+// Describe writes the plan of c for a person to read. sources are what to say of its
+// sources of targets, one line each. lookup returns the
 // variables that count for keys that [otel] does not have. If they have faults,
 // the error is [Faults] and nothing is written; see [Config.checkOTel].
-func (c *Config) Describe(w io.Writer, lookup func(string) (string, bool)) error {
+func (c *Config) Describe(w io.Writer, lookup func(string) (string, bool), sources ...string) error {
 	otel, warnings, err := c.checkOTel(lookup)
 	if err != nil {
 		return err
@@ -41,6 +42,9 @@ func (c *Config) Describe(w io.Writer, lookup func(string) (string, bool)) error
 	row := func(name, format string, args ...any) { fmt.Fprintf(tw, name+"\t"+format+"\n", args...) }
 	row("file", "%s: no fault", c.File)
 	row("targets", "%d, %d of them names to look up", p.Targets, names)
+	for _, s := range sources {
+		row("source", "%s", s)
+	}
 	if c.Fleet.On {
 		row("fleet", "%s", c.Fleet.describe())
 	}

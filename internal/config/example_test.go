@@ -37,7 +37,7 @@ func TestExample(t *testing.T) {
 	if diff := cmp.Diff(d, o, cmpopts.IgnoreFields(o, "Source", "OnEcho")); diff != "" {
 		t.Errorf("[defaults] is not the defaults (-default +example)\n%s", diff)
 	}
-	all := regexp.MustCompile(`(?m)^# ([a-z_]+ = )`).ReplaceAllString(text, "$1")
+	all := regexp.MustCompile(`(?m)^# ([a-z_]+ = |\[\[)`).ReplaceAllString(text, "$1")
 	all = regexp.MustCompile(`(?m)^(ca|cert|key)_file = ""`).ReplaceAllString(all, `${1}_file = "x"`)
 	all = strings.Replace(all, `"::1"`, `"127.0.0.2"`, 1) // the IPv4 source cannot reach ::1
 	if _, err := Parse("all", all, env); err != nil {

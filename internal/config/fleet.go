@@ -174,6 +174,9 @@ func (r *reader) memberName(v any) (string, error) {
 	if err == nil && s != "" {
 		err = CheckMember(s)
 	}
+	if err == nil && strings.HasPrefix(s, "__") {
+		err = fmt.Errorf("%q: want a name that does not begin with __, as the names of labels do", s)
+	}
 	return s, err
 }
 

@@ -49,6 +49,7 @@ func TestFleetFaults(t *testing.T) {
 		{"member = \"a b\"", `fleet.member: "a b": want a name without spaces`},
 		{"member = \"a\\u0007\"", `fleet.member: "a\a": want a name without spaces`},
 		{"member = \"" + strings.Repeat("a", 254) + "\"", `fleet.member: a name of 254 bytes: want at most 253`},
+		{"member = \"__a\"", `fleet.member: "__a": want a name that does not begin with __`},
 		{"shard = 2", `fleet.shard: is a whole number: want a string`},
 		{"shard = \"2\"", `fleet.shard: "2": want the number of this shard and how many there are, "0/5" to "4/5"`},
 		{"shard = \"pod2/5\"", `fleet.shard: "pod2/5": want the number`},

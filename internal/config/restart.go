@@ -11,16 +11,33 @@ import (
 // Marks reports whether packets to any target have a firewall mark. The process
 // then needs a capability as long as it runs.
 func (c *Config) Marks() bool {
-	return slices.ContainsFunc(c.Targets, func(t Target) bool { return t.Options.Mark != 0 })
+	return slices.ContainsFunc(c.Targets, func(t Target) bool { return t.Options.Mark != 0 }) ||
+		slices.ContainsFunc(c.Sources, func(s *Source) bool { return s.prober.options.Mark != 0 })
 }
 
 // CheckSockets returns an error if c asks for something that the sockets of this
 // process cannot do. kind returns the kind of socket of a family.
 func (c *Config) CheckSockets(kind func(icmpcore.Family) icmpcore.SocketKind) error {
-	for _, t := range c.Targets {
+	check := func(t Target) error {
 		if s := t.Options.Source; s.IsValid() && !s.Is4() && kind(icmpcore.FamilyIPv6) == icmpcore.SocketDatagram {
 			return fmt.Errorf("%s: source %s of %s needs a raw socket, but pingtel has a datagram socket: give it CAP_NET_RAW and restart it",
 				c.File, s, t.Host)
+		}
+		return nil
+	}
+	var last *Probe
+	for _, t := range c.Targets {
+		if t.Probe == last {
+			continue
+		}
+		last = t.Probe
+		if err := check(t); err != nil {
+			return err
+		}
+	}
+	for _, s := range c.Sources {
+		if err := check(s.example()); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -3,6 +3,7 @@ package execd
 import (
 	"runtime"
 	"runtime/metrics"
+	"strings"
 	"time"
 
 	"github.com/influxdata/line-protocol/v2/lineprotocol"
@@ -65,6 +66,25 @@ func appendOwn(b []byte, now time.Time, own output.Own, q plugin.OutputStats) ([
 	for _, c := range append(counts, own.Outputs...) {
 		line.AddField(c.Name, lineprotocol.IntValue(int64(c.Value)))
 	}
+	line.EndLine(now)
+	return line.Bytes(), line.Err()
+}
+
+// ownSources is the measurement with a line for each source of targets.
+const ownSources = "pingtel_source"
+
+// appendSource appends the line of a source of targets to b.
+func appendSource(b []byte, now time.Time, s output.Source) ([]byte, error) {
+	var line lineprotocol.Encoder
+	line.SetBuffer(b)
+	line.StartLine(ownSources)
+	line.AddTag("source", strings.TrimRight(s.Name, `\`)) // line protocol has no backslash at the end of a tag
+	line.AddField("targets", lineprotocol.IntValue(int64(s.Targets)))
+	if age, ok := lineprotocol.FloatValue(s.Age.Seconds()); ok {
+		line.AddField("age_seconds", age)
+	}
+	line.AddField("failures", lineprotocol.IntValue(int64(s.Failures)))
+	line.AddField("refused", lineprotocol.IntValue(int64(s.Refused)))
 	line.EndLine(now)
 	return line.Bytes(), line.Err()
 }

@@ -57,6 +57,16 @@ type Own struct {
 	RoundsMissed uint64        // rounds that were asked for while too many were under way
 	Fleet        *fleet.Stats  // nil: this prober measures all targets of its file
 	Outputs      []Count       // of all outputs
+	Sources      []Source      // of targets
+}
+
+// Source is what a process knows about a source of targets.
+type Source struct {
+	Name     string
+	Targets  int           // of the list in force
+	Age      time.Duration // since the source last gave that list, or since the start if it has none
+	Failures uint64        // since the start
+	Refused  int           // entries of the list that cannot be targets
 }
 
 // Env is what an output gets from the process.
