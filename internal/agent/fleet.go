@@ -11,16 +11,14 @@ import (
 )
 
 // joinFleet joins the fleet of c, if c has one.
-func (a *agent) joinFleet(ctx context.Context, c *config.Config) (err error) {
+func (a *agent) joinFleet(ctx context.Context, c *config.Config) error {
 	if !c.Fleet.On {
 		return nil
 	}
 	if c.Fleet.Members != nil && a.Once {
 		return errors.New("fleet.members: a prober that runs one round is no member of a fleet: use shard, or run without --once")
 	}
-	if a.fleet, err = fleet.New(c, a.Log); err != nil {
-		return err
-	}
+	a.fleet = fleet.New(c, a.Log)
 	a.fleet.Start(ctx)
 	return nil
 }

@@ -43,6 +43,7 @@ type Fleet struct {
 type Members struct {
 	NATS    string        // URLs of the servers, separated by commas
 	Bucket  string        // the key-value bucket
+	Source  *Source       // a list that somebody keeps; nil with NATS
 	Refresh time.Duration // a member that is silent for twice as long is dropped
 
 	CredsFile, CAFile, CertFile, KeyFile string // of NATS; "" for none
@@ -60,11 +61,26 @@ func (r *reader) readMembers(t *table) *Members {
 		return nil
 	}
 	m := &Members{Bucket: DefaultBucket, Refresh: defaultRefresh}
-	if !read(t, "nats", r.natsURLs, &m.NATS) && t.values["nats"] == nil {
-		t.fault("nats", "is missing: want the URL of a NATS server with JetStream")
-	}
-	read(t, "bucket", r.bucket, &m.Bucket)
 	read(t, "refresh", r.duration(time.Second, time.Hour), &m.Refresh)
+	if _, ok := t.value("nats"); ok {
+		r.readNATS(t, m)
+	} else if m.Source = r.readSource(t); m.Source != nil {
+		m.Source.Line, m.Source.most, m.Source.hosts, m.Source.Refresh = r.lines.of(t.path), MaxMembers, MaxMembers, m.Refresh
+	}
+	switch {
+	case m.NATS == "" && m.Source == nil && t.values["nats"] == nil && !slices.ContainsFunc(sourceKinds, func(k SourceKind) bool { return t.values[string(k)] != nil }):
+		t.fault("nats", "is missing: want one of nats, file, http and dns, to know the other probers by")
+	case m.Source != nil && m.Source.Kind == SourceKubernetes:
+		t.fault("kubernetes", "are no probers: want dns with the name of a headless Service")
+	}
+	t.refuseUnknown()
+	return m
+}
+
+// readNATS reads the keys of members that go with NATS.
+func (r *reader) readNATS(t *table, m *Members) {
+	read(t, "nats", r.natsURLs, &m.NATS)
+	read(t, "bucket", r.bucket, &m.Bucket)
 	read(t, "creds_file", r.text, &m.CredsFile)
 	read(t, "ca_file", r.text, &m.CAFile)
 	read(t, "cert_file", r.text, &m.CertFile)
@@ -72,8 +88,6 @@ func (r *reader) readMembers(t *table) *Members {
 	if (m.CertFile == "") != (m.KeyFile == "") {
 		t.fault("cert_file", "goes with key_file: want both or none")
 	}
-	t.refuseUnknown()
-	return m
 }
 
 // natsURLs converts the URLs of NATS servers. No message shows them, since they may
@@ -105,6 +119,9 @@ func (r *reader) bucket(v any) (string, error) {
 
 // Place says where the members are known, without passwords.
 func (m *Members) Place() string {
+	if m.Source != nil {
+		return m.Source.Name()
+	}
 	var places []string
 	for part := range strings.SplitSeq(m.NATS, ",") {
 		u, err := url.Parse(strings.TrimSpace(part))
@@ -284,4 +301,9 @@ func (f *Fleet) restart(next *Fleet) []string {
 	return keys
 }
 
-func (m *Members) same(o *Members) bool { return *m == *o }
+// same reports whether m and o say the same.
+func (m *Members) same(o *Members) bool {
+	a, b := *m, *o
+	a.Source, b.Source = nil, nil
+	return a == b && (m.Source == nil) == (o.Source == nil) && (m.Source == nil || m.Source.Same(o.Source))
+}

@@ -59,7 +59,11 @@ func TestFleetFaults(t *testing.T) {
 		{"copies = 2", `fleet.copies: 2 copies of all targets: want shard or members too`},
 		{"shard = \"0/5\"\nzone = \"east\"", `fleet.zone: the zones of the other shards are unknown`},
 		{"shard = \"0/5\"\nmembers = { nats = \"nats://a\" }", `fleet.shard: is beside members`},
-		{"members = {}", `fleet.members.nats: is missing`},
+		{"members = {}", `fleet.members.nats: is missing: want one of nats, file, http and dns`},
+		{"members = { file = \"a.json\", dns = \"a\" }", `fleet.members.dns: is beside file`},
+		{"members = { nats = \"nats://a\", dns = \"a\" }", `fleet.members.dns: unknown key`},
+		{"members = { kubernetes = \"nodes\" }", `fleet.members.kubernetes: are no probers: want dns`},
+		{"members = { http = \"http://u:s3cret@a\" }", `fleet.members.http: "`},
 		{"members = { nats = \"http://user:s3cret@a\" }", `fleet.members.nats: want nats://host:4222 or tls://host:4222`},
 		{"members = { nats = \"nats://a, s3cret\" }", `fleet.members.nats: want nats://host`},
 		{"members = { nats = \"nats://a\", bucket = \"a.b\" }", `fleet.members.bucket: "a.b": want letters`},
@@ -135,6 +139,8 @@ func TestFleetReload(t *testing.T) {
 	}
 	for _, tt := range []struct{ from, to, want string }{
 		{"[fleet]\nmember = \"a\"\nshard = \"0/2\"\n", "[fleet]\nmember = \"a\"\nshard = \"1/3\"\ncopies = 2\n", ""},
+		{"[fleet]\nmembers = { dns = \"a\" }\nmember = \"a\"\n", "[fleet]\nmembers = { dns = \"a\" }\nmember = \"a\"\ncopies = 3\n", ""},
+		{"[fleet]\nmembers = { dns = \"a\" }\nmember = \"a\"\n", "[fleet]\nmembers = { dns = \"b\" }\nmember = \"a\"\n", "f.toml: restart pingtel to change fleet.members"},
 		{"[fleet]\nmembers = { nats = \"nats://a\" }\nmember = \"a\"\n", "[fleet]\nmembers = { nats = \"nats://a\" }\nmember = \"a\"\ncopies = 3\n", ""},
 		{"[fleet]\nmembers = { nats = \"nats://a\" }\nmember = \"a\"\n", "[fleet]\nmembers = { nats = \"nats://b\" }\nmember = \"a\"\n", "f.toml: restart pingtel to change fleet.members"},
 		{"", "[fleet]\nmember = \"a\"\n", "f.toml: restart pingtel to change fleet.member (from or to none)"},

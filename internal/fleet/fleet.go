@@ -77,24 +77,28 @@ type Fleet struct {
 }
 
 // New returns the fleet that c describes. It does nothing until Start.
-func New(c *config.Config, log *slog.Logger) (*Fleet, error) {
+func New(c *config.Config, log *slog.Logger) *Fleet {
 	f := newFleet(c, log)
 	if c.Fleet.Members == nil {
-		return f, nil
+		return f
 	}
-	e, err := newNATS(f, &c.Fleet)
-	if err != nil {
-		return nil, err
+	if c.Fleet.Members.Source != nil {
+		f.engine = newList(f, c.Fleet.Members)
+	} else {
+		f.engine = newNATS(f, &c.Fleet)
 	}
-	f.engine = e
-	return f, nil
+	return f
 }
 
 func newFleet(c *config.Config, log *slog.Logger) *Fleet {
 	f := &Fleet{log: log, changed: make(chan struct{}, 1), first: make(chan struct{}), stop: func() {}}
 	if m := c.Fleet.Members; m != nil {
 		f.refresh = m.Refresh
-		f.view = newView(Member{Name: c.Fleet.Member, Zone: c.Fleet.Zone}, 2*m.Refresh)
+		holdDown, trust := 2*m.Refresh, m.Refresh
+		if m.Source != nil { // a look comes once in a refresh: the second one without a member ends the hold-down
+			holdDown, trust = holdDown+m.Refresh/4, trust+m.Refresh/4
+		}
+		f.view = newView(Member{Name: c.Fleet.Member, Zone: c.Fleet.Zone}, holdDown, trust)
 	}
 	f.setConfig(c.Fleet)
 	return f
@@ -118,7 +122,7 @@ func (f *Fleet) assign() {
 	self, members, copies := Member{Name: c.Member, Zone: c.Zone}, []Member(nil), c.Copies
 	switch {
 	case f.view != nil:
-		members = f.view.members()
+		self, members = f.view.self, f.view.members()
 	case c.Shards > 0:
 		self = shard(c.Shard)
 		for i := range c.Shards {

@@ -52,7 +52,7 @@ const (
 	expiry = 8
 )
 
-func newNATS(f *Fleet, c *config.Fleet) (*natsEngine, error) {
+func newNATS(f *Fleet, c *config.Fleet) *natsEngine {
 	e := &natsEngine{
 		fleet: f, settings: *c.Members, self: Member{Name: c.Member, Zone: c.Zone}, instance: rand.Text(),
 		every: c.Members.Refresh / beats, revisions: make(map[string]uint64),
@@ -75,7 +75,7 @@ func newNATS(f *Fleet, c *config.Fleet) (*natsEngine, error) {
 			e.options = append(e.options, o.option(o.file))
 		}
 	}
-	return e, nil
+	return e
 }
 
 // run watches the bucket until ctx is done.

@@ -126,10 +126,7 @@ func natsFleet(t *testing.T, log *strings.Builder) *Fleet {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := New(c, slog.New(slog.NewTextHandler(log, nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	f := New(c, slog.New(slog.NewTextHandler(log, nil)))
 	t.Cleanup(f.Close)
 	return f
 }

@@ -15,6 +15,7 @@ import (
 type view struct {
 	self     Member
 	holdDown time.Duration // how long a member is silent before it is dropped
+	trust    time.Duration // how long the engine is taken to work after it was last known to
 	others   map[string]*seen
 	known    bool // the engine has worked once
 
@@ -30,8 +31,8 @@ type seen struct {
 	at time.Duration // when it was last heard of, in the engine's time
 }
 
-func newView(self Member, holdDown time.Duration) *view {
-	return &view{self: self, holdDown: holdDown, others: make(map[string]*seen)}
+func newView(self Member, holdDown, trust time.Duration) *view {
+	return &view{self: self, holdDown: holdDown, trust: trust, others: make(map[string]*seen)}
 }
 
 // time returns the engine's time at now.
@@ -39,7 +40,7 @@ func (v *view) time(now time.Time) time.Duration {
 	if v.proven.IsZero() {
 		return v.passed
 	}
-	return v.passed + now.Sub(v.proven)
+	return v.passed + min(now.Sub(v.proven), v.trust)
 }
 
 // heard notes that a member is there. ok is false if there are too many to take
