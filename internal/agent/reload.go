@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"runtime"
 	"strings"
@@ -35,6 +36,7 @@ func (a *agent) reload(ctx context.Context) {
 // work at the moment.
 func (a *agent) takeOver(c *config.Config) {
 	a.config = c
+	a.plan()
 	a.Level.Set(c.Agent.LogLevel)
 	a.useProcessors(c)
 	a.alike = ""
@@ -43,6 +45,9 @@ func (a *agent) takeOver(c *config.Config) {
 		a.warn(fault)
 	}
 }
+
+// plan computes what the schedule needs of max_rate.
+func (a *agent) plan() { a.planned.Store(math.Float64bits(a.config.Plan().Rate)) }
 
 // warnAlike warns of targets that line protocol cannot tell apart, once.
 func (a *agent) warnAlike(c *config.Config) {

@@ -43,6 +43,7 @@ func (a *agent) owned(c *config.Config) *config.Config {
 func (a *agent) retarget() {
 	before := len(a.config.Targets)
 	a.config = a.owned(a.config)
+	a.plan()
 	a.useProcessors(a.config)
 	a.warnAlike(a.config)
 	a.monitor.Reload(a.config)
