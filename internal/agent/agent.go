@@ -108,7 +108,8 @@ type agent struct {
 	demand  bool   // rounds come on demand, not by the schedule
 	alike   string // what was last warned of
 
-	confined bool // by Confine
+	confined bool          // by Confine
+	planned  atomic.Uint64 // echo requests a second of the schedule: the bits of a float64
 
 	rounds sync.WaitGroup // on demand
 	slots  chan struct{}  // holds one for each round that runs
@@ -185,11 +186,11 @@ func (a *agent) start(ctx context.Context, c *config.Config) (err error) {
 	if err := a.joinFleet(ctx, c); err != nil {
 		return err
 	}
+	a.confine(c)
 	c = a.readSources(ctx, c) // by now without privileges
 	a.demand = a.Stdin != nil && c.Telegraf.Signal != "none"
 	a.takeOver(c)
 	a.monitor = monitor.New(a.prober, a.mine, a.Log, sinks...)
-	a.confine()
 	a.logStart()
 	return nil
 }

@@ -49,6 +49,7 @@ func (a *agent) takeShare() {
 				"echoes_per_second", p.Rate, "max_rate", a.config.Agent.MaxRate)
 		}
 	}
+	a.plan()
 	a.useProcessors(a.mine)
 }
 

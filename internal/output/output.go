@@ -83,6 +83,10 @@ type Env struct {
 	Log     *slog.Logger
 	Own     func() Own // safe for concurrent use, from Run on
 
+	// Planned returns how many echo requests a second the schedule needs, with the
+	// targets of all sources. Safe for concurrent use, from Run on.
+	Planned func() float64
+
 	// Prober returns what sends echoes, for outputs that probe by themselves. Safe
 	// for concurrent use, from Run on.
 	Prober func() monitor.Prober

@@ -90,7 +90,7 @@ func Open(c *config.Config, env output.Env) (output.Output, error) {
 	}
 	limited := &limitListener{Listener: l, free: make(chan struct{}, maxConnections), closed: make(chan struct{})}
 	o := &Output{config: c.Web, env: env, listener: limited, store: store, scrapes: make(chan struct{}, maxScrapes)}
-	o.probes = newProbes(c, o.prober)
+	o.probes = newProbes(c, o.prober, env.Planned)
 	limited.full = o.closeIdle
 	o.server = &http.Server{
 		Handler: o.handler(), MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(env.Log.Handler(), slog.LevelDebug),

@@ -89,7 +89,7 @@ func serve(t *testing.T, more string) *served {
 		return s.own
 	}, Prober: func() monitor.Prober {
 		return &prober{result: icmpcore.PingResult{Sent: 1, Received: 1, TTL: 64}}
-	}}
+	}, Planned: func() float64 { return 0.5 }}
 	if err := Check(c, env); err != nil {
 		t.Fatal(err)
 	}
