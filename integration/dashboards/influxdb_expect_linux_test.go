@@ -12,27 +12,26 @@ import (
 
 // influxFleet is what each panel of the fleet shows.
 func influxFleet() map[string]check {
-	lossy := map[string]interval{losesFew: {1, 12}, losesSome: about(20), messy: about(40), losesAll: exactly(100), unreachable: exactly(100)}
-	worst := map[string]interval{losesFew: {20, 100}, losesSome: exactly(20), messy: exactly(40), losesAll: exactly(100), unreachable: exactly(100)}
-	for _, host := range []string{losesSome, messy} { // a busy machine loses more
-		worst[host] = interval{worst[host].low, 100}
+	worst := losses(100) // in the worst series
+	for host, i := range worst {
+		worst[host] = interval{max(i.low, 20), 100}
 	}
 	return map[string]check{
 		"Targets":                               one(exactly(9)),
 		"Up":                                    one(exactly(6)),
 		"Down":                                  one(exactly(3)),
 		"Not measured":                          one(exactly(1)),
-		"Losing packets":                        one(exactly(3)),
-		"Loss":                                  one(about(100 * (0.2 + 0.4 + 0.05 + 1 + 1) / 8)),
+		"Losing packets":                        one(interval{3, 6}),
+		"Loss":                                  one(interval{30, 60}),
 		"Series without a reply":                peak(map[string]interval{"A": {20, 100}}, "ref"),
 		"Series with loss":                      peak(map[string]interval{"A": some, "B": some, "C": some}, "ref"),
 		"Down now":                              last(map[string]interval{losesAll: exactly(1), unreachable: exactly(1), unknown: exactly(2)}, "url"),
-		"Most loss":                             last(lossy, "url"),
+		"Most loss":                             last(losses(100), "url"),
 		"Longest round-trip times":              hosts(interval{4, 1000}, upHosts...),
 		"Most jitter":                           hosts(interval{1e-6, 1000}, upHosts...),
 		"Loss of the targets that lose packets": peak(worst, "url"),
 		"Round-trip times of all targets":       someOf("C", "D"),
-		"Medians of all targets":                peak(map[string]interval{"p50": {4, 100}, "p90": {30, 400}, "p99": {30, 600}}, "name"),
+		"Medians of all targets":                peak(map[string]interval{"p50": {4, 1000}, "p90": {4, 1000}, "p99": {30, 1000}}, "name"),
 		"Echoes per second":                     peak(map[string]interval{"sent": {10, 100}, "received": {5, 100}}, "name"),
 		"Errors per second by kind":             peak(map[string]interval{"timeouts": some, "late": some, "ICMP errors": some, "send errors": exactly(0), "failed look-ups": some}, "name"),
 		"Targets in the file":                   last(map[string]interval{"probe1": exactly(9)}, "host"),
@@ -60,13 +59,13 @@ func influxTarget(host string) map[string]check {
 		}
 	}
 	rtts := func(low, median, high float64) check {
-		return last(map[string]interval{"p0": {low, 100}, "p10": {low, 200}, "p25": {low, 300}, "median": {median, 400}, "p75": {median, 500}, "p90": {median, 600}, "p100": {high, 600}}, "name")
+		return last(map[string]interval{"p0": {low, 1000}, "p10": {low, 1000}, "p25": {low, 1000}, "median": {median, 1000}, "p75": {median, 1000}, "p90": {median, 1000}, "p100": {high, 1000}}, "name")
 	}
 	zero := exactly(0)
 	switch host {
 	case moves:
 		return map[string]check{
-			"State": one(zero), "Loss": one(interval{0, 10}), "Median": one(interval{4, 100}), "Longest": one(interval{40, 600}), "Hops": one(exactly(13)), "TTL changes": one(exactly(1)),
+			"State": one(zero), "Loss": one(interval{0, 50}), "Median": one(interval{4, 1000}), "Longest": one(interval{40, 1000}), "Hops": one(exactly(13)), "TTL changes": one(exactly(1)),
 			"Round-trip times": rtts(39, 39, 40), "Loss over time": last(map[string]interval{"": anything}), "Up and down": last(map[string]interval{host: zero}, "address"),
 			"Jitter": last(map[string]interval{"jitter": some, "ipdv": some}, "name"), "Hops and TTL": last(map[string]interval{"TTL": exactly(52), "hops": exactly(13), "count": exactly(1)}, "name"),
 			"Errors by kind": someOf("A"), "Duplicates, late, reordered and corrupt": peak(map[string]interval{"duplicates": zero, "late": anything, "reordered": anything, "corrupt": zero}, "name"),
@@ -74,8 +73,8 @@ func influxTarget(host string) map[string]check {
 		}
 	case messy:
 		return map[string]check{
-			"State": one(zero), "Loss": one(about(40)), "Median": one(interval{4, 100}), "Longest": one(interval{60, 600}), "Hops": one(exactly(5)), "TTL changes": none,
-			"Round-trip times": rtts(4, 4, 60), "Loss over time": last(map[string]interval{"": about(40)}), "Up and down": last(map[string]interval{host: zero}, "address"),
+			"State": one(zero), "Loss": one(interval{30, 80}), "Median": one(interval{4, 1000}), "Longest": one(interval{60, 1000}), "Hops": one(exactly(5)), "TTL changes": none,
+			"Round-trip times": rtts(4, 4, 60), "Loss over time": last(map[string]interval{"": {20, 100}}), "Up and down": last(map[string]interval{host: zero}, "address"),
 			"Jitter": last(map[string]interval{"jitter": some, "ipdv": some}, "name"), "Hops and TTL": last(map[string]interval{"TTL": exactly(60), "hops": exactly(5)}, "name"),
 			"Errors by kind": both(someOf("A"), peak(map[string]interval{"A": some}, "ref")), "Duplicates, late, reordered and corrupt": peak(map[string]interval{"duplicates": some, "late": some, "reordered": some, "corrupt": some}, "name"),
 			"Latest errors": none,
@@ -116,8 +115,8 @@ func someOf(refs ...string) check {
 var influxAlerts = []check{
 	last(map[string]interval{answers: exactly(0), answers6: exactly(0), moves: exactly(0), losesFew: exactly(0), losesSome: exactly(0), messy: exactly(0),
 		losesAll: exactly(1), unreachable: exactly(1), unknown: exactly(2)}, "url"),
-	last(map[string]interval{answers: {0, 10}, answers6: {0, 10}, moves: {0, 10}, losesFew: {0, 15}, losesSome: about(20), messy: about(40), losesAll: exactly(100), unreachable: exactly(100)}, "url"),
-	last(map[string]interval{answers: {0, 10}, answers6: {0, 10}, moves: {0, 10}, losesFew: {0, 15}, losesSome: about(20), messy: about(40), losesAll: exactly(100), unreachable: exactly(100)}, "url"),
+	last(losses(100), "url"),
+	last(losses(100), "url"),
 	hosts(interval{4, 1000}, upHosts...),
 	hosts(anything), // a week ago there was nothing
 	last(map[string]interval{"probe1": exactly(0)}, "host"),

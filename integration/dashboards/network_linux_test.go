@@ -35,7 +35,7 @@ var (
 const (
 	delay    = 5 * time.Millisecond
 	farDelay = 40 * time.Millisecond // of the path that moves gets
-	timeout  = 600 * time.Millisecond
+	timeout  = 800 * time.Millisecond
 	echoes   = 5 // of a series
 )
 

@@ -224,10 +224,10 @@ func checkBoards(t *testing.T, state, raw string) {
 			checkVariables(t, fleet, v, map[string][]string{
 				"prober": {scraped, "native", "pushed"}, "value": {"pingtel"}, "dscp": {"46"}, "raw": strings.Fields(raw)})
 			mustProve(t, fleet, checkPanels(t, fleet, prometheusFleet(prober), func(p panel) (result, error) { return p.run(v) }))
+			checkVariables(t, target, v.with("host", answers), map[string][]string{
+				"prober": {scraped, "native", "pushed"}, "value": {"pingtel"}, "host": everyHost, "dscp": {"46"}})
 			for _, host := range []string{moves, messy} {
 				v := v.with("host", host)
-				checkVariables(t, target, v, map[string][]string{
-					"prober": {scraped, "native", "pushed"}, "value": {"pingtel"}, "host": everyHost, "dscp": nil})
 				mustProve(t, target, checkPanels(t, target, prometheusTarget(host), func(p panel) (result, error) { return p.run(v) }))
 			}
 		})

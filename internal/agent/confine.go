@@ -56,7 +56,14 @@ func (a *agent) confine(c *config.Config) {
 // another one is left out.
 func (a *agent) folders(c *config.Config) []string {
 	files := append([]string{c.File}, systemFiles...)
-	for _, s := range c.Sources {
+	sources := c.Sources
+	if m := c.Fleet.Members; m != nil {
+		files = append(files, m.CredsFile, m.CAFile, m.CertFile, m.KeyFile)
+		if m.Source != nil {
+			sources = append(slices.Clip(sources), m.Source)
+		}
+	}
+	for _, s := range sources {
 		if s.Kind == config.SourceFile {
 			files = append(files, s.Places...) // patterns, whose folders have no wildcards
 			for _, pattern := range s.Places {

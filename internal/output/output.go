@@ -10,6 +10,7 @@ import (
 
 	"github.com/pingtel/pingtel/icmpcore"
 	"github.com/pingtel/pingtel/internal/config"
+	"github.com/pingtel/pingtel/internal/fleet"
 	"github.com/pingtel/pingtel/internal/monitor"
 )
 
@@ -59,6 +60,7 @@ type Own struct {
 	Schedule     monitor.Stats
 	Behind       time.Duration // how long the schedule is behind
 	RoundsMissed uint64        // rounds that were asked for while too many were under way
+	Fleet        *fleet.Stats  // nil: this prober measures all targets of its file
 	Outputs      []Count       // of all outputs
 	Sources      []Source      // of targets
 }

@@ -10,6 +10,7 @@ import (
 // is as likely as another if the likelihoods differ by less than a factor of e^2.
 const (
 	doubt     = 0.05
+	manyDoubt = 0.01 // where each of many hops is compared, and loss by chance is among them
 	asLikely  = 2.0
 	leastLost = 2 // lost echoes without which nothing is said of a hop, and
 	leastAll  = 3 // without which nothing is said of all hops together
@@ -20,9 +21,9 @@ type tally struct{ sent, lost int }
 
 func (t tally) plus(o tally) tally { return tally{t.sent + o.sent, t.lost + o.lost} }
 
-// losesMore reports whether a loses more than b, and more than chance explains.
-func (t tally) losesMore(o tally) bool {
-	return t.sent > 0 && o.sent > 0 && t.lost*o.sent > o.lost*t.sent && fisher(t, o) <= doubt
+// losesMore reports whether t loses more than o, and chance gives that less often than p.
+func (t tally) losesMore(o tally, p float64) bool {
+	return t.sent > 0 && o.sent > 0 && t.lost*o.sent > o.lost*t.sent && fisher(t, o) <= p
 }
 
 // fisher returns the probability that at least a.lost of the lost echoes are in group a
@@ -85,7 +86,11 @@ func markLimited(ps []point) {
 	behind := tally{}
 	for i := len(ps) - 1; i >= 0; i-- {
 		p := &ps[i]
-		if p.hop != nil && p.lost >= leastLost && p.losesMore(behind) {
+		few := doubt
+		if behind.lost > 0 {
+			few = manyDoubt
+		}
+		if p.hop != nil && p.lost >= leastLost && p.losesMore(behind, few) {
 			p.hop.Limited = true
 			continue
 		}
@@ -96,32 +101,36 @@ func markLimited(ps []point) {
 // begins returns the index of the point from which on echoes are lost, -1 if there is
 // none or it cannot be told. Loss counts against a point only as far as every later one,
 // the target included, loses at least as much. If several points are as likely it
-// returns the first of them, since what is said of it is true of all.
+// returns the first of them, since what is said of it is true of all. If a point before
+// them is as likely, and only a later one happens to lose nothing, it cannot be told.
 func begins(ps []point) int {
-	var likelihoods []float64
-	best, certain := math.Inf(-1), false
+	likelihoods := make([]float64, len(ps))
+	strict, best, certain := make([]bool, len(ps)), math.Inf(-1), false
 	for k := range ps {
-		l := math.Inf(-1)
-		if (ps[k].hop == nil || !ps[k].hop.Limited) && allLose(ps[k:]) {
-			before, after := pool(ps[:k]), pool(ps[k:])
-			l = before.likelihood() + after.likelihood()
-			certain = certain || before.sent == 0 && after.lost >= leastAll || after.lost >= leastLost && after.losesMore(before)
+		likelihoods[k] = math.Inf(-1)
+		if ps[k].hop != nil && ps[k].hop.Limited || !lasts(ps[k:]) {
+			continue
 		}
-		likelihoods = append(likelihoods, l)
-		best = max(best, l)
+		before, after := pool(ps[:k]), pool(ps[k:])
+		likelihoods[k] = before.likelihood() + after.likelihood()
+		best = max(best, likelihoods[k])
+		if strict[k] = !slices.ContainsFunc(ps[k:], func(p point) bool { return p.lost == 0 }); strict[k] {
+			certain = certain || before.sent == 0 && after.lost >= leastAll || after.lost >= leastLost && after.losesMore(before, doubt)
+		}
 	}
-	if !certain {
+	first := slices.IndexFunc(likelihoods, func(l float64) bool { return l > best-asLikely })
+	if !certain || !strict[first] {
 		return -1
 	}
-	return slices.IndexFunc(likelihoods, func(l float64) bool { return l > best-asLikely })
+	return first
 }
 
-// allLose reports whether every point loses echoes, and none of them fewer than those
-// before it.
-func allLose(ps []point) bool {
+// lasts reports whether no point loses fewer echoes than those before it, by more than
+// chance explains.
+func lasts(ps []point) bool {
 	before := tally{}
 	for _, p := range ps {
-		if p.lost == 0 || before.losesMore(p.tally) {
+		if before.losesMore(p.tally, manyDoubt) {
 			return false
 		}
 		if p.hop == nil || !p.hop.Limited {
