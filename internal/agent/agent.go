@@ -183,10 +183,10 @@ func (a *agent) start(ctx context.Context, c *config.Config) (err error) {
 	for i, o := range a.outputs {
 		sinks[i] = o.Output
 	}
+	a.confine(c)
 	if err := a.joinFleet(ctx, c); err != nil {
 		return err
 	}
-	a.confine(c)
 	c = a.readSources(ctx, c) // by now without privileges
 	a.demand = a.Stdin != nil && c.Telegraf.Signal != "none"
 	a.takeOver(c)

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/pingtel/pingtel/internal/config"
@@ -49,7 +50,7 @@ func (a *agent) takeShare() {
 				"echoes_per_second", p.Rate, "max_rate", a.config.Agent.MaxRate)
 		}
 	}
-	a.plan()
+	a.planned.Store(math.Float64bits(a.mine.Plan().Rate))
 	a.useProcessors(a.mine)
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"runtime"
 	"strings"
@@ -44,9 +43,6 @@ func (a *agent) takeOver(c *config.Config) {
 		a.warn(fault)
 	}
 }
-
-// plan computes what the schedule needs of max_rate.
-func (a *agent) plan() { a.planned.Store(math.Float64bits(a.mine.Plan().Rate)) }
 
 // warnAlike warns of targets that line protocol cannot tell apart, once.
 func (a *agent) warnAlike(c *config.Config) {
