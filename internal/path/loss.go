@@ -150,14 +150,23 @@ func pool(ps []point) (sum tally) {
 	return sum
 }
 
-// Behind returns how many of the echoes for what lies behind hop i+1 were sent and lost,
-// without those for hops that limit their answers. ok is false if nothing there answers.
-func (t *Trace) Behind(i int) (sent, lost int, ok bool) {
-	sum := tally{}
-	for _, p := range t.points() {
-		if p.hop == nil && (i < len(t.Hops)-1 || !t.Hops[i].Target) || p.hop != nil && p.hop.TTL > i+1 && !p.hop.Limited {
-			sum = sum.plus(p.tally)
+// Beyond returns the loss in percent that everything behind hop i+1 shares: the least of
+// any hop there that answers, the target included. It is what counts against the path.
+// ok is false if nothing is known of what lies there.
+func (t *Trace) Beyond(i int) (loss float64, ok bool) {
+	loss = 100
+	see := func(c tally) {
+		if c.sent > 0 {
+			loss, ok = min(loss, 100*float64(c.lost)/float64(c.sent)), true
 		}
 	}
-	return sum.sent, sum.lost, sum.sent > 0
+	for _, p := range t.points() {
+		if p.hop != nil && p.hop.TTL > i+1 || p.hop == nil && !t.Hops[i].Target {
+			see(p.tally)
+		}
+	}
+	if !t.Reached {
+		see(tally{t.EndSent, t.EndSent - t.EndReceived})
+	}
+	return loss, ok
 }
