@@ -6,13 +6,19 @@ import (
 )
 
 // What a few echoes can show. A difference between two groups of echoes counts only if
-// chance gives it less often than doubt (Fisher's exact test). A place where loss begins
-// is as likely as another if the likelihoods differ by less than a factor of e^2.
+// chance gives it less often than doubt (Fisher's exact test); what would contradict that
+// loss goes on up to the target, only if chance gives it less often than contradiction,
+// because every hop is looked at. At a place where loss may begin there must be at least a
+// hint of a difference. A place where loss begins is as likely as another if the
+// likelihoods differ by less than a factor of e^asLikely. With these values two places in a
+// thousand are wrong where a third is lost of 20 echoes to each hop.
 const (
-	doubt     = 0.05
-	asLikely  = 2.0
-	leastLost = 2 // lost echoes without which nothing is said of a hop, and
-	leastAll  = 3 // without which nothing is said of all hops together
+	doubt         = 0.05
+	hint          = 0.25
+	contradiction = 0.005
+	asLikely      = 6.0
+	leastLost     = 2 // lost echoes without which nothing is said of a hop, and
+	leastAll      = 3 // without which nothing is said of all hops together
 )
 
 // tally is how many echoes were sent and lost.
@@ -20,9 +26,10 @@ type tally struct{ sent, lost int }
 
 func (t tally) plus(o tally) tally { return tally{t.sent + o.sent, t.lost + o.lost} }
 
-// losesMore reports whether a loses more than b, and more than chance explains.
-func (t tally) losesMore(o tally) bool {
-	return t.sent > 0 && o.sent > 0 && t.lost*o.sent > o.lost*t.sent && fisher(t, o) <= doubt
+// losesMore reports whether t loses more than o, and more than chance explains, which
+// gives such a difference with at most that probability.
+func (t tally) losesMore(o tally, chance float64) bool {
+	return t.sent > 0 && o.sent > 0 && t.lost*o.sent > o.lost*t.sent && fisher(t, o) <= chance
 }
 
 // fisher returns the probability that at least a.lost of the lost echoes are in group a
@@ -85,7 +92,7 @@ func markLimited(ps []point) {
 	behind := tally{}
 	for i := len(ps) - 1; i >= 0; i-- {
 		p := &ps[i]
-		if p.hop != nil && p.lost >= leastLost && p.losesMore(behind) {
+		if p.hop != nil && p.lost >= leastLost && p.losesMore(behind, doubt) {
 			p.hop.Limited = true
 			continue
 		}
@@ -104,8 +111,10 @@ func begins(ps []point) int {
 		l := math.Inf(-1)
 		if (ps[k].hop == nil || !ps[k].hop.Limited) && allLose(ps[k:]) {
 			before, after := pool(ps[:k]), pool(ps[k:])
-			l = before.likelihood() + after.likelihood()
-			certain = certain || before.sent == 0 && after.lost >= leastAll || after.lost >= leastLost && after.losesMore(before)
+			if before.sent == 0 || after.losesMore(before, hint) {
+				l = before.likelihood() + after.likelihood()
+			}
+			certain = certain || before.sent == 0 && after.lost >= leastAll || after.lost >= leastLost && after.losesMore(before, doubt)
 		}
 		likelihoods = append(likelihoods, l)
 		best = max(best, l)
@@ -121,7 +130,7 @@ func begins(ps []point) int {
 func allLose(ps []point) bool {
 	before := tally{}
 	for _, p := range ps {
-		if p.lost == 0 || before.losesMore(p.tally) {
+		if p.lost == 0 || before.losesMore(p.tally, contradiction) {
 			return false
 		}
 		if p.hop == nil || !p.hop.Limited {
