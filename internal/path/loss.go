@@ -17,6 +17,9 @@ const (
 	hint          = 0.25
 	contradiction = 0.005
 	asLikely      = 6.0
+	nearly        = 1.0 // of a place that only chance may have ruled out,
+	nearlyFew     = 3.0 // or with fewer than fewEchoes to the target
+	fewEchoes     = 10
 	leastLost     = 2 // lost echoes without which nothing is said of a hop, and
 	leastAll      = 3 // without which nothing is said of all hops together
 )
@@ -26,10 +29,9 @@ type tally struct{ sent, lost int }
 
 func (t tally) plus(o tally) tally { return tally{t.sent + o.sent, t.lost + o.lost} }
 
-// losesMore reports whether t loses more than o, and more than chance explains, which
-// gives such a difference with at most that probability.
-func (t tally) losesMore(o tally, chance float64) bool {
-	return t.sent > 0 && o.sent > 0 && t.lost*o.sent > o.lost*t.sent && fisher(t, o) <= chance
+// losesMore reports whether t loses more than o, and chance gives that less often than p.
+func (t tally) losesMore(o tally, p float64) bool {
+	return t.sent > 0 && o.sent > 0 && t.lost*o.sent > o.lost*t.sent && fisher(t, o) <= p
 }
 
 // fisher returns the probability that at least a.lost of the lost echoes are in group a
@@ -103,34 +105,50 @@ func markLimited(ps []point) {
 // begins returns the index of the point from which on echoes are lost, -1 if there is
 // none or it cannot be told. Loss counts against a point only as far as every later one,
 // the target included, loses at least as much. If several points are as likely it
-// returns the first of them, since what is said of it is true of all.
+// returns the first of them, since what is said of it is true of all. If a point before
+// them is nearly as likely, and only a later one happens to lose nothing, it cannot be told.
 func begins(ps []point) int {
-	var likelihoods []float64
-	best, certain := math.Inf(-1), false
+	likelihoods := make([]float64, len(ps))
+	strict, best, certain := make([]bool, len(ps)), math.Inf(-1), false
 	for k := range ps {
-		l := math.Inf(-1)
-		if (ps[k].hop == nil || !ps[k].hop.Limited) && allLose(ps[k:]) {
-			before, after := pool(ps[:k]), pool(ps[k:])
-			if before.sent == 0 || after.losesMore(before, hint) {
-				l = before.likelihood() + after.likelihood()
-			}
+		likelihoods[k] = math.Inf(-1)
+		if ps[k].hop != nil && ps[k].hop.Limited || !lasts(ps[k:]) {
+			continue
+		}
+		before, after := pool(ps[:k]), pool(ps[k:])
+		if before.sent > 0 && !after.losesMore(before, hint) {
+			continue
+		}
+		likelihoods[k] = before.likelihood() + after.likelihood()
+		if strict[k] = !slices.ContainsFunc(ps[k:], func(p point) bool { return p.lost == 0 }); strict[k] {
+			best = max(best, likelihoods[k])
 			certain = certain || before.sent == 0 && after.lost >= leastAll || after.lost >= leastLost && after.losesMore(before, doubt)
 		}
-		likelihoods = append(likelihoods, l)
-		best = max(best, l)
 	}
 	if !certain {
 		return -1
 	}
-	return slices.IndexFunc(likelihoods, func(l float64) bool { return l > best-asLikely })
+	near := nearly
+	if ps[len(ps)-1].sent < fewEchoes {
+		near = nearlyFew
+	}
+	for k := range ps {
+		switch {
+		case strict[k] && likelihoods[k] > best-asLikely:
+			return k
+		case !strict[k] && likelihoods[k] > best-near:
+			return -1
+		}
+	}
+	return -1
 }
 
-// allLose reports whether every point loses echoes, and none of them fewer than those
-// before it.
-func allLose(ps []point) bool {
+// lasts reports whether no point loses fewer echoes than those before it, by more than
+// chance explains.
+func lasts(ps []point) bool {
 	before := tally{}
 	for _, p := range ps {
-		if p.lost == 0 || before.losesMore(p.tally, contradiction) {
+		if before.losesMore(p.tally, contradiction) {
 			return false
 		}
 		if p.hop == nil || !p.hop.Limited {
@@ -150,14 +168,23 @@ func pool(ps []point) (sum tally) {
 	return sum
 }
 
-// Behind returns how many of the echoes for what lies behind hop i+1 were sent and lost,
-// without those for hops that limit their answers. ok is false if nothing there answers.
-func (t *Trace) Behind(i int) (sent, lost int, ok bool) {
-	sum := tally{}
-	for _, p := range t.points() {
-		if p.hop == nil && (i < len(t.Hops)-1 || !t.Hops[i].Target) || p.hop != nil && p.hop.TTL > i+1 && !p.hop.Limited {
-			sum = sum.plus(p.tally)
+// Beyond returns the loss in percent that everything behind hop i+1 shares: the least of
+// any hop there that answers, the target included. It is what counts against the path.
+// ok is false if nothing is known of what lies there.
+func (t *Trace) Beyond(i int) (loss float64, ok bool) {
+	loss = 100
+	see := func(c tally) {
+		if c.sent > 0 {
+			loss, ok = min(loss, 100*float64(c.lost)/float64(c.sent)), true
 		}
 	}
-	return sum.sent, sum.lost, sum.sent > 0
+	for _, p := range t.points() {
+		if p.hop != nil && p.hop.TTL > i+1 || p.hop == nil && !t.Hops[i].Target {
+			see(p.tally)
+		}
+	}
+	if !t.Reached {
+		see(tally{t.EndSent, t.EndSent - t.EndReceived})
+	}
+	return loss, ok
 }

@@ -3,6 +3,7 @@ package path
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"strings"
 	"testing"
@@ -129,7 +130,7 @@ func TestJudge(t *testing.T) {
 			"47 % of the echoes beyond hop 2, 198.18.200.2, get no answer, at every later hop and at the target; up to it none"},
 		{"a later hop loses nothing", "10/10 10/10 5/10 10/10 T10/10", "", nil, Series{}, RateLimited, 5,
 			"no loss: hop 3, 198.18.200.3 answers only 5 of 10 echoes, but what lies behind it loses none, so it limits its own answers"},
-		{"a hop limits within the loss", "10/10 10/10 5/10 0/10 1/10 6/10 T5/10", "", nil, Series{}, LossBeyond, 2,
+		{"a hop limits within the loss", "20/20 20/20 10/20 0/20 2/20 12/20 T10/20", "", nil, Series{}, LossBeyond, 2,
 			"47 % of the echoes beyond hop 2, 198.18.200.2, get no answer, at every later hop and at the target; up to it none"},
 		{"a hop limits before the loss", "20/20 2/20 20/20 20/20 12/20 T11/20", "", nil, Series{}, LossBeyond, 4,
 			"43 % of the echoes beyond hop 4, 198.18.200.4, get no answer, at every later hop and at the target; up to it none"},
@@ -221,6 +222,51 @@ func TestJoin(t *testing.T) {
 		}
 		if before != nil && (before.ID() == got.ID()) != (before.String() == got.String()) {
 			t.Errorf("%s and %s have the names %s and %s", before, &got, before.ID(), got.ID())
+		}
+	}
+}
+
+// TestChance places loss at a hop in many random traces: of those that name a hop, few may
+// name one that is too near, and hardly any one beyond which nothing is lost.
+func TestChance(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for _, tt := range []struct {
+		echoes      int
+		loss        float64
+		least, late int // percent of traces that find the hop or one before it; that name a later one, at most
+	}{{3, 0.5, 0, 5}, {5, 0.2, 0, 5}, {20, 0.33, 95, 1}, {20, 0.5, 95, 1}, {100, 0.1, 95, 1}, {20, 0, 0, 0}} {
+		const traces = 1000
+		right, late, none := 0, 0, 0
+		for range traces {
+			var b strings.Builder
+			for hop := 1; hop <= 8; hop++ {
+				answers := 0
+				for range tt.echoes {
+					if hop <= 3 || random.Float64() >= tt.loss {
+						answers++
+					}
+				}
+				if hop == 8 {
+					if answers == 0 {
+						answers = 1
+					}
+					b.WriteByte('T')
+				}
+				fmt.Fprintf(&b, "%d/%d ", answers, tt.echoes)
+			}
+			v := Judge(traceOf(t, b.String()), nil, Series{})
+			switch {
+			case v.Cause != LossBeyond && v.Cause != TargetItself && v.Cause != SilentBeyond:
+				none++
+			case v.LastHop <= 3:
+				right++
+			default:
+				late++
+			}
+		}
+		t.Logf("%d echoes, loss %g: %d right, %d later, %d without a place", tt.echoes, tt.loss, right, late, none)
+		if right*100 < tt.least*traces || late*100 > tt.late*traces {
+			t.Errorf("%d echoes, loss %g: %d of %d right, %d later", tt.echoes, tt.loss, right, traces, late)
 		}
 	}
 }
