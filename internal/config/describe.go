@@ -70,6 +70,13 @@ func (c *Config) Describe(w io.Writer, lookup func(string) (string, bool), sourc
 	}
 	if c.Web.Listen != "" {
 		row("web", "listens on %s%s", c.Web.Listen, map[bool]string{true: ", with /metrics", false: ""}[c.Web.Metrics])
+		if c.Web.Page {
+			where := "agent.state"
+			if c.Agent.State == "" {
+				where = "memory, 64 MiB of it at most, until the end of the process (agent.state is not set)"
+			}
+			row("web.page", "remembers %v, %.4g GiB at most, in %s", c.Web.Keep, float64(c.Web.MaxSize)/(1<<30), where)
+		}
 		if p := &c.Web.Probe; p.On() {
 			row("web.probe", "pings %s for everybody who reaches the listener; modules %s",
 				p.AllowText(), strings.Join(slices.Sorted(maps.Keys(p.Modules)), ", "))

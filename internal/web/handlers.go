@@ -29,7 +29,11 @@ func (o *Output) handler() http.Handler {
 	if o.config.Probe.On() {
 		index += "/probe?target=HOST&module=" + config.DefaultModule + "\n"
 	}
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, index) })
+	if o.page != nil {
+		o.page.Register(mux, zipped)
+	} else {
+		mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, index) })
+	}
 	return http.MaxBytesHandler(secured(mux), 0)
 }
 
@@ -81,6 +85,52 @@ var packers = sync.Pool{New: func() any {
 	}
 	return z
 }}
+
+// zipped makes a handler compress its answers for clients that take it.
+func zipped(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Vary", "Accept-Encoding")
+		if !acceptsGzip(r.Header.Get("Accept-Encoding")) {
+			h(w, r)
+			return
+		}
+		z := &zipWriter{ResponseWriter: w}
+		defer z.close()
+		h(z, r)
+	}
+}
+
+// zipWriter compresses an answer that has a body.
+type zipWriter struct {
+	http.ResponseWriter
+	z *gzip.Writer
+}
+
+func (w *zipWriter) WriteHeader(status int) {
+	if w.z == nil && status != http.StatusNotModified {
+		w.Header().Set("Content-Encoding", "gzip")
+		w.Header().Del("Content-Length")
+		w.z = packers.Get().(*gzip.Writer)
+		w.z.Reset(w.ResponseWriter)
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *zipWriter) Write(b []byte) (int, error) {
+	if w.z == nil {
+		w.WriteHeader(http.StatusOK)
+	}
+	return w.z.Write(b)
+}
+
+// close ends the answer. A client that has left is no fault.
+func (w *zipWriter) close() {
+	if w.z != nil {
+		w.z.Close() //nolint:errcheck // see above
+		w.z.Reset(io.Discard)
+		packers.Put(w.z)
+	}
+}
 
 // metrics answers a scrape.
 func (o *Output) metrics(w http.ResponseWriter, r *http.Request) {

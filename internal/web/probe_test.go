@@ -377,7 +377,7 @@ func TestProbeServed(t *testing.T) {
 	if _, _, text := s.get(t, "/metrics", nil); !strings.Contains(text, "\npingtel_probes_total 1\n") || !strings.Contains(text, "\npingtel_probes_refused_total 0\n") {
 		t.Error(text)
 	}
-	if got, want := s.String(), "/metrics and /probe on "+s.url; got != want {
+	if got, want := s.String(), "the page (history in memory, 64 MiB at most), /metrics and /probe on "+s.url; got != want {
 		t.Errorf("String() = %q, want %q", got, want)
 	}
 	s.config.Listen = ":9473"

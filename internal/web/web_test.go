@@ -426,7 +426,7 @@ func TestAlike(t *testing.T) {
 // TestListen: a port in use is named, and so is a listener that everybody reaches.
 func TestListen(t *testing.T) {
 	s := serve(t, "")
-	if s.String() != "/metrics on "+s.url {
+	if s.String() != "the page (history in memory, 64 MiB at most), /metrics on "+s.url {
 		t.Errorf("String() = %q", s.String())
 	}
 	env := output.Env{Log: slog.New(slog.NewTextHandler(&s.log, nil))}
