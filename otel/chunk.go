@@ -203,7 +203,10 @@ func (c *chunk) addSelf(n, delivered selfCounts, start, then time.Time) {
 			continue
 		}
 		since := start
-		if c.delta.self && selfInstruments[i].kind == counter {
+		switch kind := selfInstruments[i].kind; {
+		case kind == gauge:
+			since = time.Time{}
+		case kind == counter && c.delta.self:
 			v, since = v-max(0, delivered[i]), then
 		}
 		c.addNumber(targetMetrics+i, since, v, c.set, 0)

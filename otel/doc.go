@@ -89,9 +89,11 @@
 // address comes back.
 //
 // A Store also reports on the program itself, without attributes of targets:
-// ping.target.count, ping.rounds.skipped, ping.foreign, ping.kernel.drops,
-// ping.export.failed and, if it has sources of targets, ping.source.age and
-// ping.source.failures. A Recorder does not.
+// ping.target.count, ping.rounds.skipped, ping.foreign, ping.kernel.drops and
+// ping.export.failed. If it has sources of targets it also has ping.source.age and
+// ping.source.failures, and if several programs share their targets
+// ping.fleet.members, ping.fleet.owned, ping.fleet.changes and ping.fleet.view.age. A
+// Recorder has none of these.
 //
 // # The histogram
 //

@@ -124,7 +124,7 @@ func (f *checkFlags) fileJob(cmd *cobra.Command, args []string) (checkJob, error
 	if err != nil {
 		return checkJob{}, err
 	}
-	if len(file.Targets) == 0 {
+	if len(file.Targets) == 0 && len(file.Sources) == 0 {
 		return checkJob{}, errNoTargets(file)
 	}
 	warnMissing(file, warnOn(cmd.ErrOrStderr()))

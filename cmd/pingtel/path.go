@@ -35,8 +35,8 @@ func newPathCommand() *cobra.Command {
 begins. All hops are probed at once, and a whole trace takes one timeout.
 
 loss is what a hop itself did not answer: routers often limit their answers, and
-that is no loss of the path. beyond is the loss of everything behind the hop. An
-address with ? quoted too little to prove that it has seen the echo.
+that is no loss of the path. beyond is the loss that all hops behind share, the
+target included. An address with ? quoted too little to prove that it has seen the echo.
 With --mtu also the largest packet that the path takes.
 A host is a name, an address, a prefix (198.18.0.0/24) or a range (198.18.1.1-9).
 Durations are seconds (0.5) or have a unit (500ms).

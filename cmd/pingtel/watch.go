@@ -104,7 +104,7 @@ func (f *watchFlags) runConfig(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	if len(c.Targets) == 0 {
+	if len(c.Targets) == 0 && len(c.Sources) == 0 {
 		return errNoTargets(c)
 	}
 	warn := warnOn(cmd.ErrOrStderr())

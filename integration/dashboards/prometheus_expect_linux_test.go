@@ -1,6 +1,7 @@
 package dashboards
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"net/url"
@@ -88,9 +89,11 @@ var recorded = map[string]check{
 	"target:ping_rtt_seconds:mean5m":       hosts(interval{0.004, 1}, upHosts...),
 	"fleet:ping_rtt_seconds_bucket:rate5m": distribution,
 	"fleet:ping_rtt_seconds:rate5m":        distribution,
-	"fleet:ping_requests:rate5m":           sites(anything),
-	"fleet:ping_replies:rate5m":            sites(anything),
-	"fleet:ping_errors:rate5m":             sites(anything),
+	"fleet:ping_requests:rate5m":           sites,
+	"fleet:ping_replies:rate5m":            sites,
+	"fleet:ping_down:count":                withoutHost(exactly(1), exactly(2)),
+	"fleet:ping_loss:count":                withoutHost(interval{1, 4}),
+	"fleet:ping_errors:rate5m":             sites,
 
 	"smokeping_requests_total":                   hosts(interval{0, 1e6}, everyHost...),
 	"smokeping_response_duration_seconds_bucket": distribution,
@@ -110,21 +113,31 @@ func without(all []string, one string) []string {
 	return slices.DeleteFunc(slices.Clone(all), func(s string) bool { return s == one })
 }
 
-// sites expects values of both sites and no label of a host.
-func sites(i interval) check {
+// withoutHost expects series of no host, each with a value in one of the intervals.
+func withoutHost(in ...interval) check {
 	return func(r result) error {
-		seen := map[string]bool{}
-		for _, s := range r {
-			seen[s.labels["site"]] = true
-			if !i.has(s.last()) || s.labels["server_address"]+s.labels["network_peer_address"] != "" {
-				return fmt.Errorf("%v is %v, want %v", s.labels, s.last(), i)
-			}
+		if len(r) == 0 {
+			return errors.New("nothing")
 		}
-		if !seen["fra"] || !seen["lab"] {
-			return fmt.Errorf("sites %v", seen)
+		for _, s := range r {
+			if !slices.ContainsFunc(in, func(i interval) bool { return i.has(s.last()) }) || s.labels["server_address"]+s.labels["network_peer_address"] != "" {
+				return fmt.Errorf("%v is %v, want %v", s.labels, s.last(), in)
+			}
 		}
 		return nil
 	}
+}
+
+// sites expects series of no host, and some of either site.
+func sites(r result) error {
+	seen := map[string]bool{}
+	for _, s := range r {
+		seen[s.labels["site"]] = true
+	}
+	if !seen["fra"] || !seen["lab"] {
+		return fmt.Errorf("sites %v", seen)
+	}
+	return withoutHost(anything)(r)
 }
 
 // checkRules checks that Prometheus evaluates each rule, and what came out.

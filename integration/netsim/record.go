@@ -17,7 +17,14 @@ type record struct {
 	chunks  [][]Request
 	count   int
 	numbers map[netip.Addr]int // the next number for each destination
+	turns   map[turn]int       // likewise for each destination and TTL
 	waiters []waiter
+}
+
+// turn is what the numbers of requests that pass routers depend on.
+type turn struct {
+	dst netip.Addr
+	ttl uint8
 }
 
 // waiter waits for the count of arrivals to reach its own.
@@ -47,6 +54,19 @@ func (r *record) add(q *Request) {
 	if len(r.waiters) > 0 {
 		r.wake()
 	}
+}
+
+// take numbers a request among those with its destination and TTL.
+func (r *record) take(q *Request) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.turns == nil {
+		r.turns = map[turn]int{}
+	}
+	of := turn{q.Dst, q.TTL}
+	q.turn = r.turns[of]
+	r.turns[of] = q.turn + 1
+	q.routed = true
 }
 
 // wake wakes all waiters whose count is reached. mu is held.
@@ -92,7 +112,7 @@ func (r *record) all() []Request {
 func (r *record) reset() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.chunks, r.count, r.numbers = nil, 0, nil
+	r.chunks, r.count, r.numbers, r.turns = nil, 0, nil, nil
 }
 
 // peak returns the largest number of arrivals in a window, its end excluded.

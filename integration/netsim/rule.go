@@ -15,8 +15,9 @@ type Rule struct {
 	// Delay is the time from the arrival of a request to its answer.
 	Delay time.Duration
 	// Jitter is the largest time added to Delay, evenly distributed. The time of
-	// a request depends only on its destination and number, so it is the same
-	// in every run.
+	// a request depends only on its destination, its TTL and its number among the
+	// requests with that TTL, so it is the same in every run. (Without Hops all
+	// TTLs count together.)
 	Jitter time.Duration
 	// Loss is the part of the requests that is lost, from 0 to 1. It is the same
 	// in every run, like Jitter. For exact losses, use Answer.
@@ -67,7 +68,9 @@ type Request struct {
 	packet []byte // the whole packet, valid as long as Payload
 	head   int    // where in packet the ICMP message begins
 
+	turn     int   // its number among the requests to Dst with its TTL, if there are routers
 	ttl, tos uint8 // as they are where the request is now
+	routed   bool  // there are routers
 	lost     bool  // answers from there do not come back
 }
 

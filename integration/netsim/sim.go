@@ -77,6 +77,9 @@ func (s *sim) receive(packet []byte, now time.Duration) {
 
 // answer sends or queues the packets of the rule for the request.
 func (s *sim) answer(req *Request, rule *Rule) {
+	if len(rule.Hops) > 0 {
+		s.record.take(req)
+	}
 	delay := rule.Delay
 	if rule.Jitter > 0 {
 		delay += time.Duration(chance(req, 'j') * float64(rule.Jitter))
@@ -201,12 +204,15 @@ func appendReply(b []byte, req *Request) []byte {
 }
 
 // chance returns a number from 0 to 1, without 1. It depends only on the destination
-// and number of the request and on its purpose. The mixing function is that of
+// and number of the request, on its TTL if there are routers, and on its purpose. The mixing function is that of
 // SplitMix64 (Steele, Lea, Flood 2014).
 func chance(req *Request, purpose uint64) float64 {
 	a := req.Dst.As16()
-	x := purpose
-	for _, v := range []uint64{binary.BigEndian.Uint64(a[:]), binary.BigEndian.Uint64(a[8:]), uint64(req.N)} {
+	x, number := purpose, uint64(req.N)
+	if req.routed {
+		number = uint64(req.TTL)<<32 | uint64(req.turn)
+	}
+	for _, v := range []uint64{binary.BigEndian.Uint64(a[:]), binary.BigEndian.Uint64(a[8:]), number} {
 		x = (x ^ v) + 0x9e3779b97f4a7c15
 		x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 		x = (x ^ x>>27) * 0x94d049bb133111eb

@@ -33,6 +33,15 @@ func TestConfined(t *testing.T) {
 			return dns.Addr(answers)
 		})
 		dir, one, two := t.TempDir(), newPKI(t), newPKI(t)
+		lists, state := t.TempDir(), filepath.Join(t.TempDir(), "state")
+		list := func(host string) { // as an editor does
+			t.Helper()
+			name := filepath.Join(lists, "hosts.txt")
+			if err := errors.Join(os.WriteFile(name+"~", []byte(host+"\n"), 0o600), os.Rename(name+"~", name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		list("listed.test")
 		// put makes a new folder of files the one behind the link ..data, as the kubelet does.
 		version := 0
 		put := func(toml string, p pki) {
@@ -64,8 +73,9 @@ func TestConfined(t *testing.T) {
 			}
 		}
 		toml := func(host, more string) string {
-			return fmt.Sprintf("[agent]\ninterval = \"1s\"\nlog_level = \"debug\"\n[defaults]\ncount = 1\n[[targets]]\nhosts = [%q]\n[web]\nlisten = \"127.0.0.1:9473\"\nconfig_file = %q\n%s",
-				host, filepath.Join(dir, "web.yml"), more)
+			return fmt.Sprintf("[agent]\ninterval = \"1s\"\nlog_level = \"debug\"\nstate = %q\n[defaults]\ncount = 1\n[[targets]]\nhosts = [%q]\n[[targets]]\nfile = %q\nrefresh = \"1s\"\n"+
+				"[web]\nlisten = \"127.0.0.1:9473\"\nconfig_file = %q\n%s",
+				state, host, filepath.Join(lists, "*.txt"), filepath.Join(dir, "web.yml"), more)
 		}
 		put(toml("first.test", ""), one)
 		p := peer.Start(t, dns.Asking(t, "timeout:3 attempts:1")(peer.Pingtel(), "serve", "--config", filepath.Join(dir, "pingtel.toml")))
@@ -93,10 +103,16 @@ func TestConfined(t *testing.T) {
 		}
 		peer.Await(t, "figures of the first name", measures("first.test", one), p)
 		_, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
-		if says := "msg=\"confined: this process can read"; errno == 0 && !strings.Contains(p.Text(), says) {
+		if says := "msg=\"confined: this process can read and write only"; errno == 0 && !strings.Contains(p.Text(), says) {
 			t.Errorf("no %q in the log", says)
 		} else if says := "msg=\"not confined: this system has no Landlock"; errno != 0 && !strings.Contains(p.Text(), says) {
 			t.Errorf("no %q in the log", says)
+		}
+		peer.Await(t, "figures of the name in the list", measures("listed.test", one), p)
+		list("relisted.test")
+		peer.Await(t, "figures of the name in the new list", measures("relisted.test", one), p)
+		if kept, err := filepath.Glob(filepath.Join(state, "targets", "*.list")); err != nil || len(kept) == 0 {
+			t.Errorf("nothing is in the state: %v, %v", kept, err)
 		}
 		put(toml("second.test", ""), two)
 		if _, err := metrics(two); err != nil {

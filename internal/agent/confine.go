@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/pingtel/pingtel/internal/config"
 	"github.com/pingtel/pingtel/internal/output"
 )
 
@@ -21,20 +22,28 @@ var systemFiles = []string{
 
 var systemFolders = []string{
 	"/etc/ssl", "/etc/pki", "/usr/share/ca-certificates", "/usr/local/share/ca-certificates", "/usr/share/pki", "/var/lib/ca-certificates",
-	"/usr/share/zoneinfo", "/proc",
+	"/usr/share/zoneinfo", "/proc", "/var/run/secrets/kubernetes.io/serviceaccount", // which is a link into /run, mostly
 }
 
 // confine restricts a process that listens to the files that it needs, if it can.
 // Failing that it goes on: the restriction protects against a fault that nobody knows.
-func (a *agent) confine() {
-	if a.Confine == nil || a.config.Web.Listen == "" {
+func (a *agent) confine(c *config.Config) {
+	if a.Confine == nil || c.Web.Listen == "" {
 		return
 	}
-	read, write := a.folders(), a.written()
+	read := a.folders(c)
+	var write []string
+	if state := c.Agent.State; state != "" {
+		if err := os.MkdirAll(state, 0o700); err != nil { // only a folder that is there can be allowed
+			a.Log.Warn("nothing can be kept in the folder for the state", "error", err)
+		}
+		write = outermost([]string{state})
+	}
 	switch err := a.Confine(read, write); {
 	case err == nil:
 		a.confined = true
-		a.Log.Debug("confined: this process can read the files of these folders, write those of the others, and execute none", "read", strings.Join(read, " "), "write", strings.Join(write, " "))
+		a.Log.Debug("confined: this process can read and write only the files below these folders, and execute none",
+			"read", strings.Join(read, " "), "write", strings.Join(write, " "))
 	case errors.Is(err, errors.ErrUnsupported):
 		a.Log.Debug("not confined: this system has no Landlock", "error", err)
 	default:
@@ -42,19 +51,30 @@ func (a *agent) confine() {
 	}
 }
 
-// written returns the folders that the process writes to.
-func (a *agent) written() []string {
-	if a.config.Agent.State == "" {
-		return nil
-	}
-	return outermost([]string{a.config.Agent.State})
-}
-
 // folders returns the folders of all files that the process may read again: those
 // of the names, and those of the files that links lead to. A folder that is part of
 // another one is left out.
-func (a *agent) folders() []string {
-	files := append([]string{a.config.File}, systemFiles...)
+func (a *agent) folders(c *config.Config) []string {
+	files := append([]string{c.File}, systemFiles...)
+	sources := c.Sources
+	if m := c.Fleet.Members; m != nil {
+		files = append(files, m.CredsFile, m.CAFile, m.CertFile, m.KeyFile)
+		if m.Source != nil {
+			sources = append(slices.Clip(sources), m.Source)
+		}
+	}
+	for _, s := range sources {
+		if s.Kind == config.SourceFile {
+			files = append(files, s.Places...) // patterns, whose folders have no wildcards
+			for _, pattern := range s.Places {
+				if found, err := filepath.Glob(pattern); err == nil { // the reader of the file has looked at the pattern
+					files = append(files, found...) // they may be links
+				}
+			}
+		}
+		files = append(files, s.BearerFile, s.CAFile)
+	}
+	files = slices.DeleteFunc(files, func(name string) bool { return name == "" })
 	for _, o := range a.outputs {
 		if r, ok := o.Output.(output.Reader); ok {
 			files = append(files, r.Files()...)
@@ -71,6 +91,11 @@ func (a *agent) folders() []string {
 		list = append(list, filepath.Dir(f))
 		if to, err := filepath.EvalSymlinks(f); err == nil { // without an answer there is nothing to read
 			list = append(list, filepath.Dir(to))
+		}
+	}
+	for _, d := range list {
+		if to, err := filepath.EvalSymlinks(d); err == nil {
+			list = append(list, to)
 		}
 	}
 	return outermost(list)

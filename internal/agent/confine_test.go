@@ -56,16 +56,14 @@ func TestConfine(t *testing.T) {
 	t.Setenv("SSL_CERT_FILE", "")
 	for _, tt := range []struct {
 		name, listen string
-		state        string
 		fails        error
 		want         string // in the log
 		confined     bool
 	}{
-		{"no listener", "", "", nil, "", false},
-		{"listener", ":9473", "", nil, "confined: this process can read the files of these folders", true},
-		{"a state", ":9473", filepath.Join(dir, "sub"), nil, "write=" + filepath.Join(dir, "sub"), true},
-		{"no Landlock", ":9473", "", fmt.Errorf("%w: x", errors.ErrUnsupported), "D! not confined: this system has no Landlock", false},
-		{"refused", ":9473", "", syscall.EPERM, "W! not confined: this process can still read and write all files of its user", false},
+		{"no listener", "", nil, "", false},
+		{"listener", ":9473", nil, "confined: this process can read and write only the files below these folders", true},
+		{"no Landlock", ":9473", fmt.Errorf("%w: x", errors.ErrUnsupported), "D! not confined: this system has no Landlock", false},
+		{"refused", ":9473", syscall.EPERM, "W! not confined: this process can still read and write all files of its user", false},
 	} {
 		r := newRig(t, fileOf("none"))
 		r.make()
@@ -73,20 +71,21 @@ func TestConfine(t *testing.T) {
 		var read []string
 		r.agent.Confine = func(r, write []string) error {
 			read = r
-			if strings.Join(write, "") != tt.state {
-				t.Errorf("it may write to %v", write)
+			if _, err := os.Stat(filepath.Join(dir, "state")); err != nil || !slices.Equal(write, []string{filepath.Join(dir, "state")}) {
+				t.Errorf("it may write to %v, %v", write, err)
 			}
 			return tt.fails
 		}
-		r.agent.config = &config.Config{File: file, Agent: config.Agent{State: tt.state}, Web: config.Web{Listen: tt.listen}}
+		c := &config.Config{File: file, Web: config.Web{Listen: tt.listen}, Agent: config.Agent{State: filepath.Join(dir, "state")},
+			Sources: []*config.Source{{Kind: config.SourceFile, Places: []string{filepath.Join(dir, "lists", "*.json")}}, {Kind: config.SourceHTTP, BearerFile: filepath.Join(dir, "tokens", "x")}}}
 		r.agent.outputs = []running{{&fileOutput{files: []string{filepath.Join(dir, "sub", "key.pem")}}, kind{}, new(sync.WaitGroup)}}
-		r.agent.confine()
+		r.agent.confine(c)
 		log := r.log.String()
 		if !strings.Contains(log, strings.TrimLeft(tt.want, "DW! ")) || tt.want == "" && log != "" || r.agent.confined != tt.confined ||
 			strings.HasPrefix(tt.want, "W!") != strings.Contains(log, "WARN") {
 			t.Errorf("%s: confined %t, log %q", tt.name, r.agent.confined, log)
 		}
-		for _, d := range []string{"conf", "real", "sub", "certs"} {
+		for _, d := range []string{"conf", "real", "sub", "certs", "lists", "tokens"} {
 			if got := slices.Contains(read, filepath.Join(dir, d)); got != (tt.listen != "") {
 				t.Errorf("%s: %s is in %v: %t", tt.name, d, read, got)
 			}

@@ -28,7 +28,7 @@ func (a *agent) reload(ctx context.Context) {
 	a.reloadOutputs(next)
 	next = a.readSources(ctx, next)
 	a.takeOver(next)
-	a.monitor.Reload(next)
+	a.monitor.Reload(a.mine)
 }
 
 // takeOver puts c in force, except for its targets, and warns of settings that cannot
@@ -36,9 +36,9 @@ func (a *agent) reload(ctx context.Context) {
 func (a *agent) takeOver(c *config.Config) {
 	a.config = c
 	a.Level.Set(c.Agent.LogLevel)
-	a.useProcessors(c)
+	a.takeShare()
 	a.alike = ""
-	a.warnAlike(c)
+	a.warnAlike(a.mine)
 	for _, fault := range c.Missing() {
 		a.warn(fault)
 	}
@@ -67,7 +67,7 @@ func (a *agent) logStart() {
 	if a.Once { // cron would mail it each time
 		level = a.Log.Debug
 	}
-	level("started", "version", a.Version, "targets", len(a.config.Targets), "echoes_per_second", a.config.Plan().Rate, "outputs", strings.Join(outputs, ", "))
+	level("started", "version", a.Version, "targets", len(a.mine.Targets), "echoes_per_second", a.mine.Plan().Rate, "outputs", strings.Join(outputs, ", "))
 }
 
 // lightRate is the number of echo requests a second up to which a schedule is light

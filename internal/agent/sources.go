@@ -7,7 +7,6 @@ import (
 	"github.com/pingtel/pingtel/internal/config"
 	"github.com/pingtel/pingtel/internal/discovery"
 	"github.com/pingtel/pingtel/internal/output"
-	"github.com/pingtel/pingtel/internal/sdnotify"
 )
 
 // readSources reads the sources of c, and goes on with the lists of those that were
@@ -31,8 +30,7 @@ func (a *agent) closeSources() {
 
 // owned returns c with the targets that this process probes. Every target comes this
 // way, from the file and from all sources, on its way to the monitor. These are all
-// of them: a process that shares the work with others would leave out what is not its
-// own here.
+// of them: what is not this prober's in a fleet is left out by takeShare.
 func (a *agent) owned(c *config.Config) *config.Config {
 	owned := *c
 	owned.Targets = a.sources.Load().Targets()
@@ -41,14 +39,8 @@ func (a *agent) owned(c *config.Config) *config.Config {
 
 // retarget puts the present lists of the sources in force.
 func (a *agent) retarget() {
-	before := len(a.config.Targets)
 	a.config = a.owned(a.config)
-	a.useProcessors(a.config)
-	a.warnAlike(a.config)
-	a.monitor.Reload(a.config)
-	if len(a.config.Targets) != before {
-		a.notify(func() error { return sdnotify.Ready(a.status()) })
-	}
+	a.reshare()
 }
 
 // sourcesOf returns what the process reports on its sources. A source without a list

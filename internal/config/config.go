@@ -36,6 +36,7 @@ type Config struct {
 	OTel     OTel
 	Web      Web
 	Path     Path
+	Fleet    Fleet
 
 	// Targets holds a target for each host and family, in the file's order. Load
 	// puts those of hosts there; those of Sources come when they are read.
@@ -179,6 +180,7 @@ func (r *reader) parse(text string) (*Config, error) {
 	}
 	c := &Config{File: r.file}
 	r.readAgent(root.table("agent"), &c.Agent)
+	r.readFleet(root.table("fleet"), &c.Fleet) // before the targets, which have a tag of it
 	defaults := r.readDefaults(root.table("defaults"))
 	tables, none := root.tables("targets")
 	r.readTargets(tables, defaults, c)

@@ -21,6 +21,12 @@ func (c *Config) Describe(w io.Writer, lookup func(string) (string, bool), sourc
 		return err
 	}
 	p := c.Plan()
+	if part := c.Fleet.part(); part > 0 {
+		p.Rate *= part
+		p.Share *= part
+	} else {
+		p.Rate *= float64(c.Fleet.Copies)
+	}
 	names := 0
 	for i := range c.Targets {
 		if !c.Targets[i].isAddress() {
@@ -39,10 +45,17 @@ func (c *Config) Describe(w io.Writer, lookup func(string) (string, bool), sourc
 	for _, s := range sources {
 		row("source", "%s", s)
 	}
+	if c.Fleet.On {
+		row("fleet", "%s", c.Fleet.describe())
+	}
 	row("interval", "%v%s", c.Agent.Interval, c.ownIntervals())
-	row("echo requests", "%s per second%s (%s)", plain(p.Rate), share, limit)
+	if c.Fleet.Members != nil {
+		row("echo requests", "%s per second by all probers together (%s by each)", plain(p.Rate), limit)
+	} else {
+		row("echo requests", "%s per second%s (%s)", plain(p.Rate), share, limit)
+	}
 	row("a series takes", "at most %v of %v", p.Longest, p.LongestOf)
-	if c.Agent.MaxRate > 0 && !p.Own {
+	if c.Agent.MaxRate > 0 && !p.Own && c.Fleet.Members == nil {
 		busy := time.Duration(p.Share * float64(c.Agent.Interval))
 		row("a round takes", "%v at max_rate, spread over %v", busy.Round(time.Millisecond), c.Agent.Interval)
 	}

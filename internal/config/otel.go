@@ -43,6 +43,7 @@ func OTelMetrics() []string {
 		"ping.loss", "ping.jitter", "ping.ipdv", "ping.ttl", "ping.hops", "ping.up",
 		"ping.target.count", "ping.rounds.skipped", "ping.foreign", "ping.kernel.drops", "ping.export.failed",
 		"ping.source.age", "ping.source.failures",
+		"ping.fleet.members", "ping.fleet.owned", "ping.fleet.changes", "ping.fleet.view.age",
 	}
 }
 

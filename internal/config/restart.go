@@ -81,6 +81,7 @@ func (c *Config) CheckReload(next *Config) error {
 	if next.Marks() && !c.Marks() {
 		keys = append(keys, "mark (pingtel has given up the capability that a mark needs)")
 	}
+	keys = append(keys, c.Fleet.restart(&next.Fleet)...)
 	if len(keys) == 0 {
 		return nil
 	}

@@ -56,6 +56,7 @@ func (r *reader) readDefaults(t *table) probe {
 		Count: DefaultCount, Interval: DefaultPingInterval, Timeout: icmpcore.DefaultTimeout, Size: icmpcore.DefaultSize,
 	}}
 	r.readProbe(t, &p)
+	r.tagProber(&p)
 	t.refuseUnknown()
 	return p
 }
@@ -130,7 +131,7 @@ func (r *reader) tags(v any) (map[string]string, error) {
 		switch {
 		case k == "":
 			errs = append(errs, errors.New("an empty key: want a name"))
-		case slices.Contains(reservedTags, k):
+		case slices.Contains(reservedTags, k) || k == ProberTag && r.prober != "":
 			errs = append(errs, &keyError{k, errors.New("pingtel sets this tag itself: want another name")})
 		}
 	}

@@ -152,6 +152,9 @@ func (s *Source) check() error {
 			}
 		}
 		if err != nil {
+			if u, bad := url.Parse(place); bad == nil && s.Kind == SourceHTTP {
+				place = u.Redacted()
+			}
 			errs = append(errs, fmt.Errorf("%q: %w", place, err))
 		}
 	}

@@ -148,6 +148,7 @@ func (p *probe) probe(f icmpcore.Family, tags []Tag, line int) *Probe {
 // targets.
 func (r *reader) addSource(c *Config, t *table, s *Source, p probe, general tagMap, line int) {
 	s.Line, s.most, s.hosts = line, c.Agent.MaxTargets, c.Agent.MaxPrefixHosts
+	r.tagProber(&p) // among the tags of the table, which labels do not replace
 	s.prober, s.general = p, general
 	for _, probe := range s.probes(nil) {
 		if err := probe.Options.Validate(); err != nil {
@@ -258,12 +259,12 @@ func (r *reader) checkSeries(c *Config, t *Target) {
 }
 
 // CheckRate returns an error if the targets need more echo requests per second than
-// the file allows.
+// the file allows. In a fleet those of this prober count.
 func (c *Config) CheckRate() error {
 	p := c.Plan()
-	if p.Share <= 1 {
+	if p.Share*c.Fleet.part() <= 1 {
 		return nil
 	}
-	return fmt.Errorf("%d targets need %.0f echo requests per second, but only %d are allowed: want a higher max_rate, a longer interval or fewer echoes",
-		p.Targets, p.Rate, c.Agent.MaxRate)
+	return fmt.Errorf("%d targets%s need %.0f echo requests per second, but only %d are allowed: want a higher max_rate, a longer interval or fewer echoes",
+		p.Targets, c.Fleet.among(), p.Rate*c.Fleet.part(), c.Agent.MaxRate)
 }

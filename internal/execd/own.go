@@ -8,6 +8,7 @@ import (
 
 	"github.com/influxdata/line-protocol/v2/lineprotocol"
 
+	"github.com/pingtel/pingtel/internal/config"
 	"github.com/pingtel/pingtel/internal/output"
 	"github.com/pingtel/pingtel/plugin"
 )
@@ -49,9 +50,19 @@ func appendOwn(b []byte, now time.Time, own output.Own, q plugin.OutputStats) ([
 		counts = append(counts, output.Count{Name: "heap_live_bytes", Value: live})
 	}
 	counts = append(counts, output.Count{Name: "rounds_missed", Value: own.RoundsMissed})
+	if f := own.Fleet; f != nil {
+		counts = append(counts, output.Count{Name: "fleet_members", Value: uint64(f.Members)},
+			output.Count{Name: "fleet_owned", Value: uint64(f.Owned)}, output.Count{Name: "fleet_changes", Value: f.Changes})
+		if f.ViewAge >= 0 {
+			counts = append(counts, output.Count{Name: "fleet_view_age_ms", Value: uint64(f.ViewAge.Milliseconds())})
+		}
+	}
 	var line lineprotocol.Encoder
 	line.SetBuffer(b)
 	line.StartLine(ownMeasurement)
+	if own.Fleet != nil {
+		line.AddTag(config.ProberTag, own.Fleet.Prober)
+	}
 	for _, c := range append(counts, own.Outputs...) {
 		line.AddField(c.Name, lineprotocol.IntValue(int64(c.Value)))
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/pingtel/pingtel/icmpcore"
 	"github.com/pingtel/pingtel/internal/config"
+	"github.com/pingtel/pingtel/internal/fleet"
 	"github.com/pingtel/pingtel/internal/monitor"
 )
 
@@ -59,6 +60,7 @@ type Own struct {
 	Schedule     monitor.Stats
 	Behind       time.Duration // how long the schedule is behind
 	RoundsMissed uint64        // rounds that were asked for while too many were under way
+	Fleet        *fleet.Stats  // nil: this prober measures all targets of its file
 	Outputs      []Count       // of all outputs
 	Sources      []Source      // of targets
 }
@@ -80,6 +82,10 @@ type Env struct {
 	Stdout  io.Writer // nil if the output does not print
 	Log     *slog.Logger
 	Own     func() Own // safe for concurrent use, from Run on
+
+	// Planned returns how many echo requests a second the schedule needs, with the
+	// targets of all sources. Safe for concurrent use, from Run on.
+	Planned func() float64
 
 	// Prober returns what sends echoes, for outputs that probe by themselves. Safe
 	// for concurrent use, from Run on.

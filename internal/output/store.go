@@ -31,6 +31,9 @@ func NewStore(o otel.StoreOptions, env Env) (*Store, error) {
 			Targets: own.Schedule.Targets, Skipped: own.Schedule.Skipped + own.Schedule.Missed,
 			Foreign: own.Engine.Foreign, KernelDrops: own.Engine.KernelDrops, Sources: len(own.Sources),
 		}
+		if f := own.Fleet; f != nil {
+			self.Fleet = &otel.FleetSelf{Members: f.Members, Owned: f.Owned, Changes: f.Changes, ViewAge: f.ViewAge}
+		}
 		for _, s := range own.Sources {
 			self.SourceAge = max(self.SourceAge, s.Age)
 			self.SourceFailures += s.Failures

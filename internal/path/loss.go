@@ -6,14 +6,22 @@ import (
 )
 
 // What a few echoes can show. A difference between two groups of echoes counts only if
-// chance gives it less often than doubt (Fisher's exact test). A place where loss begins
-// is as likely as another if the likelihoods differ by less than a factor of e^2.
+// chance gives it less often than doubt (Fisher's exact test); what would contradict that
+// loss goes on up to the target, only if chance gives it less often than contradiction,
+// because every hop is looked at. At a place where loss may begin there must be at least a
+// hint of a difference. A place where loss begins is as likely as another if the
+// likelihoods differ by less than a factor of e^asLikely. With these values two places in a
+// thousand are wrong where a third is lost of 20 echoes to each hop.
 const (
-	doubt     = 0.05
-	manyDoubt = 0.01 // where each of many hops is compared, and loss by chance is among them
-	asLikely  = 2.0
-	leastLost = 2 // lost echoes without which nothing is said of a hop, and
-	leastAll  = 3 // without which nothing is said of all hops together
+	doubt         = 0.05
+	hint          = 0.25
+	contradiction = 0.005
+	asLikely      = 6.0
+	nearly        = 1.0 // of a place that only chance may have ruled out,
+	nearlyFew     = 3.0 // or with fewer than fewEchoes to the target
+	fewEchoes     = 10
+	leastLost     = 2 // lost echoes without which nothing is said of a hop, and
+	leastAll      = 3 // without which nothing is said of all hops together
 )
 
 // tally is how many echoes were sent and lost.
@@ -86,11 +94,7 @@ func markLimited(ps []point) {
 	behind := tally{}
 	for i := len(ps) - 1; i >= 0; i-- {
 		p := &ps[i]
-		few := doubt
-		if behind.lost > 0 {
-			few = manyDoubt
-		}
-		if p.hop != nil && p.lost >= leastLost && p.losesMore(behind, few) {
+		if p.hop != nil && p.lost >= leastLost && p.losesMore(behind, doubt) {
 			p.hop.Limited = true
 			continue
 		}
@@ -102,7 +106,7 @@ func markLimited(ps []point) {
 // none or it cannot be told. Loss counts against a point only as far as every later one,
 // the target included, loses at least as much. If several points are as likely it
 // returns the first of them, since what is said of it is true of all. If a point before
-// them is as likely, and only a later one happens to lose nothing, it cannot be told.
+// them is nearly as likely, and only a later one happens to lose nothing, it cannot be told.
 func begins(ps []point) int {
 	likelihoods := make([]float64, len(ps))
 	strict, best, certain := make([]bool, len(ps)), math.Inf(-1), false
@@ -112,17 +116,31 @@ func begins(ps []point) int {
 			continue
 		}
 		before, after := pool(ps[:k]), pool(ps[k:])
+		if before.sent > 0 && !after.losesMore(before, hint) {
+			continue
+		}
 		likelihoods[k] = before.likelihood() + after.likelihood()
-		best = max(best, likelihoods[k])
 		if strict[k] = !slices.ContainsFunc(ps[k:], func(p point) bool { return p.lost == 0 }); strict[k] {
+			best = max(best, likelihoods[k])
 			certain = certain || before.sent == 0 && after.lost >= leastAll || after.lost >= leastLost && after.losesMore(before, doubt)
 		}
 	}
-	first := slices.IndexFunc(likelihoods, func(l float64) bool { return l > best-asLikely })
-	if !certain || !strict[first] {
+	if !certain {
 		return -1
 	}
-	return first
+	near := nearly
+	if ps[len(ps)-1].sent < fewEchoes {
+		near = nearlyFew
+	}
+	for k := range ps {
+		switch {
+		case strict[k] && likelihoods[k] > best-asLikely:
+			return k
+		case !strict[k] && likelihoods[k] > best-near:
+			return -1
+		}
+	}
+	return -1
 }
 
 // lasts reports whether no point loses fewer echoes than those before it, by more than
@@ -130,7 +148,7 @@ func begins(ps []point) int {
 func lasts(ps []point) bool {
 	before := tally{}
 	for _, p := range ps {
-		if before.losesMore(p.tally, manyDoubt) {
+		if before.losesMore(p.tally, contradiction) {
 			return false
 		}
 		if p.hop == nil || !p.hop.Limited {
@@ -150,14 +168,23 @@ func pool(ps []point) (sum tally) {
 	return sum
 }
 
-// Behind returns how many of the echoes for what lies behind hop i+1 were sent and lost,
-// without those for hops that limit their answers. ok is false if nothing there answers.
-func (t *Trace) Behind(i int) (sent, lost int, ok bool) {
-	sum := tally{}
-	for _, p := range t.points() {
-		if p.hop == nil && (i < len(t.Hops)-1 || !t.Hops[i].Target) || p.hop != nil && p.hop.TTL > i+1 && !p.hop.Limited {
-			sum = sum.plus(p.tally)
+// Beyond returns the loss in percent that everything behind hop i+1 shares: the least of
+// any hop there that answers, the target included. It is what counts against the path.
+// ok is false if nothing is known of what lies there.
+func (t *Trace) Beyond(i int) (loss float64, ok bool) {
+	loss = 100
+	see := func(c tally) {
+		if c.sent > 0 {
+			loss, ok = min(loss, 100*float64(c.lost)/float64(c.sent)), true
 		}
 	}
-	return sum.sent, sum.lost, sum.sent > 0
+	for _, p := range t.points() {
+		if p.hop != nil && p.hop.TTL > i+1 || p.hop == nil && !t.Hops[i].Target {
+			see(p.tally)
+		}
+	}
+	if !t.Reached {
+		see(tally{t.EndSent, t.EndSent - t.EndReceived})
+	}
+	return loss, ok
 }

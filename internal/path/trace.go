@@ -138,9 +138,9 @@ func (t *tracer) send(ttl int, flow uint16) {
 	o.TTL, o.Flow = ttl, flow
 	switch {
 	case ttl == 0:
-		o.TTL, o.Count = maxTTL, 1
-	case ttl == t.expect && flow == 1 && o.Count > 1:
-		o.Count-- // the first echo to the target is one of them
+		o.TTL, o.Count = maxTTL, t.first()
+	case ttl == t.expect && flow == 1 && o.Count > t.first():
+		o.Count -= t.first() // which are some of them
 	}
 	o.Timeout = t.timeLeft(o)
 	if ttl == 0 && t.opts.Hops == 0 { // nothing else is sent until it is over
@@ -152,6 +152,15 @@ func (t *tracer) send(ttl int, flow uint16) {
 		t.open--
 		t.err = err
 	}
+}
+
+// first is how many echoes to the target come first: more than one where one is likely to
+// be lost, since the trace then does not know how many hops to probe.
+func (t *tracer) first() int {
+	if t.opts.Echoes.Count > DefaultCount {
+		return DefaultCount
+	}
+	return 1
 }
 
 // timeLeft is the timeout of a series that starts now: what is left of the trace's, but

@@ -136,8 +136,8 @@ func hopRows(t *path.Trace, i int, name func(netip.Addr) string) [][]string {
 			row[6] += " (limits)"
 		}
 	}
-	if sent, lost, ok := t.Behind(i); ok {
-		row[7] = string(appendPercent(nil, 100*float64(lost)/float64(sent)))
+	if loss, ok := t.Beyond(i); ok {
+		row[7] = string(appendPercent(nil, loss))
 	}
 	if h.DSCP >= 0 {
 		row[8] = strconv.Itoa(h.DSCP)

@@ -43,7 +43,7 @@ func FuzzRequest(f *testing.F) {
 	}
 	fake := &prober{names: map[string][]string{"a.test": {"198.18.0.1"}, "b.test": {"192.0.2.1"}}, result: icmpcore.PingResult{Sent: 1, Received: 1, TTL: 64}}
 	o := &Output{config: c.Web, env: env, store: store, own: env.Own, scrapes: make(chan struct{}, maxScrapes)}
-	o.probes = newProbes(c, func() monitor.Prober { return fake })
+	o.probes = newProbes(c, func() monitor.Prober { return fake }, func() float64 { return 0 })
 	handler := o.handler()
 	known := []int{200, 301, 307, 308, 400, 403, 404, 405, 429, 503}
 	f.Fuzz(func(t *testing.T, raw []byte) {

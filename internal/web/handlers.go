@@ -56,7 +56,7 @@ func plain(w http.ResponseWriter, status int, text string) {
 const stalledTime = 10 * time.Second
 
 // ready says whether the process measures: its sockets are open, it has targets,
-// and the schedule is not behind.
+// the schedule is not behind, and it knows the other probers of its fleet.
 func (o *Output) ready(w http.ResponseWriter, _ *http.Request) {
 	o.mu.Lock()
 	own := o.own
@@ -66,7 +66,9 @@ func (o *Output) ready(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	switch s := own(); {
-	case s.Schedule.Targets == 0 && !o.probes.settings.Load().On(): // a process may have its targets from requests alone
+	case s.Fleet != nil && s.Fleet.Waiting:
+		plain(w, http.StatusServiceUnavailable, "the other probers of the fleet are not known yet\n")
+	case s.Schedule.Targets == 0 && s.Fleet == nil && !o.probes.settings.Load().On(): // in a fleet the others may have them all, and requests may bring them
 		plain(w, http.StatusServiceUnavailable, "no targets\n")
 	case s.Behind > stalledTime:
 		plain(w, http.StatusServiceUnavailable, fmt.Sprintf("the schedule is %v behind\n", s.Behind.Round(time.Second)))

@@ -93,7 +93,7 @@ func Open(c *config.Config, env output.Env) (output.Output, error) {
 	}
 	limited := &limitListener{Listener: l, free: make(chan struct{}, maxConnections), closed: make(chan struct{})}
 	o := &Output{config: c.Web, state: c.Agent.State, env: env, listener: limited, store: store, scrapes: make(chan struct{}, maxScrapes)}
-	o.probes = newProbes(c, o.prober)
+	o.probes = newProbes(c, o.prober, env.Planned)
 	limited.full = o.closeIdle
 	if c.Web.Page {
 		if o.page, err = page.Open(c, env); err != nil {
