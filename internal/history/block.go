@@ -163,7 +163,7 @@ func (b *block) pack() []byte {
 	for _, part := range [][]byte{b.head, b.body} {
 		w.Write(part) //nolint:errcheck // a bytes.Buffer takes everything
 	}
-	w.Close() //nolint:errcheck // a bytes.Buffer takes everything
+	w.Close()
 	packers.Put(w)
 	out = to.Bytes()
 	binary.LittleEndian.PutUint32(out[1:], crc32.ChecksumIEEE(out[5:]))

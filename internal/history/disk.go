@@ -1,7 +1,6 @@
 package history
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,12 +8,12 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 const (
@@ -166,7 +165,7 @@ func (d *disk) acquire(day string, create bool) (*dayFile, error) {
 // openFile opens a file and looks whether it is whole.
 func openFile(path string, noSync bool) (*bolt.DB, error) {
 	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: lockTime, PageSize: pageSize, NoSync: noSync, NoGrowSync: noSync})
-	if errors.Is(err, bolt.ErrTimeout) {
+	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, errors.New("another process has it open: two probers cannot share a state folder")
 	}
 	if err != nil {
@@ -211,7 +210,7 @@ func guarded(f func() error) (err error) {
 
 // damaged reports whether an error says that the contents of a file are wrong.
 func damaged(err error) bool {
-	for _, e := range []error{errBlock, bolt.ErrInvalid, bolt.ErrVersionMismatch, bolt.ErrChecksum} {
+	for _, e := range []error{errBlock, bolterrors.ErrInvalid, bolterrors.ErrVersionMismatch, bolterrors.ErrChecksum} {
 		if errors.Is(err, e) {
 			return true
 		}
@@ -249,230 +248,6 @@ func (d *disk) setAside(day string, f *dayFile, why error) {
 		return
 	}
 	d.log.Warn("history: a file is damaged or foreign and was set aside: its day is missing on the page", "file", to, "fault", why)
-}
-
-func (d *disk) write(blocks []*sealed, running []Span) error {
-	d.mu.Lock()
-	full := d.full
-	d.mu.Unlock()
-	if full {
-		return fmt.Errorf("%s: one day is larger than web.max_size", d.dir)
-	}
-	byDay := make(map[string][]*sealed)
-	for _, b := range blocks {
-		day := dayOf(b.start)
-		byDay[day] = append(byDay[day], b)
-	}
-	today := dayOf(running[len(running)-1].End)
-	if byDay[today] == nil {
-		byDay[today] = nil // for the spans
-	}
-	for day, some := range byDay {
-		err := d.with(day, true, func(db *bolt.DB) error {
-			return db.Update(func(tx *bolt.Tx) error { return writeDay(tx, some, running) })
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// writeDay writes blocks of a day. A block that is there already stays as it is: an
-// earlier call wrote it, and failed at another day.
-func writeDay(tx *bolt.Tx, blocks []*sealed, running []Span) error {
-	var of [3]*bolt.Bucket
-	for i, name := range allBuckets {
-		b, err := tx.CreateBucketIfNotExists(name)
-		if err != nil {
-			return err
-		}
-		b.FillPercent = 0.95 // keys come in their order, most of the time
-		of[i] = b
-	}
-	for _, b := range blocks {
-		if err := putBlock(of[0], b); err != nil {
-			return err
-		}
-		if of[1].Get(b.of.key[:]) == nil {
-			if err := of[1].Put(b.of.key[:], b.of.ID.encode()); err != nil {
-				return err
-			}
-		}
-	}
-	for _, s := range running {
-		if err := of[2].Put(binary.BigEndian.AppendUint64(nil, uint64(s.Start)), binary.BigEndian.AppendUint64(nil, uint64(s.End))); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// blockPrefix is what the keys of the blocks of a target in a slot begin with.
-func blockPrefix(k Key, slot uint32) []byte {
-	return append(binary.BigEndian.AppendUint32(nil, slot), k[:]...)
-}
-
-// putBlock writes a block.
-func putBlock(to *bolt.Bucket, b *sealed) error {
-	packed := b.pack()
-	key := binary.BigEndian.AppendUint32(blockPrefix(b.of.key, b.of.key.slot(b.start)), uint32(b.start))
-	for n := range 256 { // the clock was set back, and two blocks begin in the same second
-		key := append(key, byte(n))
-		old := to.Get(key)
-		if old == nil {
-			return to.Put(key, packed)
-		}
-		if slices.Equal(old, packed) {
-			return nil
-		}
-	}
-	return nil // a clock that is set back to the same second 256 times
-}
-
-func (d *disk) blocks(k Key, from, to int64, f func(*block) error) error {
-	days, err := d.days()
-	if err != nil {
-		return err
-	}
-	first, last := dayOf(from-maxSeconds), dayOf(to)
-	for _, day := range days {
-		if day < first || day > last {
-			continue
-		}
-		err := d.with(day, false, func(db *bolt.DB) error {
-			return db.View(func(tx *bolt.Tx) error {
-				b := tx.Bucket(blocksBucket)
-				if b == nil {
-					return nil
-				}
-				at, err := time.Parse(dayFormat, day)
-				if err != nil {
-					return err
-				}
-				begin := max(at.Unix(), from-maxSeconds)
-				end := min(at.Unix()+24*3600, to)
-				return eachBlock(b.Cursor(), k, begin, end, func(p []byte) error { return readBlock(p, from, to, f) })
-			})
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// eachBlock calls f for the packed blocks of a target in the slots of a time.
-func eachBlock(c *bolt.Cursor, k Key, begin, end int64, f func([]byte) error) error {
-	for slot := k.slot(begin); slot <= k.slot(end); slot++ {
-		prefix := blockPrefix(k, slot)
-		for key, p := c.Seek(prefix); len(key) == len(prefix)+5 && slices.Equal(key[:len(prefix)], prefix); key, p = c.Next() {
-			if err := f(p); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// readBlock calls f with a block if it may have rounds of a time.
-func readBlock(p []byte, from, to int64, f func(*block) error) error {
-	b, _, _, _, err := unpackHead(p)
-	if err != nil {
-		return err
-	}
-	if b.last < from || b.start >= to {
-		return nil
-	}
-	if b, err = unpack(p); err != nil {
-		return err
-	}
-	return f(b)
-}
-
-// newest looks one day back.
-func (d *disk) newest(k Key, before int64) int {
-	usual := 0
-	for _, day := range []string{dayOf(before - 24*3600), dayOf(before)} {
-		err := d.with(day, false, func(db *bolt.DB) error {
-			return db.View(func(tx *bolt.Tx) error {
-				b := tx.Bucket(blocksBucket)
-				if b == nil {
-					return nil
-				}
-				return eachBlock(b.Cursor(), k, before-24*3600, before, func(p []byte) error {
-					b, _, _, _, err := unpackHead(p)
-					if err == nil && b.usual > 0 && b.usual <= maxBucket {
-						usual = int(b.usual)
-					}
-					return err
-				})
-			})
-		})
-		if err != nil {
-			d.log.Warn("history cannot be read", "error", err)
-		}
-	}
-	return usual
-}
-
-func (d *disk) running(from, to int64) ([]Span, error) {
-	days, err := d.days()
-	if err != nil {
-		return nil, err
-	}
-	var spans []Span
-	for _, day := range days {
-		if day < dayOf(from) || day > dayOf(to+24*3600) {
-			continue
-		}
-		err := d.with(day, false, func(db *bolt.DB) error {
-			return db.View(func(tx *bolt.Tx) error {
-				b := tx.Bucket(runningBucket)
-				if b == nil {
-					return nil
-				}
-				return b.ForEach(func(k, v []byte) error {
-					if len(k) != 8 || len(v) != 8 {
-						return fmt.Errorf("a time of another length: %w", errBlock)
-					}
-					spans = append(spans, Span{int64(binary.BigEndian.Uint64(k)), int64(binary.BigEndian.Uint64(v))})
-					return nil
-				})
-			})
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	return spans, nil
-}
-
-func (d *disk) id(k Key) (id ID, ok bool) {
-	days, err := d.days()
-	if err != nil {
-		d.log.Warn("history cannot be read", "error", err)
-		return ID{}, false
-	}
-	for _, day := range slices.Backward(days) {
-		err := d.with(day, false, func(db *bolt.DB) error {
-			return db.View(func(tx *bolt.Tx) error {
-				if b := tx.Bucket(targetsBucket); b != nil {
-					if p := b.Get(k[:]); p != nil {
-						id, ok = decodeID(p)
-					}
-				}
-				return nil
-			})
-		})
-		if err != nil {
-			d.log.Warn("history cannot be read", "error", err)
-		}
-		if ok {
-			return id, true
-		}
-	}
-	return ID{}, false
 }
 
 // expire removes the oldest files: one an hour because of its age, so that a clock

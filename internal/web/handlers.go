@@ -126,7 +126,7 @@ func (w *zipWriter) Write(b []byte) (int, error) {
 // close ends the answer. A client that has left is no fault.
 func (w *zipWriter) close() {
 	if w.z != nil {
-		w.z.Close() //nolint:errcheck // see above
+		w.z.Close()
 		w.z.Reset(io.Discard)
 		packers.Put(w.z)
 	}

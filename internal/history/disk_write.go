@@ -1,0 +1,88 @@
+package history
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+func (d *disk) write(blocks []*sealed, running []Span) error {
+	d.mu.Lock()
+	full := d.full
+	d.mu.Unlock()
+	if full {
+		return fmt.Errorf("%s: one day is larger than web.max_size", d.dir)
+	}
+	byDay := make(map[string][]*sealed)
+	for _, b := range blocks {
+		day := dayOf(b.start)
+		byDay[day] = append(byDay[day], b)
+	}
+	today := dayOf(running[len(running)-1].End)
+	if byDay[today] == nil {
+		byDay[today] = nil // for the spans
+	}
+	for day, some := range byDay {
+		err := d.with(day, true, func(db *bolt.DB) error {
+			return db.Update(func(tx *bolt.Tx) error { return writeDay(tx, some, running) })
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeDay writes blocks of a day. A block that is there already stays as it is: an
+// earlier call wrote it, and failed at another day.
+func writeDay(tx *bolt.Tx, blocks []*sealed, running []Span) error {
+	var of [3]*bolt.Bucket
+	for i, name := range allBuckets {
+		b, err := tx.CreateBucketIfNotExists(name)
+		if err != nil {
+			return err
+		}
+		b.FillPercent = 0.95 // keys come in their order, most of the time
+		of[i] = b
+	}
+	for _, b := range blocks {
+		if err := putBlock(of[0], b); err != nil {
+			return err
+		}
+		if of[1].Get(b.of.key[:]) == nil {
+			if err := of[1].Put(b.of.key[:], b.of.ID.encode()); err != nil {
+				return err
+			}
+		}
+	}
+	for _, s := range running {
+		if err := of[2].Put(binary.BigEndian.AppendUint64(nil, uint64(s.Start)), binary.BigEndian.AppendUint64(nil, uint64(s.End))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// blockPrefix is what the keys of the blocks of a target in a slot begin with.
+func blockPrefix(k Key, slot uint32) []byte {
+	return append(binary.BigEndian.AppendUint32(nil, slot), k[:]...)
+}
+
+// putBlock writes a block.
+func putBlock(to *bolt.Bucket, b *sealed) error {
+	packed := b.pack()
+	key := binary.BigEndian.AppendUint32(blockPrefix(b.of.key, b.of.key.slot(b.start)), uint32(b.start))
+	for n := range 256 { // the clock was set back, and two blocks begin in the same second
+		key := append(key, byte(n))
+		old := to.Get(key)
+		if old == nil {
+			return to.Put(key, packed)
+		}
+		if slices.Equal(old, packed) {
+			return nil
+		}
+	}
+	return nil // a clock that is set back to the same second 256 times
+}
