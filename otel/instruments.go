@@ -40,6 +40,8 @@ const (
 	ttlMetric
 	hopsMetric
 	upMetric
+	pathHopsMetric
+	pathChangesMetric
 	targetMetrics // how many there are
 )
 
@@ -57,6 +59,9 @@ var targetInstruments = [targetMetrics]instrument{
 	ttlMetric:        {"ping.ttl", "{hop}", "TTL or hop limit of the latest series' first reply.", gauge},
 	hopsMetric:       {"ping.hops", "{hop}", "Hops, estimated from the TTL of the reply.", gauge},
 	upMetric:         {"ping.up", "{target}", "1 if the latest series had a reply, else 0.", gauge},
+
+	pathHopsMetric:    {"ping.path.hops", "{hop}", "Hops to the target in the latest trace that reached it.", gauge},
+	pathChangesMetric: {"ping.path.changes", "{change}", "Traces that took another path than the one before.", counter},
 }
 
 // The instruments on the program itself, as indices of selfInstruments.
@@ -66,6 +71,7 @@ const (
 	foreignMetric
 	dropsMetric
 	failedMetric
+	breaksMetric
 	selfMetrics // how many there are
 )
 
@@ -75,6 +81,7 @@ var selfInstruments = [selfMetrics]instrument{
 	foreignMetric: {"ping.foreign", "{packet}", "Packets that looked like ours and were not: forged, replayed, other pingers'.", counter},
 	dropsMetric:   {"ping.kernel.drops", "{packet}", "Packets that the kernel dropped because the receive buffer was full.", counter},
 	failedMetric:  {"ping.export.failed", "{export}", "Pushes that failed, wholly or in part.", counter},
+	breaksMetric:  {"ping.path.breaks", "{target}", "Targets that began to lose, by the last address on their path that answers.", counter},
 }
 
 // Instruments returns the names of all instruments, in the order of the package's
@@ -98,6 +105,7 @@ const (
 	typeKey    = attribute.Key("network.type")
 	dscpKey    = attribute.Key("ping.dscp")
 	errorKey   = attribute.Key("error.type")
+	lastKey    = attribute.Key("ping.path.last_address")
 )
 
 // failure is why a request has no reply in time: a value of error.type.

@@ -105,6 +105,9 @@ func (o *Output) Record(t *monitor.Target, r *icmpcore.PingResult) { o.store.Rec
 // Forget ends the series of a target.
 func (o *Output) Forget(t *monitor.Target) { o.store.Forget(t) }
 
+// RecordPath counts what is known of the path to a target.
+func (o *Output) RecordPath(t *monitor.Target, p *output.Path) { o.store.RecordPath(t, p) }
+
 // Counts returns how many pushes have failed.
 func (o *Output) Counts() []output.Count {
 	return []output.Count{{Name: "pushes_failed", Value: o.store.Failed()}}

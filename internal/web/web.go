@@ -161,6 +161,9 @@ func (o *Output) Record(t *monitor.Target, r *icmpcore.PingResult) {
 // Forget ends the series of a target.
 func (o *Output) Forget(t *monitor.Target) { o.store.Forget(t) }
 
+// RecordPath counts what is known of the path to a target.
+func (o *Output) RecordPath(t *monitor.Target, p *output.Path) { o.store.RecordPath(t, p) }
+
 // Reload logs what takes a restart.
 func (o *Output) Reload(next *config.Config) {
 	var keys []string
