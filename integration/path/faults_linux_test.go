@@ -371,8 +371,18 @@ func tooLarge() []fault {
 		{name: "MTU of all hops is large", rule: change(nil), cause: "none", lastHop: 7, mtu: 1500},
 		{name: "packet too big, reported", rule: narrow(3, 1400, false), cause: "mtu", lastHop: 3, mtu: 1400},
 		{name: "packet too big, reported by two", rule: change(func(h []netsim.Hop) { h[1].MTU, h[4].MTU = 1480, 1300 }), cause: "mtu", lastHop: 5, mtu: 1300},
-		{name: "packet too big, MTU not said", rule: change(func(h []netsim.Hop) { h[2].MTU, h[2].Quote = 1400, netsim.Quote{Bytes: 8} }),
+		{name: "packet too big, quote of eight bytes", rule: change(func(h []netsim.Hop) { h[2].MTU, h[2].Quote.Bytes = 1400, 8 }),
 			cause: "mtu", lastHop: 3, mtu: 1400},
+		{name: "packet too big, MTU not said", rule: func(p place) netsim.Rule {
+			r := p.hops(length, nil)
+			r.Answer = func(q netsim.Request) []netsim.Packet {
+				if q.Size <= 1400 {
+					return netsim.True(q)
+				}
+				return []netsim.Packet{{From: p.router(3), Error: &netsim.Error{Kind: netsim.PacketTooBig}}}
+			}
+			return r
+		}, cause: "mtu", lastHop: 3, mtu: 1400},
 		{name: "black hole", rule: narrow(4, 1400, true), cause: "mtu", lastHop: 4, mtu: 1400},
 		{name: "black hole of a silent hop", rule: change(func(h []netsim.Hop) { h[3].MTU, h[3].Blackhole = 1333, true; silence(h, 4) }),
 			cause: "mtu", lastHop: 3, mtu: 1333},

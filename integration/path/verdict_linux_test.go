@@ -50,14 +50,7 @@ func TestVerdicts(t *testing.T) {
 
 // judged traces a target for each fault.
 func judged(t *testing.T, faults []fault, flags ...string) {
-	rules := func(f icmpcore.Family) []netsim.Rule {
-		var rules []netsim.Rule
-		for i, fault := range faults {
-			rules = append(rules, fault.rule(place{f, i}))
-		}
-		return rules
-	}
-	eachSocket(t, rules, func(t *testing.T, n network) {
+	eachSocket(t, rulesOf(faults), func(t *testing.T, n network) {
 		if err := n.SetMTU(1500); err != nil {
 			t.Fatal(err)
 		}
@@ -79,6 +72,17 @@ func judged(t *testing.T, faults []fault, flags ...string) {
 			}
 		}
 	})
+}
+
+// rulesOf returns the rules of faults, each at the place of its number.
+func rulesOf(faults []fault) func(icmpcore.Family) []netsim.Rule {
+	return func(f icmpcore.Family) []netsim.Rule {
+		var rules []netsim.Rule
+		for i, fault := range faults {
+			rules = append(rules, fault.rule(place{f, i}))
+		}
+		return rules
+	}
 }
 
 // judge compares a report with what the fault must get.
