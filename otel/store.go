@@ -120,7 +120,7 @@ func NewStore(o StoreOptions) (*Store, error) {
 		s.targets[i] = wanted(in.name)
 	}
 	for i, in := range selfInstruments {
-		s.selves[i] = wanted(in.name) && (o.Self != nil || i == failedMetric)
+		s.selves[i] = wanted(in.name) && (o.Self != nil || i == failedMetric || i == breaksMetric)
 	}
 	known := Instruments()
 	for _, name := range o.Metrics {
@@ -196,6 +196,7 @@ func (s *Store) Produce(ctx context.Context) ([]metricdata.ScopeMetrics, error) 
 	c, now := newChunk(s, temporalities{}), s.stamp()
 	c.begin(now)
 	c.addSelf(s.self(), selfCounts{}, s.started, s.started)
+	c.addBreaks(s.table.breaksNow(), nil, s.started, s.started)
 	refs := s.table.kept()
 	for i := range refs {
 		if err := ctx.Err(); err != nil {
