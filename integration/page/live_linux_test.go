@@ -189,6 +189,7 @@ func pose(t *testing.T, b *browser, n *netsim.Net, url, all string) {
 		}
 	}
 	b.size(1120, 700)
+	save(t, "page-graph.png", url+"/graph/"+all+".png?range=330&height=220")
 	b.open(url + "/t/" + all + "?range=330")
 	b.picture("page-graphs", true)
 	b.dark(true)

@@ -1,11 +1,14 @@
 package page_test
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -104,7 +107,6 @@ func serve(t *testing.T, text string) (string, *peer.Process) {
 		}
 		return err == nil
 	}, p)
-	t.Cleanup(func() { p.Stop() })
 	return "http://" + address, p
 }
 
@@ -181,4 +183,75 @@ tags = { site = "south", rack = "r1" }
 	b.picture("many", false)
 	eval[bool](b, "(() => { const g = document.querySelector('#group'); g.value = '=site'; g.onchange(); return true })()")
 	b.picture("many-groups", false)
+}
+
+// TestRestart: what was measured before a restart is there after it, and after a kill
+// nothing is false: the time without a prober is not one of loss.
+func TestRestart(t *testing.T) {
+	dir := t.TempDir()
+	text := fmt.Sprintf("[agent]\nstate = %q\ninterval = \"1s\"\nlog_level = \"debug\"\n[defaults]\ncount = 2\nping_interval = \"50ms\"\ntimeout = \"500ms\"\n[web]\nlisten = \"LISTEN\"\n[[targets]]\nhosts = [\"127.0.0.1\"]\n", dir)
+	url, p := serve(t, text)
+	rounds := func() int {
+		var all struct{ Targets []struct{ Key string } }
+		get(t, url+"/api/targets", &all)
+		var h struct{ Total struct{ Rounds int } }
+		get(t, url+"/api/history/"+all.Targets[0].Key, &h)
+		return h.Total.Rounds
+	}
+	peer.Await(t, "five rounds", func() bool { return rounds() >= 5 }, p)
+	before := rounds()
+	if _, status := p.Stop(); status != 0 {
+		t.Fatalf("exit status %d: %s", status, p.Text())
+	}
+	url, p = serve(t, text)
+	if got := rounds(); got < before {
+		t.Errorf("%d rounds after a restart, %d before", got, before)
+	}
+	peer.Await(t, "more rounds", func() bool { return rounds() >= before+3 }, p)
+	p.Kill()
+	url, p = serve(t, text)
+	peer.Await(t, "rounds after a kill", func() bool { return rounds() > before }, p)
+	var all struct{ Targets []struct{ Key string } }
+	get(t, url+"/api/targets", &all)
+	var h struct {
+		State []string
+		Total struct{ Loss float64 }
+	}
+	get(t, url+"/api/history/"+all.Targets[0].Key, &h)
+	if slices.Contains(h.State, "down") || h.Total.Loss > 0 {
+		t.Errorf("loss of %v after a kill, states %v", h.Total.Loss, h.State)
+	}
+	if log := p.Text(); strings.Contains(log, "level=WARN") || strings.Contains(log, "history is not written") {
+		t.Error(log)
+	}
+}
+
+// save writes an answer to the folder of pictures.
+func save(t *testing.T, name, url string) {
+	t.Helper()
+	r, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	data, err := io.ReadAll(r.Body)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(*pictures, name), data, 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// get reads an answer in JSON.
+func get(t *testing.T, url string, to any) {
+	t.Helper()
+	r, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	if err := json.NewDecoder(r.Body).Decode(to); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -70,7 +70,7 @@ type dayFile struct {
 // openDisk opens the files of a folder. It sets aside those that it cannot read.
 func openDisk(o Options) (*disk, error) {
 	d := &disk{dir: o.Dir, keep: o.Keep, most: o.MaxSize, log: o.Log, noSync: o.noSync, open: make(map[string]*dayFile), removed: o.Now}
-	if err := os.MkdirAll(d.dir, 0o750); err != nil {
+	if err := os.MkdirAll(d.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("history: %w", err)
 	}
 	days, err := d.days()
@@ -165,7 +165,7 @@ func (d *disk) acquire(day string, create bool) (*dayFile, error) {
 
 // openFile opens a file and looks whether it is whole.
 func openFile(path string, noSync bool) (*bolt.DB, error) {
-	db, err := bolt.Open(path, 0o640, &bolt.Options{Timeout: lockTime, PageSize: pageSize, NoSync: noSync, NoGrowSync: noSync})
+	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: lockTime, PageSize: pageSize, NoSync: noSync, NoGrowSync: noSync})
 	if errors.Is(err, bolt.ErrTimeout) {
 		return nil, errors.New("another process has it open: two probers cannot share a state folder")
 	}

@@ -28,11 +28,11 @@ type Page struct {
 
 	mu       sync.Mutex // guards what follows
 	interval time.Duration
-	wanted   map[history.Key]time.Duration // the intervals of the targets of the file
 	targets  map[*monitor.Target]*history.Series
+	shared   map[history.Key]map[*monitor.Target]bool // those that differ in their options only share a history
 }
 
-// Open opens the history of the targets of c.
+// Open opens the history.
 func Open(c *config.Config, env output.Env) (*Page, error) {
 	dir := ""
 	if c.Agent.State != "" {
@@ -42,7 +42,8 @@ func Open(c *config.Config, env output.Env) (*Page, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Page{version: env.Version, history: h, queries: make(chan struct{}, maxQueries), targets: make(map[*monitor.Target]*history.Series)}
+	p := &Page{version: env.Version, history: h, queries: make(chan struct{}, maxQueries), targets: make(map[*monitor.Target]*history.Series),
+		shared: make(map[history.Key]map[*monitor.Target]bool)}
 	p.Reload(c)
 	return p, nil
 }
@@ -55,16 +56,12 @@ func idOf(t *config.Target) history.ID {
 	return history.ID{Host: t.Host, Family: t.Options.Family, DSCP: t.Options.DSCP, Tags: t.Tags}
 }
 
-// Reload takes over the targets of c, so that those without a result are there too.
+// Reload takes over the interval of c. Targets come with their first result, and go
+// with Forget: not all of the file are this prober's, and not all are in the file.
 func (p *Page) Reload(c *config.Config) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.interval = c.Agent.Interval
-	p.wanted = make(map[history.Key]time.Duration, len(c.Targets))
-	for i := range c.Targets {
-		t := &c.Targets[i]
-		p.wanted[p.history.Series(idOf(t)).Key()] = c.IntervalOf(t)
-	}
 }
 
 // Record takes the result of one series of echoes.
@@ -74,23 +71,33 @@ func (p *Page) Record(t *monitor.Target, r *icmpcore.PingResult) {
 	if s == nil {
 		s = p.history.Series(idOf(&t.Target))
 		p.targets[t] = s
+		if p.shared[s.Key()] == nil {
+			p.shared[s.Key()] = make(map[*monitor.Target]bool, 1)
+		}
+		p.shared[s.Key()][t] = true
 	}
 	p.mu.Unlock()
 	s.Record(r)
 }
 
-// Forget says that a target is no longer probed.
+// Forget says that a target is no longer probed. If it is replaced by one with the
+// same host and tags, its history goes on with the next result.
 func (p *Page) Forget(t *monitor.Target) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.targets[t]
-	delete(p.targets, t)
 	if s == nil {
-		s = p.history.Series(idOf(&t.Target))
+		return
 	}
-	if _, ok := p.wanted[s.Key()]; !ok { // else another one with the same host and tags takes its place
-		s.Remove()
+	delete(p.targets, t)
+	for other := range p.shared[s.Key()] {
+		if other != t {
+			delete(p.shared[s.Key()], t)
+			return
+		}
 	}
+	delete(p.shared, s.Key())
+	s.Remove()
 }
 
 // Run writes the history until ctx is done.
@@ -131,8 +138,10 @@ func (p *Page) limited(f http.HandlerFunc) http.HandlerFunc {
 func (p *Page) intervalOf(k history.Key) float64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if d, ok := p.wanted[k]; ok {
-		return d.Seconds()
+	for t := range p.shared[k] {
+		if t.Interval > 0 {
+			return t.Interval.Seconds()
+		}
 	}
 	return p.interval.Seconds()
 }

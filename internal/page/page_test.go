@@ -204,12 +204,20 @@ func TestForget(t *testing.T) {
 	}
 	other := host("a.example")
 	other.Options.Count = 7
-	r.Reload(&config.Config{Agent: config.Agent{Interval: 10 * time.Second}, Targets: []config.Target{other}})
 	for _, x := range r.targets {
 		r.Forget(x)
 	}
+	if n := len(r.history.States()); n != 0 {
+		t.Errorf("%d targets are left", n)
+	}
+	twin := host("a.example") // with the same host and tags, and other options
+	later := []*monitor.Target{{Target: other}, {Target: twin}}
+	for _, x := range later {
+		r.Record(x, result(time.Now().Add(-20*time.Second), 7, 1e6))
+	}
+	r.Forget(later[1])
 	states := r.history.States()
-	if len(states) != 1 || states[0].ID.Host != "a.example" || states[0].Sent != 5 {
+	if len(states) != 1 || states[0].ID.Host != "a.example" || states[0].Sent != 19 {
 		t.Errorf("%+v", states)
 	}
 	if w := r.get("/api/history/" + r.key(1) + "?range=100"); w.Code != 200 || !strings.Contains(w.Body.String(), `"sent":5`) {
