@@ -36,6 +36,7 @@ var (
 	prometheus = &program{name: "prometheus", folder: "peer/prometheus", main: "github.com/prometheus/prometheus/cmd/prometheus", tags: "remove_all_sd"}
 	telegraf   = &program{name: "telegraf", folder: "peer/telegraf", main: "github.com/influxdata/telegraf/cmd/telegraf", tags: "custom," +
 		"inputs.execd,inputs.exec,inputs.ping,outputs.file,outputs.influxdb,parsers.influx,parsers.nagios,serializers.influx"}
+	natsServer    = &program{name: "nats", folder: "peer/nats", main: "github.com/nats-io/nats-server/v2"}
 	telegrafInput = &program{name: "telegraf_input", folder: "telegraf/input", main: ".", ours: true}
 	stranger      = &program{name: "stranger", folder: "stranger/program", main: ".", ours: true}
 	nagiosParser  = &program{name: "nagios_parser", folder: "peer/telegraf", main: "./nagios"}
@@ -53,6 +54,9 @@ func Prometheus(t *testing.T) string { t.Helper(); return prometheus.get(t) }
 // Telegraf returns the path of a real Telegraf with the plugins that the tests
 // use, as Collector does.
 func Telegraf(t *testing.T) string { t.Helper(); return telegraf.get(t) }
+
+// NATS returns the path of a real NATS server, as Collector does.
+func NATS(t *testing.T) string { t.Helper(); return natsServer.get(t) }
 
 // TelegrafInput returns the path of an input of Telegraf that is made of
 // pingtel's packages and run by Telegraf's shim, as Collector does.

@@ -20,6 +20,7 @@ func TestPrograms(t *testing.T) {
 		{prometheus, "--version", "prometheus, version "},
 		{telegraf, "--version", "Telegraf "},
 		{collector, "--version", "version "},
+		{natsServer, "--version", "nats-server: v"},
 		{telegrafInput, "--sample", "[[inputs.pingtel]]"},
 		{stranger, "--help", "usage: stranger "},
 	} {
