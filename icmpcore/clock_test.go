@@ -15,12 +15,15 @@ func TestClockEpoch(t *testing.T) {
 		readings []reading // the first is that of newClock
 		epoch    uint32
 	}{
-		{"even", []reading{{0, 100}, {s, s + 100}, {2 * s, 2*s + 100}}, 0},
+		{"even", []reading{{50, 100}, {s, s + 50}, {2 * s, 2*s + 50}}, 0},
 		{"slewed by 500 ppm", []reading{{0, 0}, {s, s + s/2000}, {2 * s, 2*s + 2*s/2000}}, 0},
 		{"stepped forward", []reading{{0, 0}, {s, 2 * s}, {s, 2 * s}, {s, 2 * s}, {s, 2 * s}, {s + 1, 2*s + 1}}, 1},
 		{"stepped back", []reading{{0, 0}, {s, 0}, {s, 0}, {s, 0}, {s, 0}, {s + 1, 1}}, 1},
 		{"stepped by a millisecond after a day", []reading{{0, 0}, {86400 * s, 86400 * s}, {86401 * s, 86401*s + s/500}, {86401 * s, 86401*s + s/500},
 			{86401 * s, 86401*s + s/500}, {86401 * s, 86401*s + s/500}, {86401*s + 1, 86401*s + s/500 + 1}}, 1},
+		{"as much as may be", []reading{{0, 0}, {s, s + clockSlack + s/1000}}, 0},
+		{"a nanosecond more", []reading{{0, 0}, {s, s + clockSlack + s/1000 + 1}, {s, s + clockSlack + s/1000 + 1}, {s, s + clockSlack + s/1000 + 1},
+			{s, s + clockSlack + s/1000 + 1}}, 1},
 		{"lost the processor once", []reading{{0, 0}, {s, s + s/100}, {s + s/100, s + s/100}}, 0},
 	}
 	for _, tt := range tests {
@@ -30,6 +33,9 @@ func TestClockEpoch(t *testing.T) {
 				i++
 				return tt.readings[i].mono, tt.readings[i].wall
 			})
+			if offset := tt.readings[0].wall - tt.readings[0].mono; c.offset != offset {
+				t.Errorf("offset = %d, want %d", c.offset, offset)
+			}
 			for i < len(tt.readings)-1 {
 				c.now()
 			}
@@ -87,6 +93,10 @@ func TestPacer(t *testing.T) {
 		if n := p.allowed(int64(time.Hour)); n != want {
 			t.Errorf("%d allowed after an hour's pause at %d a second, want %d", n, rate, want)
 		}
+	}
+	p = newPacer(1000)
+	if at := p.wait(int64(time.Hour)); at != int64(time.Hour)+pacerNap {
+		t.Errorf("with nothing to wait for it sleeps %v, want %v", time.Duration(at-int64(time.Hour)), time.Duration(pacerNap))
 	}
 	if n := func() int { p := newPacer(-1); return p.allowed(0) }(); n < 1e9 {
 		t.Errorf("no limit allows %d", n)

@@ -23,6 +23,7 @@ type linuxConn struct {
 	order  []*sockets    // the owners of polled[1:]
 	ended  error         // why nothing can be received any more
 	own    ownAddrs      // for explain
+	labels func() bool   // whether requests may carry a flow label; it asks the system once
 
 	mu     sync.Mutex // guards closed, so that wake never writes to a descriptor that was closed and reused
 	closed bool
@@ -45,7 +46,7 @@ func openConn(kind SocketKind) (conn, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("eventfd", err)
 	}
-	c := &linuxConn{source: TimestampsKernel, polled: []unix.PollFd{{Fd: int32(wake), Events: unix.POLLIN}}}
+	c := &linuxConn{source: TimestampsKernel, labels: sync.OnceValue(labelsAllowed), polled: []unix.PollFd{{Fd: int32(wake), Events: unix.POLLIN}}}
 	for i := range c.socks {
 		s, err := openFamily(FamilyIPv4+Family(i), kind)
 		if err != nil {
@@ -148,8 +149,8 @@ func (c *linuxConn) send(f Family, slow bool, reqs []request) (int, error) {
 	return n, err
 }
 
-// receive reads replies first and transmit timestamps after them, so the
-// timestamp of every request whose reply was read is there. It returns the
+// receive reads replies and errors first and transmit timestamps after them, so
+// the timestamp of every request that they are about is there. It returns the
 // timestamps first.
 func (c *linuxConn) receive() (evs []event, more bool, err error) {
 	c.events = c.events[:0]
@@ -159,12 +160,14 @@ func (c *linuxConn) receive() (evs []event, more bool, err error) {
 		}
 		replies, err := s.in.in.read(s.in.fd, 0, pendingErrors)
 		more = c.note(i, &s.in.sock, err) || more || replies == len(s.in.in.msgs)
+		errs, again := c.readErrors(i, s.in)
+		more = more || again
 		for _, w := range s.out {
 			if w.used() {
-				more = c.receiveStamps(i, w, replies > 0) || more
+				more = c.receiveStamps(i, w, replies+errs > 0) || more
 			}
 		}
-		more = c.receiveErrors(i, s.in) || more
+		c.events = s.in.appendErrors(c.events, errs)
 		c.events = s.in.appendReplies(c.events, replies)
 	}
 	return c.events, more, c.ended
@@ -186,18 +189,17 @@ func (c *linuxConn) receiveStamps(i int, s *sender, replies bool) (more bool) {
 	return more
 }
 
-// receiveErrors reads the ICMP errors that a datagram socket of family i has in
-// its error queue, and reports whether there may be more.
-func (c *linuxConn) receiveErrors(i int, s *receiver) (more bool) {
+// readErrors reads the ICMP errors that a datagram socket of family i has in its
+// error queue. It returns how many there were, and whether there may be more.
+func (c *linuxConn) readErrors(i int, s *receiver) (n int, more bool) {
 	if s.kind == SocketRaw {
-		return false
+		return 0, false
 	}
 	n, err := s.queue.read(s.fd, unix.MSG_ERRQUEUE, 1)
 	if err != nil { // otherwise keep the count of failures to read replies
 		more = c.note(i, &s.sock, err)
 	}
-	c.events = s.appendErrors(c.events, n)
-	return more || n == len(s.queue.msgs)
+	return n, more || n == len(s.queue.msgs)
 }
 
 // note handles an error of a socket of family i to receive. A passing one, such

@@ -212,9 +212,9 @@ func (s *portableSock) send(r *request) error {
 	if err := s.setHeader(r.prof.opts); err != nil {
 		return err
 	}
-	var head [headSize]byte
-	putHead(&head, s.family, s.id, r.seq, r.cookie, r.prof.sum)
-	s.buf = append(append(s.buf[:0], head[:]...), r.prof.payload...)
+	var head [longHead]byte
+	r.prof.putHead(&head, s.family, s.id, r.seq, r.cookie)
+	s.buf = append(append(s.buf[:0], head[:r.prof.headSize()]...), r.prof.payload...)
 	zone := ""
 	if r.zone != 0 {
 		zone = r.addr.Zone()

@@ -158,3 +158,15 @@ func TestPortableHeader(t *testing.T) {
 		return
 	}
 }
+
+// TestNewID takes the identifier from the port where the system uses it.
+func TestNewID(t *testing.T) {
+	if id := newID(&net.UDPAddr{Port: 4711}); id != 4711 {
+		t.Errorf("of port 4711: %d", id)
+	}
+	for _, local := range []net.Addr{&net.UDPAddr{}, &net.IPAddr{}} {
+		if a, b, c := newID(local), newID(local), newID(local); a == 0 || a == b && b == c {
+			t.Errorf("of %#v: %d, %d, %d, want random ones", local, a, b, c)
+		}
+	}
+}

@@ -24,6 +24,7 @@ type extendedError struct {
 	typ, code uint8
 	info      uint32
 	data      uint32
+	extension uint16 // of an ICMP error: where in the data its extension structure begins, 0: not known
 	from      netip.Addr
 	zone      uint32
 }
@@ -74,6 +75,9 @@ func parseExtendedError(b []byte) extendedError {
 	e := extendedError{
 		present: true, origin: b[4], typ: b[5], code: b[6],
 		info: binary.NativeEndian.Uint32(b[8:]), data: binary.NativeEndian.Uint32(b[12:]),
+	}
+	if e.origin == unix.SO_EE_ORIGIN_ICMP || e.origin == unix.SO_EE_ORIGIN_ICMP6 {
+		e.extension = binary.NativeEndian.Uint16(b[12:]) // struct sock_ee_data_rfc4884, in the place of data
 	}
 	e.from, e.zone = parseSockaddr(b[size:])
 	return e
@@ -205,23 +209,30 @@ func (s *receiver) appendErrors(evs []event, n int) []event {
 		data, ctl, name := s.queue.message(i)
 		c := parseControl(ctl)
 		if c.err.present && (c.err.origin == unix.SO_EE_ORIGIN_ICMP || c.err.origin == unix.SO_EE_ORIGIN_ICMP6) {
-			evs = append(evs, s.queuedError(data, c.err, name))
+			evs = append(evs, s.queuedError(data, c.err, c.stamp, name))
 		}
 	}
 	return evs
 }
 
 // queuedError turns an ICMP error of the error queue into an event. data is our
-// own message as the error quoted it, name is the address it was sent to.
-func (s *receiver) queuedError(data []byte, x extendedError, name *unix.RawSockaddrInet6) event {
+// own message as the error quotes it, and what follows in the error: the kernel has
+// cut off the quoted IP header. stamp is when the error came in, name is the address
+// that the message was sent to.
+func (s *receiver) queuedError(data []byte, x extendedError, stamp int64, name *unix.RawSockaddrInet6) event {
 	request, ok := parseEcho(data, requestType(s.family))
 	if !ok {
 		return event{kind: eventForeign}
 	}
 	to, _ := nameOf(name)
-	q := icmpError{typ: int(x.typ), code: int(x.code), to: to, request: request}
+	q := icmpError{typ: int(x.typ), code: int(x.code), to: to, request: request, ttl: -1, dscp: -1}
+	if x.extension != 0 {
+		q.extension = extensionAt(request.payload, int(x.extension)-icmpHeaderSize, true)
+	} else {
+		q.extension = findExtension(request.payload, 0, ipHeaderSize(s.family)+icmpHeaderSize)
+	}
 	if kind, _, _ := describe(s.family, q.typ, q.code, 0); kind == PacketTooBig || kind == ParameterProblem {
 		q.info = int(x.info)
 	}
-	return event{kind: eventError, family: s.family, from: x.from, zone: x.zone, err: q}
+	return event{kind: eventError, family: s.family, from: x.from, zone: x.zone, stamp: stamp, err: q}
 }

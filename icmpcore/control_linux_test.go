@@ -119,8 +119,11 @@ func FuzzDatagram(f *testing.F) {
 		if ev := s.packet(data, c, name); ev.kind != eventReply || !bytes.Equal(ev.message, data) {
 			t.Errorf("packet %+v of %x", ev, data)
 		}
-		ev := s.queuedError(data, c.err, name)
+		ev := s.queuedError(data, c.err, c.stamp, name)
 		quoted, ok := parseEcho(data, requestType(s.family))
+		if ok && len(ev.err.labels()) > maxLabels {
+			t.Errorf("labels %+v of %x", ev.err.labels(), data)
+		}
 		if ok != (ev.kind == eventError) || ok && (ev.err.request.seq != quoted.seq || ev.family != s.family) {
 			t.Errorf("error %+v of %x", ev, data)
 		}
@@ -258,7 +261,7 @@ func TestQueuedError(t *testing.T) {
 	for _, tt := range tests {
 		s := &receiver{sock: sock{family: tt.family, kind: SocketDatagram}}
 		request := []byte{requestType(tt.family), 0, 0, 0, 0x12, 0x34, 0, 7}
-		ev := s.queuedError(request, extendedError{typ: tt.typ, code: tt.code, info: tt.info}, &unix.RawSockaddrInet6{})
+		ev := s.queuedError(request, extendedError{typ: tt.typ, code: tt.code, info: tt.info}, 0, &unix.RawSockaddrInet6{})
 		e := newEchoError(&ev, 0)
 		if e.MTU != tt.mtu || e.Pointer != tt.pointer {
 			t.Errorf("%s type %d code %d: MTU %d, pointer %d, want %d, %d", tt.family, tt.typ, tt.code, e.MTU, e.Pointer, tt.mtu, tt.pointer)

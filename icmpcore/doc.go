@@ -53,6 +53,14 @@
 // error whose quote is too short for the cookie could come from anybody, so the
 // Pinger believes it only when the echo's timeout has passed without a reply.
 //
+// # Paths
+//
+// With a small [Options.TTL] an echo ends on the way, and the router there reports
+// it as [TimeExceeded]. With one [Options.Flow] the echoes of all TTLs take the same
+// path, also where routers spread packets over several. [Echo] has the time of each
+// report, and its [EchoError] the [Quote] of the request. A router may limit its
+// reports, delay them or send none: that says nothing about what it forwards.
+//
 // # Sockets and permission
 //
 // A raw socket needs CAP_NET_RAW. A datagram ("ping") socket needs the group of
@@ -67,6 +75,7 @@
 //     corrupt.
 //   - It gets no IPv4 error "fragment reassembly time exceeded" and none with an
 //     unreachable code above 15.
+//   - It gets no TTL and no DSCP of the request that an error quotes: see [Quote].
 //   - Over IPv6 it cannot choose [Options.Source], which is then an error.
 //   - Over IPv6 it does not learn that a firewall of its own host refused a
 //     request, which is then lost.

@@ -303,32 +303,39 @@ func (e *engine) giveUp(s *series, number uint64, c *echo) {
 		s.rareFields().held++
 	}
 	if s.onEcho != nil {
-		e.emit(s, Echo{Seq: int(number) + 1, Outcome: OutcomeTimeout}, 0)
+		e.emit(s, Echo{Seq: int(number) + 1, Outcome: OutcomeTimeout}, e.wall(0))
 	}
 }
 
 // recordError adds an error to the series' list and reports it to OnEcho.
-func (e *engine) recordError(s *series, err EchoError) {
-	s.keepError(err)
+func (e *engine) recordError(s *series, err arrivedError) {
+	s.keepError(err.EchoError)
 	if err.Kind == SendFailed {
 		e.counts.SendErrors++
 	} else {
 		e.counts.Errors++
 	}
 	if s.onEcho != nil {
-		c := err // a copy, so that err itself does not escape to the heap
-		e.emit(s, Echo{Seq: err.Seq, Outcome: OutcomeError, From: err.From, Err: &c}, 0)
+		c := err.EchoError // a copy, so that err itself does not escape to the heap
+		e.emit(s, Echo{
+			Seq: err.Seq, Outcome: OutcomeError, From: err.From, RTT: time.Duration(err.rtt), Timestamps: err.source, Err: &c,
+		}, err.at)
 	}
 }
 
-// emit queues a call of the series' OnEcho. stamp is the kernel's time of the
-// packet that came in, 0 if there is none. One that is not from the last second,
-// because a clock was stepped, is not used.
-func (e *engine) emit(s *series, what Echo, stamp int64) {
-	at := e.clock.mono + e.clock.offset
-	if stamp <= at && at-stamp < int64(time.Second) {
-		at = stamp
+// wall returns the wall time of what happens now: that of a packet that came in
+// is its kernel timestamp, which is 0 if there is none. One that is not from the
+// last second, because a clock was stepped, is not used.
+func (e *engine) wall(stamp int64) int64 {
+	now := e.clock.mono + e.clock.offset
+	if stamp <= now && now-stamp < int64(time.Second) {
+		return stamp
 	}
+	return now
+}
+
+// emit queues a call of the series' OnEcho for what happened at a wall time.
+func (e *engine) emit(s *series, what Echo, at int64) {
 	what.Host, what.Addr, what.Time = s.host, s.addr, time.Unix(0, at)
 	e.outbox.add(delivery{echo: &watched{f: s.onEcho, echo: what}})
 }

@@ -1,7 +1,6 @@
 package icmpcore
 
 import (
-	"bytes"
 	"encoding/binary"
 	"time"
 )
@@ -82,7 +81,8 @@ func (e *engine) takeReply(ev *event, now int64) {
 		e.counts.Foreign++
 		return
 	}
-	id := e.cookies.decipher(binary.BigEndian.Uint64(m.payload))
+	cookie := binary.BigEndian.Uint64(m.payload)
+	id := e.cookies.decipher(cookie)
 	switch {
 	case e.running(id.slot, id.gen):
 	case e.wasOurs(id, m.seq):
@@ -98,15 +98,12 @@ func (e *engine) takeReply(ev *event, now int64) {
 		e.counts.Foreign++
 		return
 	}
-	intact := len(m.payload) == cookieSize+len(s.prof.payload) &&
-		bytes.Equal(m.payload[cookieSize:], s.prof.payload) &&
-		(!ev.unverified || checksumRight(ev.message))
-	if !intact {
+	if !s.prof.brought(ev.family, m, cookie) || ev.unverified && !checksumRight(ev.message) {
 		e.counts.Corrupt++
 		s.rareFields().corrupt++
 		if s.onEcho != nil {
 			e.emit(s, Echo{Seq: int(number) + 1, Outcome: OutcomeCorrupt, From: ev.from,
-				TTL: int(ev.ttl), DSCP: int(ev.dscp()), Size: len(m.payload)}, ev.stamp)
+				TTL: int(ev.ttl), DSCP: int(ev.dscp()), Size: len(m.payload)}, e.wall(ev.stamp))
 		}
 		return
 	}
@@ -144,7 +141,7 @@ func (s *series) from(ev *event) bool {
 // match assigns a true reply to its echo.
 func (e *engine) match(i int32, s *series, number uint64, ev *event, now int64) {
 	if !s.kept(number) {
-		e.late(s, number, ev, 0) // the ring no longer has it, so its timeout was long ago
+		e.late(s, number, ev, 0, TimestampsNone) // the ring no longer has it, so its timeout was long ago
 		return
 	}
 	c := s.at(number)
@@ -154,10 +151,10 @@ func (e *engine) match(i int32, s *series, number uint64, ev *event, now int64) 
 	case c.state == echoReplied:
 		e.counts.Duplicates++
 		s.rareFields().duplicates++
-		e.watchReply(s, OutcomeDuplicate, number, ev, rtt)
+		e.watchReply(s, OutcomeDuplicate, number, ev, rtt, source)
 		return
 	case c.state == echoTimedOut || rtt > int64(s.prof.opts.Timeout):
-		e.late(s, number, ev, rtt)
+		e.late(s, number, ev, rtt, source)
 		return
 	case c.state == echoErred: // a reply in time overrides an error
 		s.dropError(number)
@@ -174,7 +171,7 @@ func (e *engine) match(i int32, s *series, number uint64, ev *event, now int64) 
 	e.counts.Received++
 	e.watchStamps(c, source)
 	e.noteReply(s, number, ev, source)
-	e.watchReply(s, OutcomeReply, number, ev, rtt)
+	e.watchReply(s, OutcomeReply, number, ev, rtt, source)
 	if s.over() {
 		e.finish(i, nil)
 	}
@@ -219,10 +216,10 @@ func (e *engine) watchStamps(c *echo, source Timestamps) {
 	}
 }
 
-func (e *engine) late(s *series, number uint64, ev *event, rtt int64) {
+func (e *engine) late(s *series, number uint64, ev *event, rtt int64, source Timestamps) {
 	e.counts.Late++
 	s.rareFields().late++
-	e.watchReply(s, OutcomeLate, number, ev, rtt)
+	e.watchReply(s, OutcomeLate, number, ev, rtt, source)
 }
 
 // takeError decides whether an ICMP error is about an echo of ours in flight.
@@ -235,7 +232,7 @@ func (e *engine) takeError(ev *event, now int64) {
 		return
 	}
 	if len(q.request.payload) < cookieSize {
-		e.unprovenError(ev)
+		e.unprovenError(ev, now)
 		return
 	}
 	id := e.cookies.decipher(binary.BigEndian.Uint64(q.request.payload))
@@ -261,7 +258,7 @@ func (e *engine) takeError(ev *event, now int64) {
 	e.flying--
 	s.unprovenError(number)
 	s.decide(c, echoErred, now)
-	e.recordError(s, newEchoError(ev, number))
+	e.recordError(s, e.timed(ev, s, number, now))
 	if s.over() {
 		e.finish(int32(id.slot), nil)
 	}
@@ -269,7 +266,7 @@ func (e *engine) takeError(ev *event, now int64) {
 
 // unprovenError keeps an error without a cookie for the one echo in flight that
 // it can be about. If it can be about several, it is foreign.
-func (e *engine) unprovenError(ev *event) {
+func (e *engine) unprovenError(ev *event, now int64) {
 	var of *series
 	var number uint64
 	candidates := 0
@@ -287,14 +284,21 @@ func (e *engine) unprovenError(ev *event) {
 	}
 	of.unprovenError(number) // the newest replaces the one before
 	r := of.rareFields()
-	r.unproven = append(r.unproven, newEchoError(ev, number))
+	r.unproven = append(r.unproven, e.timed(ev, of, number, now))
+}
+
+// timed returns the error of an event that is about echo number, with the times
+// of its arrival.
+func (e *engine) timed(ev *event, s *series, number uint64, now int64) arrivedError {
+	rtt, source := e.clock.roundTrip(s.at(number), ev.stamp, now)
+	return arrivedError{newEchoError(ev, number), e.wall(ev.stamp), rtt, min(source, e.conn.stamps())}
 }
 
 // newEchoError describes the error of an event that is about echo number.
 func newEchoError(ev *event, number uint64) EchoError {
 	q := &ev.err
 	kind, message, _ := describe(ev.family, q.typ, q.code, q.info)
-	err := EchoError{Seq: int(number) + 1, Kind: kind, Type: q.typ, Code: q.code, Message: message, From: ev.from}
+	err := EchoError{Seq: int(number) + 1, Kind: kind, Type: q.typ, Code: q.code, Message: message, From: ev.from, Quote: q.quote()}
 	switch kind {
 	case PacketTooBig:
 		err.MTU = q.info
@@ -315,12 +319,12 @@ func (s *series) dropError(number uint64) {
 }
 
 // watchReply reports a reply to the series' OnEcho, if it has one.
-func (e *engine) watchReply(s *series, outcome Outcome, number uint64, ev *event, rtt int64) {
+func (e *engine) watchReply(s *series, outcome Outcome, number uint64, ev *event, rtt int64, source Timestamps) {
 	if s.onEcho == nil {
 		return
 	}
 	e.emit(s, Echo{
-		Seq: int(number) + 1, Outcome: outcome, From: ev.from, RTT: time.Duration(rtt),
+		Seq: int(number) + 1, Outcome: outcome, From: ev.from, RTT: time.Duration(rtt), Timestamps: source,
 		TTL: int(ev.ttl), DSCP: int(ev.dscp()), Size: len(ev.message) - icmpHeaderSize,
-	}, ev.stamp)
+	}, e.wall(ev.stamp))
 }

@@ -221,9 +221,9 @@ func (e *engine) refuse(r request, err error) {
 	c.held = false
 	s.decide(c, echoUnsent, c.sent)
 	s.rareFields().unsent++
-	e.recordError(s, EchoError{
+	e.recordError(s, arrivedError{at: e.wall(0), EchoError: EchoError{
 		Seq: int(r.number) + 1, Kind: SendFailed, Message: systemText(err), Err: &SendError{Addr: s.addr, Err: err},
-	})
+	}})
 	if s.over() {
 		e.finish(r.slot, nil)
 		return

@@ -552,7 +552,7 @@ func TestOneBadTarget(t *testing.T) {
 			if !errors.As(r.Err, &send) || !errors.Is(r.Err, os.ErrPermission) || send.Addr != bad {
 				t.Errorf("bad target's error = %v", r.Err)
 			}
-			if r.Sent != 0 || r.Loss != 0 || len(r.Lost) != 0 || len(r.Errors) != 2 || r.Errors[0].Kind != SendFailed {
+			if r.Sent != 0 || r.Loss != 0 || len(r.Lost) != 0 || len(r.Errors) != 2 || r.Errors[0].Kind != SendFailed || r.Errors[0].Seq != 1 || r.Errors[1].Seq != 2 {
 				t.Errorf("bad target's result = %+v", r)
 			}
 		}
@@ -628,7 +628,7 @@ func TestOnEcho(t *testing.T) {
 			t.Errorf("OnEcho got the error %+v, the result has %+v", watched, r.Errors)
 		}
 		want := []line{
-			{1, OutcomeReply, 10 * ms}, {1, OutcomeDuplicate, 20 * ms}, {2, OutcomeError, 0}, {3, OutcomeCorrupt, 0},
+			{1, OutcomeReply, 10 * ms}, {1, OutcomeDuplicate, 20 * ms}, {2, OutcomeError, 10 * ms}, {3, OutcomeCorrupt, 0},
 			{3, OutcomeTimeout, 0}, {4, OutcomeTimeout, 0}, {4, OutcomeLate, 350 * ms}, {5, OutcomeTimeout, 0},
 		}
 		if !reflect.DeepEqual(got, want) {

@@ -199,6 +199,7 @@ type EchoError struct {
 	Pointer int        // for ParameterProblem: the faulty byte of the request's IP packet, also 0 if not said
 	Message string     // what type and code mean, or what the system said
 	From    netip.Addr // who reported it; invalid for SendFailed and where unknown
+	Quote   *Quote     // what it says about the request; nil for SendFailed
 	Err     error      // for SendFailed: a [*SendError]; nil for the other kinds
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -82,9 +83,9 @@ func (c *fakeConn) stamps() Timestamps                { return c.source }
 
 func (c *fakeConn) send(f Family, slow bool, reqs []request) (int, error) {
 	for i, r := range reqs {
-		message := make([]byte, headSize)
-		putHead((*[headSize]byte)(message), FamilyIPv4, c.key, r.seq, r.cookie, r.prof.sum)
-		message = append(message, r.prof.payload...)
+		var head [longHead]byte
+		r.prof.putHead(&head, FamilyIPv4, c.key, r.seq, r.cookie)
+		message := slices.Concat(head[:r.prof.headSize()], r.prof.payload)
 		c.mu.Lock()
 		s := sent{n: len(c.sent), addr: r.addr, family: f, at: time.Now(), seq: r.seq, number: int(r.number), slow: slow,
 			size: len(message) - icmpHeaderSize, cookie: r.cookie, message: message}

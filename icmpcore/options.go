@@ -28,6 +28,7 @@ const (
 	minTimeout  = time.Millisecond
 	maxTimeout  = time.Hour
 	minSize     = cookieSize
+	minFlowSize = cookieSize + balanceSize
 	maxSize     = 65507 // 65535 minus the IPv4 header and the ICMP header
 	maxCount    = 1 << 30
 )
@@ -84,6 +85,17 @@ type Options struct {
 	// Mark is the firewall mark of the requests (Linux, needs CAP_NET_ADMIN
 	// or, since Linux 5.18, CAP_NET_RAW). Zero means none.
 	Mark uint32
+
+	// Flow, if not zero, keeps everything the same by which routers choose
+	// between paths of equal cost: addresses, ICMP type, code, identifier and
+	// checksum, and the IPv6 flow label. All echoes of all series of a Pinger
+	// with this Flow take the same path to an address, whatever their sequence
+	// number, TTL, DSCP and Size, as long as the path stays the same. Another
+	// Flow has another checksum and label, and may take another path. Two bytes
+	// after the cookie balance the checksum (as in Paris traceroute, Augustin et
+	// al., 2006), so Size must be at least 10. The portable socket leaves the
+	// label to the system. Zero means that each echo has a checksum of its own.
+	Flow uint16
 
 	// DontFragment forbids fragmentation on the way and ignores the path MTU
 	// that the system has stored, so a router that cannot forward the packet
@@ -147,6 +159,8 @@ func (o Options) Validate() error {
 	}
 	if o.Size < minSize || o.Size > maxSize {
 		fault("size", o.Size, "8 to 65507 bytes of payload")
+	} else if o.Flow != 0 && o.Size < minFlowSize {
+		fault("size", o.Size, "10 to 65507 bytes of payload with a flow")
 	}
 	if o.TTL < 0 || o.TTL > 255 {
 		fault("ttl", o.TTL, "1 to 255, or 0 for the system's default")

@@ -17,28 +17,28 @@ const (
 	protocolICMPv6 = 58
 )
 
-// headSize is the size of what differs from echo to echo: the ICMP header and the
-// cookie.
+// headSize is the size of the ICMP header and the cookie.
 const headSize = icmpHeaderSize + cookieSize
 
 // putHead writes the ICMP header and the cookie of an echo request into b. sum
-// is the unfolded checksum of the payload after the cookie. For ICMPv6 it
+// is the unfolded sum of the payload after the cookie. For ICMPv6 it
 // leaves the checksum zero: the kernel computes it, because only the kernel
 // knows the source address.
 func putHead(b *[headSize]byte, f Family, id, seq uint16, cookie uint64, sum uint32) {
-	b[0] = byte(ipv4.ICMPTypeEcho)
-	if f == FamilyIPv6 {
-		b[0] = byte(ipv6.ICMPTypeEchoRequest)
-	}
-	b[1], b[2], b[3] = 0, 0, 0
+	b[0], b[1], b[2], b[3] = requestType(f), 0, 0, 0
 	binary.BigEndian.PutUint16(b[4:], id)
 	binary.BigEndian.PutUint16(b[6:], seq)
 	binary.BigEndian.PutUint64(b[8:], cookie)
 	if f == FamilyIPv4 {
-		sum += uint32(b[0])<<8 + uint32(id) + uint32(seq)
-		sum += uint32(cookie>>48) + uint32(cookie>>32&0xffff) + uint32(cookie>>16&0xffff) + uint32(cookie&0xffff)
-		binary.BigEndian.PutUint16(b[2:], ^fold(sum))
+		binary.BigEndian.PutUint16(b[2:], ^fold(sum+headSum(f, id, seq, cookie)))
 	}
+}
+
+// headSum adds up the ICMP header of an echo request, without its checksum, and
+// the cookie in 16-bit words, unfolded.
+func headSum(f Family, id, seq uint16, cookie uint64) uint32 {
+	return uint32(requestType(f))<<8 + uint32(id) + uint32(seq) +
+		uint32(cookie>>48) + uint32(cookie>>32&0xffff) + uint32(cookie>>16&0xffff) + uint32(cookie&0xffff)
 }
 
 // sum16 adds up b in 16-bit words (RFC 1071), unfolded. b is at most 64 KiB
@@ -113,7 +113,17 @@ type icmpError struct {
 	typ, code int
 	info      int         // MTU of the next link, or pointer of a parameter problem
 	to        netip.Addr  // the address that the quoted request was sent to
-	request   echoMessage // the quoted request; its payload may be truncated
+	request   echoMessage // the quoted request; its payload may be truncated, and what follows it in the error is there too
+	ttl, dscp int16       // of the quoted request, -1: not known
+	extension extension   // in the payload of request
+}
+
+// ipHeaderSize returns the size of an IP header without options.
+func ipHeaderSize(f Family) int {
+	if f == FamilyIPv4 {
+		return ipv4HeaderSize
+	}
+	return ipv6HeaderSize
 }
 
 // parseICMPError reads an ICMP error that quotes an echo request. ok is false
@@ -127,47 +137,56 @@ func parseICMPError(b []byte, f Family) (e icmpError, ok bool) {
 	if _, _, isError := describe(f, e.typ, e.code, 0); !isError {
 		return icmpError{}, false
 	}
-	var quoted []byte
+	var size int // as far as the error says it, of the quoted packet, in bytes (RFC 4884)
 	if f == FamilyIPv4 {
+		size = int(b[5]) * 4
 		switch {
 		case e.typ == int(ipv4.ICMPTypeDestinationUnreachable) && e.code == 4:
 			e.info = int(binary.BigEndian.Uint16(b[6:])) // RFC 1191
 		case e.typ == int(ipv4.ICMPTypeParameterProblem):
 			e.info = int(b[4]) // RFC 792
 		}
-		e.to, quoted, ok = quote4(b[icmpHeaderSize:])
+		ok = e.quote4(b[icmpHeaderSize:])
 	} else {
+		if e.typ == int(ipv6.ICMPTypeDestinationUnreachable) || e.typ == int(ipv6.ICMPTypeTimeExceeded) {
+			size = int(b[4]) * 8
+		}
 		if e.typ == int(ipv6.ICMPTypePacketTooBig) || e.typ == int(ipv6.ICMPTypeParameterProblem) {
 			e.info = int(binary.BigEndian.Uint32(b[4:])) // RFC 4443
 		}
-		e.to, quoted, ok = quote6(b[icmpHeaderSize:])
+		ok = e.quote6(b[icmpHeaderSize:])
 	}
 	if !ok {
 		return icmpError{}, false
 	}
-	if e.request, ok = parseEcho(quoted, requestType(f)); !ok {
-		return icmpError{}, false
-	}
+	payload := e.request.payload
+	e.extension = findExtension(payload, size, len(b)-icmpHeaderSize-len(payload))
 	return e, true
 }
 
-// quote4 returns the destination of a quoted IPv4 packet and the ICMP message
-// in it. ok is false if it is not a first fragment of ICMP.
-func quote4(b []byte) (to netip.Addr, message []byte, ok bool) {
+// quote4 reads a quoted IPv4 packet. ok is false if it is not a first fragment of
+// an echo request.
+func (e *icmpError) quote4(b []byte) (ok bool) {
 	size, ok := ipv4PayloadOffset(b)
 	if !ok || b[9] != protocolICMP || binary.BigEndian.Uint16(b[6:])&0x1fff != 0 {
-		return netip.Addr{}, nil, false
+		return false
 	}
-	return netip.AddrFrom4([4]byte(b[16:20])), b[size:], true
+	e.to = netip.AddrFrom4([4]byte(b[16:20]))
+	e.ttl, e.dscp = int16(b[8]), int16(b[1]>>2)
+	e.request, ok = parseEcho(b[size:], byte(ipv4.ICMPTypeEcho))
+	return ok
 }
 
 // quote6 is quote4 for IPv6. Our requests have no extension headers, so a quote
 // with extension headers is not ours.
-func quote6(b []byte) (to netip.Addr, message []byte, ok bool) {
+func (e *icmpError) quote6(b []byte) (ok bool) {
 	if len(b) < ipv6HeaderSize || b[0]>>4 != 6 || b[6] != protocolICMPv6 {
-		return netip.Addr{}, nil, false
+		return false
 	}
-	return netip.AddrFrom16([16]byte(b[24:40])), b[ipv6HeaderSize:], true
+	e.to = netip.AddrFrom16([16]byte(b[24:40]))
+	e.ttl, e.dscp = int16(b[7]), int16(b[0]&0xf<<2|b[1]>>6)
+	e.request, ok = parseEcho(b[ipv6HeaderSize:], byte(ipv6.ICMPTypeEchoRequest))
+	return ok
 }
 
 // ipv4PayloadOffset returns the length of the IPv4 header at the start of b,

@@ -170,6 +170,11 @@ func TestDescribe(t *testing.T) {
 func FuzzParseICMPError(f *testing.F) {
 	f.Add(append([]byte{3, 1, 0, 0, 0, 0, 0, 0}, quoted4([]byte{1, 1, 1, 0}, "12345678")...), false)
 	f.Add(append([]byte{2, 0, 0, 0, 0, 0, 5, 0}, quoted6("12345678")...), true)
+	for _, family := range []Family{FamilyIPv4, FamilyIPv6} {
+		f.Add(extended(family, 128, 128, stack(mpls(2))), family == FamilyIPv6)
+		f.Add(extended(family, 256, 256, stack(object(2, 4, 1, 2, 3, 4), mpls(17))), family == FamilyIPv6)
+		f.Add(extended(family, 128, 0, stack(mpls(1))), family == FamilyIPv6)
+	}
 	f.Fuzz(func(t *testing.T, b []byte, six bool) {
 		family := FamilyIPv4
 		if six {
@@ -187,6 +192,22 @@ func FuzzParseICMPError(f *testing.F) {
 		}
 		if _, _, isError := describe(family, e.typ, e.code, e.info); !isError {
 			t.Errorf("type %d is no error", e.typ)
+		}
+		q := e.quote()
+		if q.TTL < 0 || q.TTL > 255 || q.DSCP < 0 || q.DSCP > 63 || q.Cookie != (len(e.request.payload) >= cookieSize) {
+			t.Errorf("quote %+v of %x", q, b)
+		}
+		if n := len(q.Labels); n > maxLabels || n > 0 && len(b) < icmpHeaderSize+leastQuote+extensionHeader+objectHeader+n*labelSize {
+			t.Errorf("%d labels in %d bytes", n, len(b))
+		}
+		for _, l := range q.Labels {
+			v := l.Label<<12 | uint32(l.TC)<<9 | uint32(l.TTL)
+			if l.Bottom {
+				v |= 1 << 8
+			}
+			if !bytes.Contains(b[icmpHeaderSize+leastQuote:], binary.BigEndian.AppendUint32(nil, v)) {
+				t.Errorf("label %+v is not in %x", l, b)
+			}
 		}
 	})
 }

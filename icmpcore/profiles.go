@@ -14,6 +14,7 @@ type profileKey struct {
 	source                       netip.Addr
 	iface                        string
 	mark                         uint32
+	flow                         uint16
 	dontFragment                 bool
 }
 
@@ -25,7 +26,7 @@ const maxProfiles = 4096
 func (p *Pinger) profile(o Options, f Family) (*profile, error) {
 	key := profileKey{
 		count: o.Count, keep: o.Keep, size: o.Size, ttl: o.TTL, dscp: o.DSCP, interval: o.Interval, timeout: o.Timeout,
-		family: f, source: o.Source, iface: o.Interface, mark: o.Mark, dontFragment: o.DontFragment,
+		family: f, source: o.Source, iface: o.Interface, mark: o.Mark, flow: o.Flow, dontFragment: o.DontFragment,
 	}
 	if p.last != nil && p.lastKey == key && !p.last.stale() {
 		return p.last, nil

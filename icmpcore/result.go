@@ -137,16 +137,24 @@ func (r PingResult) String() string {
 // Echo is an event of one echo request, reported to [Options.OnEcho].
 type Echo struct {
 	Host    string
-	Addr    netip.Addr    // the address probed
-	Seq     int           // which request of the series, from 1
-	Outcome Outcome       // what happened
-	Time    time.Time     // when a reply came in (by the kernel's time, if any), or the Pinger noticed an error or a timeout
-	From    netip.Addr    // who replied, or who reported the error
-	RTT     time.Duration // for OutcomeReply, OutcomeDuplicate and OutcomeLate
-	TTL     int           // of the reply, 0 if there is none
-	DSCP    int           // of the reply, -1 if the system does not report it
-	Size    int           // payload bytes of the reply
-	Err     error         // for OutcomeError: an [*EchoError]
+	Addr    netip.Addr // the address probed
+	Seq     int        // which request of the series, from 1
+	Outcome Outcome    // what happened
+	Time    time.Time  // when a reply or an ICMP error came in (by the kernel's time, if any), or the Pinger noticed a refusal or a timeout
+	From    netip.Addr // who replied, or who reported the error
+
+	// RTT is the time from the request to its reply or to the ICMP error about it,
+	// and Timestamps the source of both times. If there is no such time, as for
+	// OutcomeTimeout, OutcomeCorrupt and [SendFailed], RTT is 0 and Timestamps is
+	// TimestampsNone. An ICMP error is often slower than a reply: many routers send
+	// it with low priority.
+	RTT        time.Duration
+	Timestamps Timestamps
+
+	TTL  int   // of the reply, 0 if there is none
+	DSCP int   // of the reply, -1 if the system does not report it
+	Size int   // payload bytes of the reply
+	Err  error // for OutcomeError: an [*EchoError]
 }
 
 // Outcome is what happened to an echo request.

@@ -60,7 +60,7 @@ func (s *sender) used() bool { return s.stamped != nil }
 type outgoing struct {
 	msgs     []mmsghdr
 	iovs     [][2]unix.Iovec
-	heads    [][headSize]byte
+	heads    [][longHead]byte
 	names4   []unix.RawSockaddrInet4
 	names6   []unix.RawSockaddrInet6
 	controls [][controlSize]byte
@@ -68,8 +68,8 @@ type outgoing struct {
 }
 
 // controlSize is enough for all control messages of a request: TTL, traffic
-// class, packet info, mark and the number of the timestamp, each with its
-// header.
+// class, packet info, flow label, mark and the number of the timestamp, each with
+// its header.
 const controlSize = 160
 
 // mmsghdr is struct mmsghdr of sendmmsg(2).
@@ -81,13 +81,12 @@ type mmsghdr struct {
 func newOutgoing() outgoing {
 	o := outgoing{
 		msgs: make([]mmsghdr, maxBatch), iovs: make([][2]unix.Iovec, maxBatch),
-		heads: make([][headSize]byte, maxBatch), names4: make([]unix.RawSockaddrInet4, maxBatch),
+		heads: make([][longHead]byte, maxBatch), names4: make([]unix.RawSockaddrInet4, maxBatch),
 		names6: make([]unix.RawSockaddrInet6, maxBatch), controls: make([][controlSize]byte, maxBatch),
 		profs: make([]*profile, maxBatch),
 	}
 	for i := range o.msgs {
 		o.iovs[i][0].Base = &o.heads[i][0]
-		o.iovs[i][0].SetLen(headSize)
 		o.msgs[i].hdr.Iov = &o.iovs[i][0]
 	}
 	return o
@@ -237,7 +236,7 @@ func (s *sender) fill(i int, r *request) {
 	if o.profs[i] != r.prof {
 		s.fillProfile(i, r.prof)
 	}
-	putHead(&o.heads[i], s.family, s.id, r.seq, r.cookie, r.prof.sum)
+	r.prof.putHead(&o.heads[i], s.family, s.id, r.seq, r.cookie)
 	key := s.key + uint32(i)
 	s.stamped[key%stampKeys] = stampKey{r.slot, uint32(r.number), r.gen}
 	if s.optID {
@@ -261,6 +260,7 @@ func (s *sender) fillProfile(i int, p *profile) {
 	o := &s.out
 	h := &o.msgs[i].hdr
 	o.profs[i] = p
+	o.iovs[i][0].SetLen(p.headSize())
 	h.SetIovlen(1)
 	if len(p.payload) > 0 {
 		o.iovs[i][1].Base = &p.payload[0]
@@ -276,5 +276,5 @@ func (s *sender) fillProfile(i int, p *profile) {
 		h.Control = &o.controls[i][0]
 	}
 	h.SetControllen(n)
-	s.receiver.fit(len(p.payload))
+	s.receiver.fit(p.opts.Size)
 }

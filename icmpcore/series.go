@@ -11,7 +11,7 @@ import (
 // payload, the control messages, the times.
 type profile struct {
 	opts    Options // with defaults; without OnEcho and Family
-	payload []byte  // after the cookie
+	payload []byte  // after what differs from echo to echo
 	sum     uint32  // of payload, unfolded
 	control []byte  // control messages for the family, made by the conn; may be nil
 	split   split   // set by the conn
@@ -32,7 +32,8 @@ const (
 
 // newProfile makes a profile of valid options.
 func newProfile(o Options) *profile {
-	p := &profile{opts: o, payload: pattern(o.Size), made: time.Now()}
+	p := &profile{opts: o, made: time.Now()}
+	p.payload = pattern(o.Size)[p.headSize()-headSize:]
 	p.sum = sum16(p.payload)
 	p.ring = ringSize(o)
 	p.fast = o.Count != 1 && int64(o.Interval) < 2*beat
@@ -129,12 +130,20 @@ type series struct {
 type rareFields struct {
 	duplicates, late, reordered, corrupt, held int
 
-	past       *tally      // echoes that are no longer in the ring
-	unresolved int         // echoes in flight when the series ended early
-	unsent     int         // echoes that the system refused to send
-	errors     []EchoError // of an endless series only the last ones
-	unproven   []EchoError // errors without a cookie, which count only at the timeout
+	past       *tally         // echoes that are no longer in the ring
+	unresolved int            // echoes in flight when the series ended early
+	unsent     int            // echoes that the system refused to send
+	errors     []EchoError    // of an endless series only the last ones
+	unproven   []arrivedError // errors without a cookie, which count only at the timeout
 	err        error
+}
+
+// arrivedError is an ICMP error about an echo, and when it came in.
+type arrivedError struct {
+	EchoError
+	at     int64 // wall ns
+	rtt    int64
+	source Timestamps // of rtt
 }
 
 // rareFields returns the rare fields of s.
@@ -243,9 +252,9 @@ func (s *series) keepError(err EchoError) {
 
 // unprovenError removes and returns the error without a cookie that is kept for
 // the echo of number, if there is one.
-func (s *series) unprovenError(number uint64) (EchoError, bool) {
+func (s *series) unprovenError(number uint64) (arrivedError, bool) {
 	if s.rare == nil {
-		return EchoError{}, false
+		return arrivedError{}, false
 	}
 	for i, e := range s.rare.unproven {
 		if e.Seq == int(number)+1 {
@@ -253,7 +262,7 @@ func (s *series) unprovenError(number uint64) (EchoError, bool) {
 			return e, true
 		}
 	}
-	return EchoError{}, false
+	return arrivedError{}, false
 }
 
 // result computes the result of s. now is the start of a series that has sent

@@ -72,9 +72,9 @@ func newIncoming(n, size int) incoming {
 	return b
 }
 
-// fit makes room for replies with a payload of that size after the cookie.
+// fit makes room for replies with a payload of that size.
 func (b *incoming) fit(payload int) {
-	const headers = 60 + headSize + 64 // the longest IPv4 header, and room to notice that a reply is too long
+	const headers = 60 + icmpHeaderSize + 64 // the longest IPv4 header, and room to notice that a reply is too long
 	if payload+headers > b.size {
 		b.resize(largestPacket)
 	}

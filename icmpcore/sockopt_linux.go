@@ -85,8 +85,10 @@ func (s *receiver) setUp() error {
 	case s.family == FamilyIPv4:
 		errs = append(errs, s.set("IP_RECVTTL", unix.IPPROTO_IP, unix.IP_RECVTTL, 1), s.set("IP_RECVTOS", unix.IPPROTO_IP, unix.IP_RECVTOS, 1),
 			s.set("IP_RECVERR", unix.IPPROTO_IP, unix.IP_RECVERR, 1))
+		_ = s.set("IP_RECVERR_RFC4884", unix.IPPROTO_IP, unix.IP_RECVERR_RFC4884, 1) // optional: see queuedError
 	default:
 		errs = append(errs, s.set("IPV6_RECVERR", unix.IPPROTO_IPV6, unix.IPV6_RECVERR, 1))
+		_ = s.set("IPV6_RECVERR_RFC4884", unix.IPPROTO_IPV6, unix.IPV6_RECVERR_RFC4884, 1)
 	}
 	if s.family == FamilyIPv6 {
 		errs = append(errs, s.set("IPV6_RECVHOPLIMIT", unix.IPPROTO_IPV6, unix.IPV6_RECVHOPLIMIT, 1),
@@ -336,6 +338,9 @@ func (c *linuxConn) prepare(p *profile, f Family) error {
 	if o.Source.IsValid() || index != 0 {
 		b = appendPacketInfo(b, f, o, index)
 	}
+	if f == FamilyIPv6 && o.Flow != 0 && c.labels() {
+		b = appendControl(b, level, ipv6Flowinfo, binary.BigEndian.AppendUint32(nil, flowLabel(o.Flow)))
+	}
 	if o.Mark != 0 {
 		b = appendControl(b, unix.SOL_SOCKET, unix.SO_MARK, binary.NativeEndian.AppendUint32(nil, o.Mark))
 	}
@@ -343,21 +348,20 @@ func (c *linuxConn) prepare(p *profile, f Family) error {
 	switch {
 	case o.DontFragment:
 		p.split = splitNever
-	case neverSplit(f, len(p.payload)):
+	case neverSplit(f, o.Size):
 		p.split = splitEither
 	}
 	return nil
 }
 
-// neverSplit reports whether a request with a payload of that size after the
-// cookie is sent with the don't-fragment bit although it is not requested.
+// neverSplit reports whether a request with a payload of that size is sent with the don't-fragment bit although it is not requested.
 // Every link carries 68 bytes unfragmented (RFC 791), so the bit does no harm
 // to such a packet. With it the kernel does not generate an IP identification,
 // which the packet does not need (RFC 6864). That saves a thirtieth of the time
 // of an echo.
 func neverSplit(f Family, payload int) bool {
 	const everyLink = 68
-	return f == FamilyIPv4 && ipv4HeaderSize+headSize+payload <= everyLink
+	return f == FamilyIPv4 && ipv4HeaderSize+icmpHeaderSize+payload <= everyLink
 }
 
 // appendPacketInfo appends the source address and interface of a request.

@@ -266,7 +266,7 @@ func TestHops(t *testing.T) {
 		t.Run(fmt.Sprintf("%s %s", s.kind, s.family), func(t *testing.T) {
 			hops := []netip.Addr{router(s.family), router(s.family).Next(), router(s.family).Next().Next()}
 			target := host(s.family, 0)
-			netsim.Run(t, []netsim.Rule{{Prefix: prefix(target), Hops: hops}}, func(t *testing.T, n *netsim.Net) {
+			netsim.Run(t, []netsim.Rule{{Prefix: prefix(target), Hops: netsim.Routers(hops...)}}, func(t *testing.T, n *netsim.Net) {
 				p := open(t, icmpcore.Config{Socket: s.kind})
 				for ttl := 1; ttl <= 3; ttl++ {
 					r := ping(t, p, target, icmpcore.Options{TTL: ttl})

@@ -236,6 +236,8 @@ func (c *chunk) addFloat(metric int, v float64) {
 
 func (c *chunk) addHistogram(start time.Time, h histogram) {
 	switch h := h.(type) {
+	case *both:
+		c.addHistogram(start, &h.explicit)
 	case *explicit:
 		c.explicit = append(c.explicit, metricdata.HistogramDataPoint[float64]{
 			Attributes: c.set, StartTime: start, Time: c.now, Count: h.count(), Sum: seconds(h.sum),

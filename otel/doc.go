@@ -109,4 +109,11 @@
 // request, and Prometheus needs native histograms. Set [StoreOptions].Exponential
 // if all your receivers take them. Each explicit bound is a series in Prometheus;
 // set [StoreOptions].Bounds to fewer bounds if that costs too much.
+//
+// # For Prometheus
+//
+// [Store.WriteText] and [Store.WriteProtobuf] answer a scrape. Only the protobuf
+// format has native histograms, which Prometheus asks for with the setting
+// scrape_native_histograms. A store made with [StoreOptions].Native has both kinds
+// of histogram in it.
 package otel

@@ -12,6 +12,7 @@ type histogram interface {
 	observe(rtt time.Duration)
 	merge(other histogram) // of the same type and bounds
 	reset()
+	empty() histogram // like it
 }
 
 // DefaultBounds returns the default bounds of ping.rtt, in seconds. From 0.1 ms
@@ -79,6 +80,8 @@ func (h *explicit) merge(other histogram) {
 
 func (h *explicit) reset() { *h = explicit{bounds: h.bounds, counts: h.counts[:0]} }
 
+func (h *explicit) empty() histogram { return newExplicit(h.bounds) }
+
 func (h *explicit) count() uint64 {
 	var n uint64
 	for _, c := range h.counts {
@@ -114,7 +117,7 @@ func reach[T int | int32](offset T, counts []uint64, low, high T) (T, []uint64) 
 
 const (
 	maxScale   = 20  // of an exponential histogram: buckets a millionth wide
-	maxBuckets = 160 // of an exponential histogram: as in other SDKs; 5 % wide for 1 µs to 1 h
+	maxBuckets = 160 // of an exponential histogram: as in other SDKs; 19 % wide for 1 µs to 1 h
 )
 
 // exponential is a base-2 exponential histogram (OpenTelemetry metrics data
@@ -227,3 +230,31 @@ func (h *exponential) merge(other histogram) {
 }
 
 func (h *exponential) reset() { *h = exponential{scale: maxScale, counts: h.counts[:0]} }
+
+func (h *exponential) empty() histogram { return newExponential() }
+
+// both is a histogram of either kind over the same values.
+type both struct {
+	explicit    explicit
+	exponential exponential
+}
+
+func newBoth(b *bounds) *both { return &both{*newExplicit(b), *newExponential()} }
+
+func (h *both) observe(rtt time.Duration) {
+	h.explicit.observe(rtt)
+	h.exponential.observe(rtt)
+}
+
+func (h *both) merge(other histogram) {
+	o := other.(*both)
+	h.explicit.merge(&o.explicit)
+	h.exponential.merge(&o.exponential)
+}
+
+func (h *both) reset() {
+	h.explicit.reset()
+	h.exponential.reset()
+}
+
+func (h *both) empty() histogram { return newBoth(h.explicit.bounds) }

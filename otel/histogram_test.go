@@ -33,8 +33,8 @@ func TestExplicitBounds(t *testing.T) {
 	}
 }
 
-// sample returns RTTs from nanoseconds to an hour.
-func sample(rng *rand.Rand, n int) []time.Duration {
+// draw returns RTTs from nanoseconds to an hour.
+func draw(rng *rand.Rand, n int) []time.Duration {
 	rtts := make([]time.Duration, n)
 	for i := range rtts {
 		rtts[i] = time.Duration(math.Exp2(rng.Float64() * 41.6))
@@ -47,7 +47,7 @@ func sample(rng *rand.Rand, n int) []time.Duration {
 func TestExponentialHolds(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for _, n := range []int{1, 2, 3, 10, 1000} {
-		rtts := append(sample(rng, n), 0, time.Second, time.Second/2, time.Nanosecond)
+		rtts := append(draw(rng, n), 0, time.Second, time.Second/2, time.Nanosecond)
 		h := newExponential()
 		for _, rtt := range rtts {
 			h.observe(rtt)
@@ -111,7 +111,7 @@ func TestMerge(t *testing.T) {
 	for name, make := range kinds {
 		for _, sizes := range [][2]int{{0, 5}, {5, 0}, {1, 1}, {3, 500}, {500, 3}} {
 			first, second, all := make(), make(), make()
-			for i, rtts := range [][]time.Duration{sample(rng, sizes[0]), sample(rng, sizes[1])} {
+			for i, rtts := range [][]time.Duration{draw(rng, sizes[0]), draw(rng, sizes[1])} {
 				for _, rtt := range rtts {
 					[]histogram{first, second}[i].observe(rtt)
 					all.observe(rtt)
@@ -194,7 +194,7 @@ func TestPercentile(t *testing.T) {
 
 func TestObserveAllocatesNothing(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
-	rtts := sample(rng, 1000)
+	rtts := draw(rng, 1000)
 	for name, h := range map[string]histogram{
 		"explicit": newExplicit(newBounds(DefaultBounds())), "exponential": newExponential(),
 	} {
@@ -213,7 +213,7 @@ func TestObserveAllocatesNothing(t *testing.T) {
 }
 
 func BenchmarkObserve(b *testing.B) {
-	rtts := sample(rand.New(rand.NewPCG(7, 8)), 1024)
+	rtts := draw(rand.New(rand.NewPCG(7, 8)), 1024)
 	for name, h := range map[string]histogram{
 		"explicit": newExplicit(newBounds(DefaultBounds())), "exponential": newExponential(),
 	} {

@@ -110,39 +110,27 @@ func labelName(key string) string {
 	return name
 }
 
-// append appends the labels as they stand between the braces, the address only
-// where it is wanted.
-func (l *labels) append(b []byte, address bool) []byte {
-	start := len(b)
+// append appends the labels with x, and returns from where to where that with the
+// address is. It is in two of them if joined is true.
+func (l *labels) append(b []byte, x exposition) (all []byte, from, to int, joined bool) {
 	for _, e := range l.list {
-		value := e.value
-		if !address {
-			value = e.own
+		before := len(b)
+		if e.value != "" {
+			b = x.label(b, e.name, e.value)
 		}
-		if value == "" {
-			continue
+		if e.own == "" {
+			from, to = before, len(b)
 		}
-		if len(b) > start {
-			b = append(b, ',')
-		}
-		b = append(b, e.name...)
-		b = append(b, '=', '"')
-		b = appendEscaped(b, value)
-		b = append(b, '"')
+		joined = joined || e.own != "" && e.own != e.value
 	}
-	return b
+	return b, from, to, joined
 }
 
-// appendEscaped appends a label's value as the text formats want it.
-func appendEscaped(b []byte, s string) []byte {
-	for _, c := range s { // what is no UTF-8 becomes U+FFFD
-		switch c {
-		case '\\', '"':
-			b = append(b, '\\', byte(c))
-		case '\n':
-			b = append(b, '\\', 'n')
-		default:
-			b = append(b, string(c)...)
+// appendOwn appends the labels without the address.
+func (l *labels) appendOwn(b []byte, x exposition) []byte {
+	for _, e := range l.list {
+		if e.own != "" {
+			b = x.label(b, e.name, e.own)
 		}
 	}
 	return b

@@ -134,7 +134,7 @@ func (s *stream) take(delta bool) *totals {
 		return &s.total
 	}
 	if s.taken == nil {
-		s.taken = &totals{rtts: empty(s.total.rtts)}
+		s.taken = &totals{rtts: s.total.rtts.empty()}
 	}
 	s.taken.merge(&s.total)
 	s.total.reset()
@@ -148,14 +148,6 @@ func (s *stream) deliver(recorded uint64, now int64) {
 	if s.taken != nil { // the next push makes a new one, so few streams have one at a time
 		s.taken, s.start = nil, now
 	}
-}
-
-// empty returns an empty histogram like h.
-func empty(h histogram) histogram {
-	if h, ok := h.(*explicit); ok {
-		return newExplicit(h.bounds)
-	}
-	return newExponential()
 }
 
 // networkType returns the value of network.type: the family of the address, or the

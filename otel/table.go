@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -39,6 +40,8 @@ type table struct {
 	lost    uint64           // streams dropped with something in them that no push has delivered
 	pushes  uint64           // begun so far
 	swept   time.Time        // when sweep was last called
+	order   []*Target        // all targets by their hosts; nil if it has to be made
+	changes uint64           // of targets
 }
 
 // init makes an empty table, whose histograms are made by h.
@@ -156,6 +159,7 @@ func (t *table) add(target *Target) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.targets[target] = struct{}{}
+	t.order, t.changes = nil, t.changes+1
 }
 
 // remove removes a target. The next pushes carry what no push has delivered of it
@@ -167,6 +171,7 @@ func (t *table) remove(target *Target, now time.Time) {
 		return
 	}
 	delete(t.targets, target)
+	t.order, t.changes = nil, t.changes+1
 	target.removed = now
 	for _, s := range target.streams {
 		t.gone[identityOf(&target.options, s.addr)] = ref{target: target, stream: s}
@@ -198,15 +203,44 @@ func (t *table) refs(buf []ref, newOnly bool) []ref {
 	return buf
 }
 
-// kept returns the streams of targets that have not been removed.
+// kept returns the streams of targets that have not been removed, by their hosts
+// and addresses.
 func (t *table) kept() []ref {
+	order := t.ordered()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var list []ref
-	for target := range t.targets {
+	list := make([]ref, 0, len(order)+len(order)/8)
+	for _, target := range order {
+		if !target.removed.IsZero() { // in the meantime
+			continue
+		}
+		first := len(list)
 		for _, s := range target.streams {
 			list = append(list, ref{target: target, stream: s})
 		}
+		slices.SortFunc(list[first:], func(a, b ref) int { return a.stream.addr.Compare(b.stream.addr) })
+	}
+	return list
+}
+
+// ordered returns all targets by their hosts. It sorts them, without holding the
+// table, only if there has been another target since the last time.
+func (t *table) ordered() []*Target {
+	t.mu.Lock()
+	list, changes := t.order, t.changes
+	if list == nil {
+		list = slices.AppendSeq(make([]*Target, 0, len(t.targets)), maps.Keys(t.targets))
+	}
+	fresh := t.order == nil
+	t.mu.Unlock()
+	if !fresh {
+		return list
+	}
+	slices.SortFunc(list, func(a, b *Target) int { return strings.Compare(a.options.Host, b.options.Host) })
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.changes == changes {
+		t.order = list
 	}
 	return list
 }

@@ -124,6 +124,9 @@ func (f *checkFlags) fileJob(cmd *cobra.Command, args []string) (checkJob, error
 	if err != nil {
 		return checkJob{}, err
 	}
+	if len(file.Targets) == 0 {
+		return checkJob{}, errNoTargets(file)
+	}
 	warnMissing(file, warnOn(cmd.ErrOrStderr()))
 	job := checkJob{
 		config: icmpcore.Config{Socket: file.Agent.Socket, MaxRate: file.Agent.MaxRate},

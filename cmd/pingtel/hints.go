@@ -35,6 +35,39 @@ var otherFlags = map[string]string{
 	"W": "want -t 1 for ping's -W 1, how long to wait for each reply",
 }
 
+// otherPathFlags are flags of mtr and traceroute that pingtel path does not have, and
+// what to write instead.
+var otherPathFlags = map[string]string{
+	"a": "want -S 192.0.2.1 for mtr's -a",
+	"A": "numbers of networks are not looked up: want it without -A",
+	"b": "want --names: names are shown with their addresses",
+	"C": "want -j for mtr's -C",
+	"e": "MPLS labels are always shown: want it without -e",
+	"F": "want -M for traceroute's -F",
+	"l": "want -j for mtr's -l",
+	"n": "names are looked up only with --names: want it without -n",
+	"N": "all hops are probed at once: want it without -N",
+	"o": "the columns are always the same: want it without -o, or -j for all figures",
+	"p": "echoes have no port: want it without -p",
+	"P": "echoes have no port: want it without -P",
+	"q": "want -c 3 for traceroute's -q 3",
+	"Q": "want --dscp EF for mtr's -Q 0xb8",
+	"T": "pingtel probes with ICMP echo only: want it without -T",
+	"u": "pingtel probes with ICMP echo only: want it without -u",
+	"U": "pingtel probes with ICMP echo only: want it without -U",
+	"w": "want -t 1 for traceroute's -w 1; mtr's -w is the default",
+	"x": "want -j for mtr's -x",
+	"y": "networks are not looked up: want it without -y",
+	"z": "networks are not looked up, and all hops are probed at once: want it without -z",
+	"Z": "want -t 1 for mtr's -Z 1, how long a whole trace waits",
+}
+
+// otherPathNames are the long names of those flags.
+var otherPathNames = map[string]string{
+	"no-dns": "n", "show-ips": "b", "report-wide": "w", "report-cycles": "q", "tcp": "T", "udp": "u", "mpls": "e", "aslookup": "z",
+	"csv": "C", "raw": "l", "xml": "x", "order": "o", "address": "a", "port": "P", "tos": "Q", "report": "w",
+}
+
 // otherNames are the long names of those flags.
 var otherNames = map[string]string{
 	"numeric": "n", "verbose": "v", "generate": "g", "vcount": "C", "period": "p", "unreach": "u", "loop": "l", "elapsed": "e",
@@ -45,11 +78,15 @@ func flagError(cmd *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
 	if errors.As(err, &unknown) {
 		name := unknown.GetSpecifiedName()
-		if short, ok := otherNames[name]; ok {
+		names, flags := otherNames, otherFlags
+		if cmd.Name() == "path" {
+			names, flags = otherPathNames, otherPathFlags
+		}
+		if short, ok := names[name]; ok {
 			name = short
 		}
-		switch hint := otherFlags[name]; {
-		case cmd.Name() == "ping" && hint != "":
+		switch hint := flags[name]; {
+		case (cmd.Name() == "ping" || cmd.Name() == "path") && hint != "":
 			return fmt.Errorf("%w: %s", err, hint)
 		case cmd == cmd.Root():
 			return fmt.Errorf("%w: flags come after a command, as in 'pingtel ping -c 3 192.0.2.1' ('%s --help' lists the commands)", err, cmd.CommandPath())

@@ -16,6 +16,15 @@ import (
 // privileges with the first one.
 type dropKey struct{}
 
+// confineKey is that of the function that confines the process, for the same reason.
+type confineKey struct{}
+
+type confineFunc = func(read, write []string) error
+
+func withConfine(ctx context.Context, confine confineFunc) context.Context {
+	return context.WithValue(ctx, confineKey{}, confine)
+}
+
 func withDrop(ctx context.Context, drop func(privilege.Keep) error) context.Context {
 	return context.WithValue(ctx, dropKey{}, drop)
 }
@@ -46,6 +55,11 @@ func openPinger(ctx context.Context, cfg icmpcore.Config, marks bool, warn func(
 		return nil
 	}
 	return icmpcore.Open(cfg)
+}
+
+// errNoTargets says that a file has only targets that requests name (/probe).
+func errNoTargets(c *config.Config) error {
+	return fmt.Errorf("%s: no host to ping: want a [[targets]] table with hosts", c.File)
 }
 
 // warnMissing warns of interfaces and source addresses that the file names and

@@ -17,6 +17,7 @@ import (
 	"github.com/pingtel/pingtel/icmpcore"
 	"github.com/pingtel/pingtel/internal/dscp"
 	"github.com/pingtel/pingtel/internal/hosts"
+	"github.com/pingtel/pingtel/internal/path"
 )
 
 // The defaults of the flags that differ from the library's.
@@ -43,6 +44,7 @@ type probeFlags struct {
 	config     icmpcore.Config
 	ipv4, ipv6 bool
 	file       string
+	path       bool // of a trace, which has TTLs of its own
 	faults     faults
 }
 
@@ -52,13 +54,19 @@ func (p *probeFlags) register(cmd *cobra.Command) {
 	f.SortFlags = false
 	p.opts.Timeout, p.opts.Interval, p.opts.Size = icmpcore.DefaultTimeout, icmpcore.DefaultInterval, defaultFlagSize
 	p.config.MaxRate = icmpcore.DefaultMaxRate
-
-	p.duration(f, &p.opts.Timeout, maxTimeout, "timeout", "t", "how long to wait for the reply to each echo")
-	p.duration(f, &p.opts.Interval, maxInterval, "interval", "i", "time from one echo to the next of a host")
-	f.VarP(&flagValue[int]{&p.opts.Size, intIn(minSize, maxSize, " bytes"), hideZero[int], "size", "bytes", &p.faults},
-		"size", "s", "payload of an echo, 8 to 65507")
-	f.Var(&flagValue[int]{&p.opts.TTL, intIn(1, 255, ""), hideZero[int], "ttl", "hops", &p.faults},
-		"ttl", "time to live or hop limit, 1 to 255 (default: the system's)")
+	timeout, interval, least := "how long to wait for the reply to each echo", "time from one echo to the next of a host", minSize
+	if p.path {
+		p.opts.Interval, p.opts.Size = path.DefaultInterval, icmpcore.DefaultSize
+		timeout, interval, least = "how long a whole trace takes at most", "time from one echo to the next of a hop", path.MinSize
+	}
+	p.duration(f, &p.opts.Timeout, maxTimeout, "timeout", "t", timeout)
+	p.duration(f, &p.opts.Interval, maxInterval, "interval", "i", interval)
+	f.VarP(&flagValue[int]{&p.opts.Size, intIn(least, maxSize, " bytes"), hideZero[int], "size", "bytes", &p.faults},
+		"size", "s", fmt.Sprintf("payload of an echo, %d to 65507", least))
+	if !p.path {
+		f.Var(&flagValue[int]{&p.opts.TTL, intIn(1, 255, ""), hideZero[int], "ttl", "hops", &p.faults},
+			"ttl", "time to live or hop limit, 1 to 255 (default: the system's)")
+	}
 	f.Var(&flagValue[int]{&p.opts.DSCP, dscp.Parse, hideZero[int], "dscp", "dscp", &p.faults},
 		"dscp", "code point, 0 to 63 or a name: EF, AF41, CS1 (default: the system's)")
 	f.BoolVarP(&p.ipv4, "ipv4", "4", false, "IPv4 only")

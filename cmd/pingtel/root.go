@@ -54,11 +54,13 @@ OpenTelemetry.`,
 	root.Flags().BoolP("version", "V", false, "print the version")
 	root.AddCommand(
 		newPingCommand(),
+		newPathCommand(),
 		newCheckCommand(),
 		newConfigCommand(),
 		newTelegrafCommand(),
 		newOTelCommand(),
 		newServeCommand(),
+		newReadyCommand(),
 		newVersionCommand(),
 	)
 	root.AddCommand(watchCommands()...)

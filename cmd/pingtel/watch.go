@@ -104,6 +104,9 @@ func (f *watchFlags) runConfig(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	if len(c.Targets) == 0 {
+		return errNoTargets(c)
+	}
 	warn := warnOn(cmd.ErrOrStderr())
 	warnMissing(c, warn)
 	pinger, err := openPinger(cmd.Context(), icmpcore.Config{Socket: c.Agent.Socket, MaxRate: c.Agent.MaxRate}, c.Marks(), warn)

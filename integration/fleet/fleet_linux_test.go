@@ -395,8 +395,8 @@ func TestOneCopy(t *testing.T) {
 		p.running["probe-1"].Kill()
 		p.gone("probe-1")
 		wait(holdDown + 2*interval + 2*late)
-		gap = p.gap(from.Add(-interval), time.Now().Add(-2*late))
-		t.Logf("longest time between two series of a target: %v", gap)
+		gap = p.gap(from, time.Now().Add(-2*late))
+		t.Logf("longest time from then without a series of a target: %v", gap)
 		if gap > holdDown+interval+late {
 			t.Errorf("a target was without a prober for %v, want at most the hold-down and an interval", gap)
 		}

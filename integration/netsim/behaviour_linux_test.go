@@ -154,7 +154,7 @@ func behaviours() []behaviour {
 		{name: "TOS", rule: netsim.Rule{TOS: new(uint8(184))}, want4: of("seq %d tos 184"), want6: of("seq %d tos 184")},
 		{
 			name:  "hops",
-			rule:  netsim.Rule{Hops: []netip.Addr{{}, {}, {}}, TTL: 255},
+			rule:  netsim.Rule{Hops: make([]netsim.Hop, 3), TTL: 255},
 			want4: of("seq %d ttl 252"), want6: of("seq %d ttl 252"),
 		},
 		{name: "wrong id", rule: netsim.Rule{Answer: edited(netsim.WrongID)}, want4: of("seq %d id"), want6: of("seq %d id")},

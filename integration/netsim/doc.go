@@ -29,7 +29,7 @@
 // # Rules
 //
 // The rule with the longest prefix answers for an address. It has delay,
-// jitter, random loss, TTL, TOS and the hops on the way. Its [Answer], a function
+// jitter, random loss, TTL, TOS and the routers on the way. Its [Answer], a function
 // from a request to the packets sent for it, decides everything else. Tests usually
 // need one of these, in one line each:
 //
@@ -48,6 +48,20 @@
 //	netsim.Fail(router, Error{Kind: netsim.DestinationUnreachable, Code: 1})
 //	netsim.Fail(router, Error{Kind: netsim.PacketTooBig, Info: 1400})
 //	netsim.Fail(router, Error{Kind: netsim.TimeExceeded, Quote: Quote{Bytes: 8}})
+//
+// The routers on the way have a [Hop] each. They can be silent or slow, lose
+// requests or answers, limit their errors, change the code point, refuse packets or
+// find them too big, and split the path in branches:
+//
+//	Hops: netsim.Routers(a, b, c)                      // three routers
+//	Hops: []netsim.Hop{{Addr: a}, {}, {Addr: c}}       // the second is silent
+//	Hops: []netsim.Hop{{Addr: a}, {Addr: b, Loss: 1}}  // all ends at a
+//	netsim.Hop{Addr: a, Rate: 10, Burst: 3}            // ten errors a second
+//	netsim.Hop{Addr: a, MTU: 1400, Blackhole: true}    // larger packets are lost
+//	netsim.Hop{Addr: a, Refuse: &netsim.Error{Kind: netsim.DestinationUnreachable, Code: 13}}
+//	netsim.Hop{Addr: a, Branches: [][]netsim.Hop{{{Addr: b}}, {{Addr: c}, {Addr: d}}}}
+//
+// [Net.Set] changes the path while the network runs.
 //
 // The network counts the echoes to each address from 0 ([Request.N]), with any id
 // and seq. For anything else, write your own function:

@@ -100,7 +100,7 @@ func TestHops(t *testing.T) {
 	netsim.Run(t, nil, func(t *testing.T, n *netsim.Net) {
 		eachFamily(t, func(t *testing.T, v4 bool) {
 			rule := all(v4)
-			rule.Hops = []netip.Addr{addr(v4, "1"), {}, addr(v4, "3")}
+			rule.Hops = netsim.Routers(addr(v4, "1"), netip.Addr{}, addr(v4, "3"))
 			n.Set(rule)
 			p := newProber(t, v4)
 			host, payload := addr(v4, "9"), []byte("0123456789abcdef")

@@ -210,6 +210,7 @@ func parse6(b []byte) (Request, bool) {
 		Src:    netip.AddrFrom16([16]byte(b[8:24])),
 		Dst:    netip.AddrFrom16([16]byte(b[24:40])),
 		TOS:    b[0]<<4 | b[1]>>4,
+		Label:  binary.BigEndian.Uint32(b) & 0xfffff,
 		TTL:    b[7],
 		DF:     true, // only the sender may fragment IPv6
 		Size:   size,

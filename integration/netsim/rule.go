@@ -29,8 +29,8 @@ type Rule struct {
 	TOS *uint8
 	// Hops are the routers in front of the host, the nearest first. If the TTL
 	// of a request runs out, the router where it does answers with Time
-	// Exceeded. A router with the zero Addr does not answer.
-	Hops []netip.Addr
+	// Exceeded. Delay and Jitter also delay their answers.
+	Hops []Hop
 	// Answer returns the packets for a request. Nil sends the true reply.
 	Answer Answer
 }
@@ -50,8 +50,10 @@ type Request struct {
 	N int
 	// Src and Dst are its addresses.
 	Src, Dst netip.Addr
-	// ID and Seq are those of its ICMP header.
-	ID, Seq uint16
+	// ID, Seq and Sum, the checksum, are those of its ICMP header.
+	ID, Seq, Sum uint16
+	// Label is the IPv6 flow label, 20 bits, 0 in IPv4.
+	Label uint32
 	// TOS and TTL are the IPv4 bytes, or traffic class and hop limit.
 	TOS, TTL uint8
 	// DF is true if IPv4's Don't Fragment was set. In IPv6 it is always true.
@@ -64,14 +66,19 @@ type Request struct {
 
 	packet []byte // the whole packet, valid as long as Payload
 	head   int    // where in packet the ICMP message begins
+
+	ttl, tos uint8 // as they are where the request is now
+	lost     bool  // answers from there do not come back
 }
 
 // readEcho copies the fields of the ICMP header.
 func (r *Request) readEcho() {
 	msg := r.packet[r.head:]
+	r.Sum = binary.BigEndian.Uint16(msg[2:])
 	r.ID = binary.BigEndian.Uint16(msg[4:])
 	r.Seq = binary.BigEndian.Uint16(msg[6:])
 	r.Payload = msg[headerIC:]
+	r.ttl, r.tos = r.TTL, r.TOS
 }
 
 // Packet is one packet in answer to a request. The zero value is the true
@@ -144,6 +151,12 @@ type Quote struct {
 	// Options are IPv4 options in the quoted header, which the request itself
 	// did not have. IPv6 has no such thing.
 	Options []byte
+	// Labels, if there are any, is an MPLS label stack that follows the quote,
+	// which is then filled up to 128 bytes (RFC 4884).
+	Labels []Label
+	// Unsized makes the quote before Labels 128 bytes long and does not say so, as
+	// devices from before RFC 4884 do.
+	Unsized bool
 	// Edit, if not nil, changes the finished quote.
 	Edit Edit
 }

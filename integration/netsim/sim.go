@@ -20,6 +20,9 @@ type sim struct {
 	fragments assembler
 	queue     queue
 	held      map[netip.Addr][]heldPacket
+	buckets   map[netip.Addr]*bucket
+	way       []*Hop // the routers that the request in hand passes
+	failure   Error  // the error in hand
 	message   []byte // buffer for an ICMP message
 	packet    []byte // buffer for an IP packet
 }
@@ -43,7 +46,7 @@ func (c *counters) refused() {
 }
 
 func newSim(write func([]byte)) *sim {
-	s := &sim{write: write, held: map[netip.Addr][]heldPacket{}}
+	s := &sim{write: write, held: map[netip.Addr][]heldPacket{}, buckets: map[netip.Addr]*bucket{}}
 	s.rules.Store(&table{})
 	return s
 }
@@ -78,11 +81,11 @@ func (s *sim) answer(req *Request, rule *Rule) {
 	if rule.Jitter > 0 {
 		delay += time.Duration(chance(req, 'j') * float64(rule.Jitter))
 	}
-	if last := int(req.TTL) - 1; last < len(rule.Hops) {
-		s.expire(req, rule, max(last, 0), delay)
+	delay, ok := s.forward(req, rule, delay)
+	if !ok {
 		return
 	}
-	if rule.Loss > 0 && chance(req, 'l') < rule.Loss {
+	if req.lost || rule.Loss > 0 && chance(req, 'l') < rule.Loss {
 		s.stats.silent.Add(1)
 		return
 	}
@@ -97,20 +100,6 @@ func (s *sim) answer(req *Request, rule *Rule) {
 	for i := range packets {
 		s.send(req, rule, &packets[i], delay)
 	}
-}
-
-// expire answers a request whose TTL ran out at the hop with the index at.
-func (s *sim) expire(req *Request, rule *Rule, at int, delay time.Duration) {
-	hop := rule.Hops[at]
-	if !hop.IsValid() {
-		s.stats.silent.Add(1)
-		return
-	}
-	s.send(req, rule, &Packet{
-		From:  hop,
-		TTL:   uint8(max(defaultTTL-at, 1)),
-		Error: &Error{Kind: TimeExceeded},
-	}, delay)
 }
 
 // send builds a packet and writes, queues or holds it.
@@ -176,7 +165,7 @@ func (s *sim) build(req *Request, rule *Rule, p *Packet) {
 		if start == 0 {
 			start = defaultTTL
 		}
-		raw.TTL = uint8(max(start-len(rule.Hops), 1))
+		raw.TTL = uint8(max(start-len(s.way), 1))
 	}
 	switch {
 	case p.TOS != nil:
@@ -186,7 +175,7 @@ func (s *sim) build(req *Request, rule *Rule, p *Packet) {
 	case rule.TOS != nil:
 		raw.TOS = *rule.TOS
 	default:
-		raw.TOS = req.TOS
+		raw.TOS = req.tos
 	}
 	if p.Error != nil {
 		s.message = appendError(s.message[:0], req, p.Error)
@@ -208,48 +197,6 @@ func appendReply(b []byte, req *Request) []byte {
 	if !req.Dst.Is4() {
 		b[at] = echoReply6
 	}
-	return b
-}
-
-// appendError appends the ICMP message of the error e.
-func appendError(b []byte, req *Request, e *Error) []byte {
-	v4 := req.Dst.Is4()
-	typ, code, info := e.header(v4)
-	b = append(b, typ, code, 0, 0)
-	b = binary.BigEndian.AppendUint32(b, info)
-	at := len(b)
-	b = append(b, req.packet[:req.head]...)
-	room := 1280 - header6 - headerIC - req.head
-	if v4 {
-		b = quoteOptions(b, at, e.Quote.Options)
-		room = 576 - header4 - headerIC - (len(b) - at)
-	}
-	msg := req.packet[req.head:]
-	size := min(len(msg), room)
-	if e.Quote.Bytes > 0 {
-		size = min(len(msg), e.Quote.Bytes)
-	}
-	b = append(b, msg[:size]...)
-	if e.Quote.Edit != nil {
-		b = append(b[:at], e.Quote.Edit(b[at:])...)
-	}
-	return b
-}
-
-// quoteOptions adds options to the IPv4 header at b[at:].
-func quoteOptions(b []byte, at int, options []byte) []byte {
-	if len(options) == 0 {
-		return b
-	}
-	b = append(b, options...)
-	for len(b)&3 != at&3 {
-		b = append(b, 0)
-	}
-	head := b[at:]
-	added := len(head) - int(head[0]&0x0f)*4
-	head[0] = 0x40 | byte(len(head)/4)
-	binary.BigEndian.PutUint16(head[2:], binary.BigEndian.Uint16(head[2:])+uint16(added))
-	sumHeader4(head)
 	return b
 }
 

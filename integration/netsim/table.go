@@ -31,6 +31,9 @@ func newTable(rules []Rule) (*table, error) {
 		if r.Loss < 0 || r.Loss > 1 {
 			return nil, fmt.Errorf("rule for %v: loss %v is not from 0 to 1", r.Prefix, r.Loss)
 		}
+		if err := checkHops(r.Hops); err != nil {
+			return nil, fmt.Errorf("rule for %v: %w", r.Prefix, err)
+		}
 		r.Prefix = r.Prefix.Masked()
 		t.rules = slices.DeleteFunc(t.rules, func(o Rule) bool { return o.Prefix == r.Prefix })
 		t.rules = append(t.rules, r)

@@ -34,12 +34,16 @@ type program struct {
 var (
 	collector  = &program{name: "collector", folder: "peer/collector", main: "."}
 	prometheus = &program{name: "prometheus", folder: "peer/prometheus", main: "github.com/prometheus/prometheus/cmd/prometheus", tags: "remove_all_sd"}
+	blackbox   = &program{name: "blackbox_exporter", folder: "peer/blackbox", main: "github.com/prometheus/blackbox_exporter"}
+	promtool   = &program{name: "promtool", folder: "peer/prometheus", main: "github.com/prometheus/prometheus/cmd/promtool", tags: "remove_all_sd"}
 	telegraf   = &program{name: "telegraf", folder: "peer/telegraf", main: "github.com/influxdata/telegraf/cmd/telegraf", tags: "custom," +
 		"inputs.execd,inputs.exec,inputs.ping,outputs.file,outputs.influxdb,parsers.influx,parsers.nagios,serializers.influx"}
 	natsServer    = &program{name: "nats", folder: "peer/nats", main: "github.com/nats-io/nats-server/v2"}
 	telegrafInput = &program{name: "telegraf_input", folder: "telegraf/input", main: ".", ours: true}
 	stranger      = &program{name: "stranger", folder: "stranger/program", main: ".", ours: true}
+	scrapeParser  = &program{name: "scrape_parser", folder: "peer/prometheus", main: "./parse"}
 	nagiosParser  = &program{name: "nagios_parser", folder: "peer/telegraf", main: "./nagios"}
+	grafanaSchema = &program{name: "grafana_schema", folder: "peer/grafana", main: "."}
 )
 
 // Collector returns the path of a real OpenTelemetry collector with an OTLP
@@ -50,6 +54,16 @@ func Collector(t *testing.T) string { t.Helper(); return collector.get(t) }
 // Prometheus returns the path of a real Prometheus without its service
 // discoveries, as Collector does.
 func Prometheus(t *testing.T) string { t.Helper(); return prometheus.get(t) }
+
+// Blackbox returns the path of a real blackbox_exporter, as Collector does.
+func Blackbox(t *testing.T) string { t.Helper(); return blackbox.get(t) }
+
+// Promtool returns the path of Prometheus' promtool, as Collector does.
+func Promtool(t *testing.T) string { t.Helper(); return promtool.get(t) }
+
+// ScrapeParser returns the path of a program that prints what Prometheus' parser
+// makes of the answer to a scrape, as Collector does.
+func ScrapeParser(t *testing.T) string { t.Helper(); return scrapeParser.get(t) }
 
 // Telegraf returns the path of a real Telegraf with the plugins that the tests
 // use, as Collector does.
@@ -69,6 +83,10 @@ func Stranger(t *testing.T) string { t.Helper(); return stranger.get(t) }
 // NagiosParser returns the path of a program that prints what Telegraf's parser
 // makes of the output of a Nagios plugin, as Collector does.
 func NagiosParser(t *testing.T) string { t.Helper(); return nagiosParser.get(t) }
+
+// GrafanaSchema returns the path of a program that checks dashboards against
+// Grafana's schema, as Collector does.
+func GrafanaSchema(t *testing.T) string { t.Helper(); return grafanaSchema.get(t) }
 
 func (p *program) get(t *testing.T) string {
 	t.Helper()

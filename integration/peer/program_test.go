@@ -18,11 +18,15 @@ func TestPrograms(t *testing.T) {
 		answer string
 	}{
 		{prometheus, "--version", "prometheus, version "},
+		{promtool, "--version", "promtool, version "},
 		{telegraf, "--version", "Telegraf "},
+		{blackbox, "--version", "blackbox_exporter, version "},
 		{collector, "--version", "version "},
 		{natsServer, "--version", "nats-server: v"},
 		{telegrafInput, "--sample", "[[inputs.pingtel]]"},
 		{stranger, "--help", "usage: stranger "},
+		{grafanaSchema, "--help", "usage: grafana_schema "},
+		{scrapeParser, "application/openmetrics-text; version=1.0.0", "data does not end with # EOF"},
 	} {
 		t.Run(tt.p.name, func(t *testing.T) {
 			path := tt.p.get(t)

@@ -22,8 +22,8 @@ func TestDocumentedPrograms(t *testing.T) {
 	dir := t.TempDir()
 	copyModule(t, dir)
 	programs := programsOf(string(text))
-	if len(programs) != 3 {
-		t.Fatalf("docs/library.md has %d programs, want one of each package", len(programs))
+	if len(programs) != 4 {
+		t.Fatalf("docs/library.md has %d programs, want one of each package and a trace", len(programs))
 	}
 	for i, p := range programs {
 		folder := filepath.Join(dir, fmt.Sprint(i))

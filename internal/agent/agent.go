@@ -71,6 +71,11 @@ type Options struct {
 	// warn if it cannot give them up.
 	Open func(ctx context.Context, c *config.Config, warn func(error)) (Prober, error)
 
+	// Confine restricts the process, for good, to reading below some folders and to
+	// writing below others. It is called once everything is open, if the process
+	// listens. Nil: nothing restricts it.
+	Confine func(read, write []string) error
+
 	Log   *slog.Logger
 	Level *slog.LevelVar // of Log; set by the file
 
@@ -104,6 +109,8 @@ type agent struct {
 	started time.Time
 	demand  bool   // rounds come on demand, not by the schedule
 	alike   string // what was last warned of
+
+	confined bool // by Confine
 
 	rounds sync.WaitGroup // on demand
 	slots  chan struct{}  // holds one for each round that runs
@@ -170,7 +177,7 @@ func (a *agent) start(ctx context.Context, c *config.Config) (err error) {
 	if err := a.openOutputs(c, false); err != nil {
 		return err
 	}
-	if len(a.outputs) == 0 {
+	if !a.delivers() {
 		return errNoOutput(c)
 	}
 	sinks := make([]monitor.Sink, len(a.outputs))
@@ -184,6 +191,7 @@ func (a *agent) start(ctx context.Context, c *config.Config) (err error) {
 	a.demand = a.Stdin != nil && c.Telegraf.Signal != "none"
 	a.takeOver(c)
 	a.monitor = monitor.New(a.prober, a.mine, a.Log, sinks...)
+	a.confine()
 	a.logStart()
 	return nil
 }

@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/pingtel/pingtel/internal/config"
 	"github.com/pingtel/pingtel/internal/execd"
+	"github.com/pingtel/pingtel/internal/explain"
+	"github.com/pingtel/pingtel/internal/monitor"
 	"github.com/pingtel/pingtel/internal/otlp"
 	"github.com/pingtel/pingtel/internal/output"
 	"github.com/pingtel/pingtel/internal/web"
@@ -21,6 +24,7 @@ type kind struct {
 	key     string                    // the key of the file that turns it on
 	enabled func(*config.Config) bool // nil: only its command has it
 	early   bool                      // it opens before privileges are given up
+	inner   bool                      // it only adds to what the others deliver
 	check   func(*config.Config, output.Env) error
 	open    func(*config.Config, output.Env) (output.Output, error) // a nil Output does not run
 }
@@ -31,6 +35,7 @@ func kinds() []kind {
 		{name: "telegraf", open: execd.Open},
 		{name: "web", key: "web.listen", enabled: web.Enabled, early: true, check: web.Check, open: web.Open},
 		{name: "otel", key: "otel.enabled", enabled: otlp.Enabled, check: otlp.Check, open: otlp.Open},
+		{name: "path", key: "path.when", enabled: explain.Enabled, inner: true, open: explain.Open},
 	}
 }
 
@@ -46,7 +51,8 @@ func (a *agent) wants(k kind, c *config.Config) bool {
 }
 
 func (a *agent) env(k kind) output.Env {
-	e := output.Env{Command: a.Command, Version: a.Version, Once: a.Once, Log: a.Log, Own: a.own}
+	e := output.Env{Command: a.Command, Version: a.Version, Once: a.Once, Log: a.Log, Own: a.own,
+		Prober: func() monitor.Prober { return a.prober }, RecordPath: a.recordPath}
 	if k.name == a.Command && (k.name != "otel" || a.PrintOTLP) {
 		e.Stdout = a.Stdout
 	}
@@ -71,11 +77,25 @@ func (a *agent) openOutputs(c *config.Config, early bool) error {
 	return nil
 }
 
+// recordPath hands a path to the outputs that take paths.
+func (a *agent) recordPath(t *monitor.Target, p *output.Path) {
+	for _, o := range a.outputs {
+		if taker, ok := o.Output.(output.PathTaker); ok {
+			taker.RecordPath(t, p)
+		}
+	}
+}
+
+// delivers reports whether any output takes figures out of the process.
+func (a *agent) delivers() bool {
+	return slices.ContainsFunc(a.outputs, func(r running) bool { return !r.kind.inner })
+}
+
 // errNoOutput says what to set in a file that turns no output on.
 func errNoOutput(c *config.Config) error {
 	var keys []string
 	for _, k := range kinds() {
-		if k.key != "" {
+		if k.key != "" && !k.inner {
 			keys = append(keys, k.key)
 		}
 	}

@@ -22,7 +22,7 @@ func (a *agent) reload(ctx context.Context) {
 		err = errors.Join(next.CheckSockets(a.prober.Socket), a.config.CheckReload(next))
 	}
 	if err != nil {
-		a.Log.Error("the configuration stays as it was", "error", err)
+		a.Log.Error("the configuration stays as it was", "error", a.explained(err))
 		return
 	}
 	a.reloadOutputs(next)

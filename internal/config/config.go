@@ -36,6 +36,7 @@ type Config struct {
 	OTel     OTel
 	Web      Web
 	Fleet    Fleet
+	Path     Path
 
 	// Targets holds a target for each host and family, in the file's order. Load
 	// puts those of hosts there; those of Sources come when they are read.
@@ -182,13 +183,14 @@ func (r *reader) parse(text string) (*Config, error) {
 	r.readFleet(root.table("fleet"), &c.Fleet) // before the targets, which have a tag of it
 	defaults := r.readDefaults(root.table("defaults"))
 	tables, none := root.tables("targets")
-	if none {
-		root.fault("targets", "nothing to probe: want a [[targets]] table with hosts, file, http, dns or kubernetes")
-	}
 	r.readTargets(tables, defaults, c)
 	r.readTelegraf(root.table("telegraf"), &c.Telegraf)
 	r.readOTel(root.table("otel"), &c.OTel)
-	r.readWeb(root.table("web"), &c.Web)
+	r.readWeb(root.table("web"), &c.Web, defaults)
+	r.readPath(root.table("path"), &c.Path)
+	if none && (c.Web.Listen == "" || !c.Web.Probe.On()) {
+		root.fault("targets", "nothing to probe: want a [[targets]] table with hosts, file, http, dns or kubernetes, or listen in [web] and allow in [web.probe]")
+	}
 	root.refuseUnknown()
 	if r.interval > 0 {
 		c.Agent.Interval = r.interval

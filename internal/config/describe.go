@@ -70,6 +70,10 @@ func (c *Config) Describe(w io.Writer, lookup func(string) (string, bool), sourc
 	}
 	if c.Web.Listen != "" {
 		row("web", "listens on %s%s", c.Web.Listen, map[bool]string{true: ", with /metrics", false: ""}[c.Web.Metrics])
+		if p := &c.Web.Probe; p.On() {
+			row("web.probe", "pings %s for everybody who reaches the listener; modules %s",
+				p.AllowText(), strings.Join(slices.Sorted(maps.Keys(p.Modules)), ", "))
+		}
 	}
 	for _, f := range c.Missing() {
 		row("warning", "%v", f)

@@ -10,6 +10,9 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
+// commentedKey matches the start of a key or table that the example has in a comment.
+var commentedKey = regexp.MustCompile(`(?m)^# ([a-z_]+ = |\[[a-z_.]+\]$|\[\[)`)
+
 // TestExample reads the example unchanged and compares its defaults with those of an
 // empty file. Then it reads the example with every commented key.
 func TestExample(t *testing.T) {
@@ -37,7 +40,7 @@ func TestExample(t *testing.T) {
 	if diff := cmp.Diff(d, o, cmpopts.IgnoreFields(o, "Source", "OnEcho")); diff != "" {
 		t.Errorf("[defaults] is not the defaults (-default +example)\n%s", diff)
 	}
-	all := regexp.MustCompile(`(?m)^# ([a-z_]+ = |\[\[)`).ReplaceAllString(text, "$1")
+	all := commentedKey.ReplaceAllString(text, "$1")
 	all = regexp.MustCompile(`(?m)^(ca|cert|key)_file = ""`).ReplaceAllString(all, `${1}_file = "x"`)
 	all = strings.Replace(all, `"::1"`, `"127.0.0.2"`, 1) // the IPv4 source cannot reach ::1
 	if _, err := Parse("all", all, env); err != nil {
@@ -52,7 +55,7 @@ func TestExampleOTel(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := regexp.MustCompile(`(?m)^# (headers|resource) = .*$`).ReplaceAllString(string(b), "")
-	stated, err := Parse("stated", regexp.MustCompile(`(?m)^# ([a-z_]+ = )`).ReplaceAllString(minimal+text[strings.Index(text, "[otel]"):], "$1"), env)
+	stated, err := Parse("stated", commentedKey.ReplaceAllString(minimal+text[strings.Index(text, "[otel]"):], "$1"), env)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +82,7 @@ func TestExampleIsComplete(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, section := range []string{"agent", "defaults", "targets", "telegraf", "otel"} {
+	for _, section := range []string{"agent", "defaults", "targets", "telegraf", "otel", "web", "web.probe"} {
 		header := "[" + section + "]"
 		if section == "targets" {
 			header = "[[targets]]"
@@ -94,7 +97,8 @@ func TestExampleIsComplete(t *testing.T) {
 		}
 		list, _, _ = strings.Cut(list, "\n")
 		for _, key := range strings.Split(list, ", ") {
-			if !regexp.MustCompile(`(?m)^(# )?` + regexp.QuoteMeta(key) + ` = `).Match(b) {
+			table := regexp.QuoteMeta(section + "." + key)
+			if !regexp.MustCompile(`(?m)^(# )?(` + regexp.QuoteMeta(key) + ` = |\[` + table + `[].])`).Match(b) {
 				t.Errorf("%s.%s is not in the example", section, key)
 			}
 		}

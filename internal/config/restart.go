@@ -2,15 +2,22 @@ package config
 
 import (
 	"fmt"
+	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 
 	"github.com/pingtel/pingtel/icmpcore"
 )
 
-// Marks reports whether packets to any target have a firewall mark. The process
-// then needs a capability as long as it runs.
+// Marks reports whether packets to any target, or of any module of /probe, have a
+// firewall mark. The process then needs a capability as long as it runs.
 func (c *Config) Marks() bool {
+	for _, o := range c.Web.Probe.Modules {
+		if o.Mark != 0 {
+			return true
+		}
+	}
 	return slices.ContainsFunc(c.Targets, func(t Target) bool { return t.Options.Mark != 0 }) ||
 		slices.ContainsFunc(c.Sources, func(s *Source) bool { return s.prober.options.Mark != 0 })
 }
@@ -18,12 +25,11 @@ func (c *Config) Marks() bool {
 // CheckSockets returns an error if c asks for something that the sockets of this
 // process cannot do. kind returns the kind of socket of a family.
 func (c *Config) CheckSockets(kind func(icmpcore.Family) icmpcore.SocketKind) error {
-	check := func(t Target) error {
-		if s := t.Options.Source; s.IsValid() && !s.Is4() && kind(icmpcore.FamilyIPv6) == icmpcore.SocketDatagram {
-			return fmt.Errorf("%s: source %s of %s needs a raw socket, but pingtel has a datagram socket: give it CAP_NET_RAW and restart it",
-				c.File, s, t.Host)
+	check := func(s netip.Addr, what string) error {
+		if !s.IsValid() || s.Is4() || kind(icmpcore.FamilyIPv6) != icmpcore.SocketDatagram {
+			return nil
 		}
-		return nil
+		return fmt.Errorf("%s: source %s of %s needs a raw socket, but pingtel has a datagram socket: give it CAP_NET_RAW and restart it", c.File, s, what)
 	}
 	var last *Probe
 	for _, t := range c.Targets {
@@ -31,12 +37,18 @@ func (c *Config) CheckSockets(kind func(icmpcore.Family) icmpcore.SocketKind) er
 			continue
 		}
 		last = t.Probe
-		if err := check(t); err != nil {
+		if err := check(t.Options.Source, t.Host); err != nil {
 			return err
 		}
 	}
 	for _, s := range c.Sources {
-		if err := check(s.example()); err != nil {
+		t := s.example()
+		if err := check(t.Options.Source, t.Host); err != nil {
+			return err
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Web.Probe.Modules)) {
+		if err := check(c.Web.Probe.Modules[name].Source, "the module "+name); err != nil {
 			return err
 		}
 	}

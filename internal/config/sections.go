@@ -64,7 +64,17 @@ func (r *reader) readDefaults(t *table) probe {
 // readProbe reads the keys that [defaults] and [[targets]] share into p. It returns
 // the tags of the table itself.
 func (r *reader) readProbe(t *table, p *probe) (own tagMap) {
-	o := &p.options
+	r.readOptions(t, &p.options)
+	read(t, "interval", r.duration(minInterval, maxInterval), &p.interval)
+	read(t, "percentiles", numbers(0, 100), &p.percentiles)
+	r.readFamily(t, p)
+	own = r.readTags(t, p)
+	r.readThresholds(t, &p.thresholds)
+	return own
+}
+
+// readOptions reads the keys that say how to send a series, except family.
+func (r *reader) readOptions(t *table, o *icmpcore.Options) {
 	read(t, "count", integer(1, 10000), &o.Count)
 	read(t, "ping_interval", r.duration(time.Millisecond, 24*time.Hour), &o.Interval)
 	read(t, "timeout", r.duration(time.Millisecond, time.Hour), &o.Timeout)
@@ -79,12 +89,6 @@ func (r *reader) readProbe(t *table, p *probe) (own tagMap) {
 	}
 	read(t, "mark", integer[uint32](0, math.MaxUint32), &o.Mark)
 	read(t, "dont_fragment", boolean, &o.DontFragment)
-	read(t, "interval", r.duration(minInterval, maxInterval), &p.interval)
-	read(t, "percentiles", numbers(0, 100), &p.percentiles)
-	r.readFamily(t, p)
-	own = r.readTags(t, p)
-	r.readThresholds(t, &p.thresholds)
-	return own
 }
 
 func (r *reader) readFamily(t *table, p *probe) {

@@ -11,14 +11,16 @@ type Web struct {
 	Listen     string // host:port to listen on; "" turns the listener off
 	ConfigFile string // TLS and passwords, as Prometheus' exporters have them; "" for neither
 	Metrics    bool   // serve /metrics
+	Probe      WebProbe
 }
 
 // readWeb reads the [web] table.
-func (r *reader) readWeb(t *table, w *Web) {
+func (r *reader) readWeb(t *table, w *Web, defaults probe) {
 	*w = Web{Metrics: true}
 	read(t, "listen", r.listenAddress, &w.Listen)
 	read(t, "config_file", r.text, &w.ConfigFile)
 	read(t, "metrics", boolean, &w.Metrics)
+	r.readWebProbe(t.table("probe"), &w.Probe, defaults)
 	t.refuseUnknown()
 }
 

@@ -108,6 +108,14 @@ func decodeJSON(r io.Reader, b *builder) error {
 	return nil
 }
 
+// shortened returns a text that is fit for a message.
+func shortened(text string) string {
+	if len(text) > 200 {
+		return text[:200] + "..."
+	}
+	return text
+}
+
 // cut says what the end of a text in the middle of it means.
 func cut(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
@@ -139,7 +147,7 @@ func decodeYAML(r io.Reader, b *builder) error {
 	case errors.Is(err, io.EOF):
 		return errEmpty
 	case err != nil:
-		return err
+		return firstOf(err)
 	case groups == nil:
 		return errNull
 	}
@@ -156,6 +164,18 @@ func decodeYAML(r io.Reader, b *builder) error {
 		}
 	}
 	return nil
+}
+
+// firstOf returns the first of the errors of a YAML document, which may be many.
+func firstOf(err error) error {
+	if e := (*yaml.TypeError)(nil); errors.As(err, &e) && len(e.Errors) > 0 {
+		more := ""
+		if n := len(e.Errors) - 1; n > 0 {
+			more = fmt.Sprintf(", and %d more faults", n)
+		}
+		return errors.New(shortened(e.Errors[0]) + more)
+	}
+	return err
 }
 
 // decodeText adds the targets of a text with one host a line.

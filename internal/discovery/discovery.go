@@ -29,6 +29,7 @@ type Set struct {
 	sources []*source
 	changed chan struct{} // holds a value if there are other targets than those of the last call of Targets
 	watcher *watcher      // nil if no source is a file, or the system has none to give
+	noWatch bool          // of tests: it has none to give
 	stop    context.CancelFunc
 	running sync.WaitGroup
 	first   sync.WaitGroup // of the sources' first looks
@@ -36,7 +37,7 @@ type Set struct {
 	mu      sync.Mutex // guards what follows, and the parts of sources
 	targets []config.Target
 	started bool
-	noCopy  string // why the last copy could not be written
+	noCopy  bool // the log says that copies cannot be written
 }
 
 // Options are what a set needs beside the configuration. The zero value works.
@@ -262,10 +263,10 @@ func (s *Set) noteCopy(err error) {
 
 // noteCopyLocked is noteCopy while s.mu is held.
 func (s *Set) noteCopyLocked(err error) {
-	if err == nil || err.Error() == s.noCopy {
+	if err == nil || s.noCopy {
 		return
 	}
-	s.noCopy = err.Error()
+	s.noCopy = true
 	s.log.Warn("a list of targets is not kept for a restart", "error", err)
 }
 

@@ -16,10 +16,11 @@ import (
 type dnsLooker struct {
 	resolver resolver
 	names    []string
+	time     time.Duration // for a look
 }
 
 func (d *dnsLooker) look(ctx context.Context, l *look) (time.Duration, error) {
-	ctx, cancel := context.WithTimeout(ctx, lookTime)
+	ctx, cancel := context.WithTimeout(ctx, d.time)
 	defer cancel()
 	for _, name := range d.names {
 		if strings.HasPrefix(name, "_") {

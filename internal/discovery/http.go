@@ -178,6 +178,8 @@ type httpLooker struct {
 	client  *client
 	url     string
 	refresh time.Duration
+	time    time.Duration // for a look
+	limit   int           // of an answer, in bytes
 }
 
 func (h *httpLooker) close() { h.client.close() }
@@ -186,7 +188,7 @@ func (h *httpLooker) close() { h.client.close() }
 type etag string
 
 func (h *httpLooker) look(ctx context.Context, l *look) (time.Duration, error) {
-	ctx, cancel := context.WithTimeout(ctx, lookTime)
+	ctx, cancel := context.WithTimeout(ctx, h.time)
 	defer cancel()
 	u, err := url.Parse(h.url)
 	if err != nil {
@@ -201,7 +203,7 @@ func (h *httpLooker) look(ctx context.Context, l *look) (time.Duration, error) {
 	}
 	r, err := h.client.get(ctx, u, header)
 	if err != nil {
-		return 0, timely(ctx, err)
+		return 0, timely(ctx, h.time, err)
 	}
 	defer r.Body.Close() // it was only read
 	switch {
@@ -212,19 +214,19 @@ func (h *httpLooker) look(ctx context.Context, l *look) (time.Duration, error) {
 		return 0, statusError(r)
 	}
 	l.take("", func(b *builder) (any, error) {
-		in, err := body(r, maxAnswer)
+		in, err := body(r, h.limit)
 		if err == nil {
 			err = decodeJSON(in, b)
 		}
-		return etag(r.Header.Get("ETag")), timely(ctx, err)
+		return etag(r.Header.Get("ETag")), timely(ctx, h.time, err)
 	})
 	return 0, nil
 }
 
 // timely says that the time of a look is over, if that is the error.
-func timely(ctx context.Context, err error) error {
+func timely(ctx context.Context, within time.Duration, err error) error {
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return fmt.Errorf("no complete answer within %v", lookTime)
+		return fmt.Errorf("no complete answer within %v", within)
 	}
 	return err
 }

@@ -23,6 +23,7 @@ type nodesLooker struct {
 	selector string
 	getenv   func(string) string
 	account  string
+	time     time.Duration // for a look
 }
 
 func (n *nodesLooker) close() { n.client.close() }
@@ -31,7 +32,7 @@ func (n *nodesLooker) close() { n.client.close() }
 var errExpired = errors.New("the next page has expired")
 
 func (n *nodesLooker) look(ctx context.Context, l *look) (time.Duration, error) {
-	ctx, cancel := context.WithTimeout(ctx, lookTime)
+	ctx, cancel := context.WithTimeout(ctx, n.time)
 	defer cancel()
 	host, port := n.getenv("KUBERNETES_SERVICE_HOST"), n.getenv("KUBERNETES_SERVICE_PORT")
 	if host == "" || port == "" {
@@ -46,7 +47,7 @@ func (n *nodesLooker) look(ctx context.Context, l *look) (time.Duration, error) 
 			continue // from the first page
 		}
 		if err != nil {
-			return 0, timely(ctx, err)
+			return 0, timely(ctx, n.time, err)
 		}
 		break
 	}
@@ -137,14 +138,20 @@ func (n *nodesLooker) page(ctx context.Context, u *url.URL, next string, limit i
 		return nil, 0, err
 	}
 	count := &counter{r: in}
+	page, err := decodePage(count)
+	return page, count.n, err
+}
+
+// decodePage decodes a page of the API's answer.
+func decodePage(r io.Reader) (*nodeList, error) {
 	var page nodeList
-	if err := json.NewDecoder(count).Decode(&page); err != nil {
-		return nil, 0, cut(err)
+	if err := json.NewDecoder(r).Decode(&page); err != nil {
+		return nil, cut(err)
 	}
 	if page.Kind != "NodeList" {
-		return nil, 0, fmt.Errorf("the API answers with %q: want a NodeList", page.Kind)
+		return nil, fmt.Errorf("the API answers with %q: want a NodeList", shortened(page.Kind))
 	}
-	return &page, count.n, nil
+	return &page, nil
 }
 
 // counter counts the bytes that are read.

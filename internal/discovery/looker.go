@@ -23,7 +23,9 @@ type resolver interface {
 type system struct {
 	resolver resolver
 	getenv   func(string) string
-	account  string // folder of the ServiceAccount
+	account  string        // folder of the ServiceAccount
+	lookTime time.Duration // for a look over the network
+	limit    int           // of an answer over HTTP, in bytes
 }
 
 // newLooker returns what reads a source.
@@ -38,15 +40,22 @@ func newLooker(s *source, o Options) looker {
 	if sys.account == "" {
 		sys.account = config.ServiceAccount
 	}
+	if sys.lookTime == 0 {
+		sys.lookTime = lookTime
+	}
+	if sys.limit == 0 {
+		sys.limit = maxAnswer
+	}
 	agent := "pingtel/" + o.Version
 	switch s.Kind {
 	case config.SourceHTTP:
-		return &httpLooker{client: newClient(agent, s.BearerFile, s.CAFile), url: s.Places[0], refresh: s.Refresh}
+		return &httpLooker{client: newClient(agent, s.BearerFile, s.CAFile), url: s.Places[0], refresh: s.Refresh, time: sys.lookTime, limit: sys.limit}
 	case config.SourceDNS:
-		return &dnsLooker{resolver: sys.resolver, names: s.Places}
+		return &dnsLooker{resolver: sys.resolver, names: s.Places, time: sys.lookTime}
 	case config.SourceKubernetes:
 		return &nodesLooker{
 			client: newClient(agent, sys.account+"/token", sys.account+"/ca.crt"), selector: s.LabelSelector, getenv: sys.getenv, account: sys.account,
+			time: sys.lookTime,
 		}
 	}
 	return &fileLooker{patterns: s.Places, changed: make(map[string]sighting)}

@@ -265,7 +265,11 @@ func (l *look) accept() {
 	err := s.set.merge()
 	if err == nil {
 		for _, w := range l.copies {
-			s.set.noteCopyLocked(w.commit())
+			if err := w.commit(); err != nil {
+				s.set.noteCopyLocked(err)
+			} else if w != nil {
+				s.set.noCopy = false
+			}
 		}
 		return
 	}
@@ -367,7 +371,7 @@ func (s *source) restore() {
 	}, func(err error) { s.set.log.Warn("a copy of a list is not used", "error", err) })
 	s.set.mu.Lock()
 	defer s.set.mu.Unlock()
-	before := s.parts
+	before, listed := s.parts, s.listed()
 	s.parts = slices.Clone(before)
 	for _, p := range restored {
 		i := slices.IndexFunc(s.parts, func(o *part) bool { return o.name == p.name })
@@ -375,7 +379,7 @@ func (s *source) restore() {
 		case i >= 0 && s.parts[i].list == nil:
 			p.err = s.parts[i].err
 			s.parts[i] = p
-		case i < 0 && !s.listed():
+		case i < 0 && !listed:
 			s.parts = append(s.parts, p)
 		default:
 			continue

@@ -19,7 +19,7 @@ type watcher struct {
 
 // watch starts the watcher of a set, if one of its sources is a file.
 func (s *Set) watch(ctx context.Context) *watcher {
-	if !s.hasFiles() {
+	if !s.hasFiles() || s.noWatch {
 		return nil
 	}
 	fs, err := fsnotify.NewWatcher()

@@ -101,7 +101,7 @@ type Monitor struct {
 	targets       []*Target  // of all lanes
 	lanes         []*lane    // one for each interval that a target has
 	reloads       uint64
-	early         []start    // first series that come before their time, by time
+	early         []start // first series that come before their time, by time
 	lookups       lookups
 	started       bool   // the schedule runs
 	skippedTarget string // a target skipped since the last log line about it

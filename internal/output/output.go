@@ -43,6 +43,11 @@ type Counter interface {
 	Counts() []Count
 }
 
+// Reader is an [Output] that reads files again while it runs.
+type Reader interface {
+	Files() []string // their names
+}
+
 // Count is a named count since the start.
 type Count struct {
 	Name  string
@@ -77,4 +82,12 @@ type Env struct {
 	Stdout  io.Writer // nil if the output does not print
 	Log     *slog.Logger
 	Own     func() Own // safe for concurrent use, from Run on
+
+	// Prober returns what sends echoes, for outputs that probe by themselves. Safe
+	// for concurrent use, from Run on.
+	Prober func() monitor.Prober
+
+	// RecordPath hands a path to all outputs that take paths. Calls must come one at a
+	// time, from Run on and not after its end.
+	RecordPath func(*monitor.Target, *Path)
 }

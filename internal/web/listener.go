@@ -25,8 +25,15 @@ func (l *limitListener) Accept() (net.Conn, error) {
 		<-l.free
 		return nil, err
 	}
+	if tcp, ok := c.(*net.TCPConn); ok {
+		tcp.SetWriteBuffer(writeBuffer) //nolint:errcheck // then a slow reader is noticed later
+	}
 	return &limitConn{Conn: c, listener: l}, nil
 }
+
+// writeBuffer is what the system may hold of an answer. By itself it holds some
+// megabytes, so that a reader who takes nothing is noticed late.
+const writeBuffer = 256 << 10
 
 // fullPause is how long a connection that finds no room waits before those
 // without a request are closed again.

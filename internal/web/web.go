@@ -30,8 +30,9 @@ const (
 	writeTime      = 30 * time.Second
 	idleTime       = 2 * time.Minute
 
-	// maxConnections is how many connections are served at once. More wait.
-	maxConnections = 64
+	// maxConnections is how many connections are served at once. More wait. There
+	// is one for each probe, and as many for scrapes and health.
+	maxConnections = 2 * maxProbes
 
 	// maxScrapes is how many scrapes are answered at once: each holds a copy of
 	// all counts. A further one gets 503.
@@ -46,6 +47,7 @@ type Output struct {
 	server   *http.Server
 	store    *output.Store
 	scrapes  chan struct{} // one for each scrape that is answered
+	probes   *probes
 
 	mu  sync.Mutex        // guards what follows
 	own func() output.Own // nil before and after Run: the process is not ready
@@ -68,9 +70,11 @@ func Check(c *config.Config, _ output.Env) error {
 }
 
 // newStore returns a store for /metrics, with the bounds and the instruments that
-// OTLP would have.
+// OTLP would have. With an exponential histogram it keeps both kinds: only one
+// format has native histograms.
 func newStore(c *config.Config, env output.Env) (*output.Store, error) {
-	return output.NewStore(otel.StoreOptions{Bounds: c.OTel.Bounds, Metrics: c.OTel.Metrics}, env)
+	native := c.OTel.Histogram != nil && *c.OTel.Histogram == "exponential"
+	return output.NewStore(otel.StoreOptions{Bounds: c.OTel.Bounds, Native: native, Metrics: c.OTel.Metrics}, env)
 }
 
 // Open listens. It comes before privileges are given up, so that any port will
@@ -86,6 +90,7 @@ func Open(c *config.Config, env output.Env) (output.Output, error) {
 	}
 	limited := &limitListener{Listener: l, free: make(chan struct{}, maxConnections), closed: make(chan struct{})}
 	o := &Output{config: c.Web, env: env, listener: limited, store: store, scrapes: make(chan struct{}, maxScrapes)}
+	o.probes = newProbes(c, o.prober)
 	limited.full = o.closeIdle
 	o.server = &http.Server{
 		Handler: o.handler(), MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(env.Log.Handler(), slog.LevelDebug),
@@ -99,7 +104,27 @@ func Open(c *config.Config, env output.Env) (output.Output, error) {
 	if c.Web.ConfigFile == "" && !c.Web.Loopback() {
 		env.Log.Warn("everybody who reaches the listener can read all figures, names and tags of targets: set web.config_file, or listen on a loopback address", "listen", c.Web.Listen)
 	}
+	o.warnProbes(c)
 	return o, nil
+}
+
+// warnProbes says what everybody can make this process send.
+func (o *Output) warnProbes(c *config.Config) {
+	if c.Web.Probe.On() && o.config.ConfigFile == "" && !o.config.Loopback() {
+		o.env.Log.Warn("everybody who reaches the listener can make pingtel ping these addresses and look up any name: set web.config_file, or listen on a loopback address",
+			"listen", o.config.Listen, "allow", c.Web.Probe.AllowText())
+	}
+}
+
+// prober returns the Pinger of the process while it runs, else nil.
+func (o *Output) prober() monitor.Prober {
+	o.mu.Lock()
+	running := o.own != nil
+	o.mu.Unlock()
+	if !running {
+		return nil
+	}
+	return o.env.Prober()
 }
 
 // closeIdle closes connections that have no request under way.
@@ -114,8 +139,13 @@ func (o *Output) String() string {
 		scheme = "http(s)"
 	}
 	paths := "/-/healthy and /-/ready"
-	if o.config.Metrics {
+	switch probes := o.config.Probe.On(); {
+	case o.config.Metrics && probes:
+		paths = "/metrics and /probe"
+	case o.config.Metrics:
 		paths = "/metrics"
+	case probes:
+		paths = "/probe"
 	}
 	return fmt.Sprintf("%s on %s://%s", paths, scheme, o.listener.Addr())
 }
@@ -142,6 +172,11 @@ func (o *Output) Reload(next *config.Config) {
 	}
 	if next.Web.Metrics != o.config.Metrics {
 		keys = append(keys, "web.metrics")
+	}
+	was := o.probes.settings.Load().AllowText()
+	o.probes.reload(next)
+	if next.Web.Probe.AllowText() != was {
+		o.warnProbes(next)
 	}
 	if len(keys) > 0 {
 		o.env.Log.Warn("restart pingtel to change " + strings.Join(keys, ", "))

@@ -20,8 +20,10 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
+	"google.golang.org/protobuf/encoding/protodelim"
 
 	"github.com/pingtel/pingtel/icmpcore"
 	"github.com/pingtel/pingtel/internal/config"
@@ -85,6 +87,8 @@ func serve(t *testing.T, more string) *served {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return s.own
+	}, Prober: func() monitor.Prober {
+		return &prober{result: icmpcore.PingResult{Sent: 1, Received: 1, TTL: 64}}
 	}}
 	if err := Check(c, env); err != nil {
 		t.Fatal(err)
@@ -150,23 +154,63 @@ func TestMetrics(t *testing.T) {
 	}
 	for name, want := range map[string]float64{"ping_requests_total": 2, "ping_resolved": 1, "pingtel_build_info": 1, "ping_target_count": 1} {
 		f := families[name]
-		if f == nil || len(f.Metric) != 1 || f.Metric[0].GetCounter().GetValue()+f.Metric[0].GetGauge().GetValue() != want {
+		if f == nil || len(f.Metric) != 1 || f.Metric[0].GetCounter().GetValue()+f.Metric[0].GetGauge().GetValue()+f.Metric[0].GetUntyped().GetValue() != want {
 			t.Errorf("%s is %v, want %v", name, f, want)
 		}
 	}
 	problems, err := promlint.New(strings.NewReader(text)).Lint()
 	for _, p := range problems {
-		if p.Metric != "ping_target_count" { // the name that it has over OTLP
-			t.Errorf("promlint: %v", p)
-		}
+		t.Errorf("promlint: %v", p)
 	}
 	if err != nil {
 		t.Error(err)
 	}
 	_, header, open := s.get(t, "/metrics", http.Header{"Accept": {prometheusAccepts}})
 	if header.Get("Content-Type") != "application/openmetrics-text; version=1.0.0; charset=utf-8" || !strings.HasSuffix(open, "\n# EOF\n") ||
-		!strings.Contains(open, "# TYPE pingtel_echo_requests counter\npingtel_echo_requests_total 0\n") {
+		!strings.Contains(open, "# TYPE pingtel_echo_requests counter\npingtel_echo_requests_total 0.0\n") {
 		t.Errorf("OpenMetrics: %s, %s", header.Get("Content-Type"), open)
+	}
+}
+
+// TestProtobuf: who asks for protobuf gets the families of the text. A native
+// histogram is among them if the file wants an exponential one.
+func TestProtobuf(t *testing.T) {
+	for kind, native := range map[string]bool{"explicit": false, "exponential": true} {
+		s := serve(t, fmt.Sprintf("[otel]\nhistogram = %q\n", kind))
+		_, header, body := s.get(t, "/metrics", http.Header{"Accept": {nativeAccepts}})
+		if got := header.Get("Content-Type"); got != "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited" {
+			t.Errorf("Content-Type %q", got)
+		}
+		names := make(map[string]bool)
+		for r := bufio.NewReader(strings.NewReader(body)); ; {
+			f := new(dto.MetricFamily)
+			err := protodelim.UnmarshalFrom(r, f)
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			names[f.GetName()] = true
+			if f.GetName() != "ping_rtt_seconds" {
+				continue
+			}
+			h := f.Metric[0].Histogram
+			if h.GetSampleCount() != 2 || len(h.Bucket) == 0 || (len(h.PositiveSpan) > 0) != native {
+				t.Errorf("%s: %v", kind, h)
+			}
+		}
+		_, _, text := s.get(t, "/metrics", nil)
+		parser := expfmt.NewTextParser(model.LegacyValidation)
+		families, err := parser.TextToMetricFamilies(strings.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, f := range families {
+			if !names[name] && len(f.Metric) > 0 {
+				t.Errorf("no %s in protobuf", name)
+			}
+		}
 	}
 }
 
@@ -183,19 +227,28 @@ func TestGzip(t *testing.T) {
 	}
 }
 
+// nativeAccepts is what Prometheus 3 sends with native histograms.
+const nativeAccepts = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6," + prometheusAccepts
+
 // TestAccept: which format an Accept header gets.
 func TestAccept(t *testing.T) {
-	for accept, want := range map[string]bool{
-		"": false, "*/*": false, "text/plain": false, prometheusAccepts: true,
-		"application/openmetrics-text":                          true,
-		"application/openmetrics-text;version=2.0.0":            false,
-		"application/openmetrics-text;q=0":                      false,
-		"application/openmetrics-text;q=0.1,text/plain;q=0.2":   false,
-		"application/openmetrics-text;q=x,;;,text/plain":        false,
-		"text/html,application/xhtml+xml,application/xml;q=0.9": false,
+	const protobuf = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding="
+	for accept, want := range map[string]format{
+		"": textFormat, "*/*": textFormat, "text/plain": textFormat, prometheusAccepts: openFormat, nativeAccepts: protobufFormat,
+		"application/openmetrics-text":                          openFormat,
+		"application/openmetrics-text;version=2.0.0":            textFormat,
+		"application/openmetrics-text;q=0":                      textFormat,
+		"application/openmetrics-text;q=0.1,text/plain;q=0.2":   textFormat,
+		"application/openmetrics-text;q=x,;;,text/plain":        textFormat,
+		"text/html,application/xhtml+xml,application/xml;q=0.9": textFormat,
+		protobuf + "delimited":                                  protobufFormat,
+		protobuf + "text":                                       textFormat,
+		protobuf + "delimited;q=0":                              textFormat,
+		protobuf + "delimited;q=0.1,text/plain;q=0.2":           textFormat,
+		"application/vnd.google.protobuf":                       textFormat,
 	} {
-		if got := wantsOpenMetrics(accept); got != want {
-			t.Errorf("wantsOpenMetrics(%q) = %t", accept, got)
+		if got := formatOf(accept); got != want {
+			t.Errorf("formatOf(%q) = %d", accept, got)
 		}
 	}
 	for header, want := range map[string]bool{"": false, "gzip": true, "deflate, gzip;q=1.0": true, "gzip;q=0": false, "gzip; q=0.00": false, "gzip;q=x": false, "br": false} {
@@ -296,6 +349,39 @@ func TestSlowReaders(t *testing.T) {
 	slow.Wait()
 	if status, _, _ := s.get(t, "/metrics", nil); status != 200 {
 		t.Errorf("after them: %d", status)
+	}
+}
+
+// deadlines is a ResponseWriter that notes until when each write has to be over.
+type deadlines struct {
+	recorder
+	set []time.Time
+}
+
+func (d *deadlines) SetWriteDeadline(at time.Time) error {
+	d.set = append(d.set, at)
+	return nil
+}
+
+// TestPaced: a reader that takes nothing loses its place long before an answer has
+// to be over, and a fast one has all of that time.
+func TestPaced(t *testing.T) {
+	begun := time.Now()
+	w := &deadlines{}
+	p := &paced{ResponseWriter: w, control: http.NewResponseController(w), begun: begun}
+	for _, n := range []int{0, minRate, minRate, 100 * minRate} {
+		if _, err := p.Write(make([]byte, n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []time.Duration{freeTime, freeTime + time.Second, freeTime + 2*time.Second, writeTime}
+	for i, at := range w.set {
+		if at.Sub(begun) != want[i] {
+			t.Errorf("write %d ends %v after the beginning, want %v", i, at.Sub(begun), want[i])
+		}
+	}
+	if len(w.set) != len(want) || w.body.Len() != 102*minRate {
+		t.Errorf("%d deadlines, %d bytes", len(w.set), w.body.Len())
 	}
 }
 

@@ -1,0 +1,102 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/pingtel/pingtel/internal/output"
+)
+
+// systemFiles are what Go's packages read while the process runs: name resolution
+// (the files in /etc, which may be links), certificates of authorities, time zones,
+// and what the kernel tells of the process and of the network.
+var systemFiles = []string{
+	"/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/localtime", "/etc/ssl/certs/ca-certificates.crt",
+}
+
+var systemFolders = []string{
+	"/etc/ssl", "/etc/pki", "/usr/share/ca-certificates", "/usr/local/share/ca-certificates", "/usr/share/pki", "/var/lib/ca-certificates",
+	"/usr/share/zoneinfo", "/proc",
+}
+
+// confine restricts a process that listens to the files that it needs, if it can.
+// Failing that it goes on: the restriction protects against a fault that nobody knows.
+func (a *agent) confine() {
+	if a.Confine == nil || a.config.Web.Listen == "" {
+		return
+	}
+	read := a.folders()
+	switch err := a.Confine(read, nil); { // pingtel writes no file
+	case err == nil:
+		a.confined = true
+		a.Log.Debug("confined: this process can read the files of these folders, and write and execute none", "read", strings.Join(read, " "))
+	case errors.Is(err, errors.ErrUnsupported):
+		a.Log.Debug("not confined: this system has no Landlock", "error", err)
+	default:
+		a.Log.Warn("not confined: this process can still read and write all files of its user", "error", err)
+	}
+}
+
+// folders returns the folders of all files that the process may read again: those
+// of the names, and those of the files that links lead to. A folder that is part of
+// another one is left out.
+func (a *agent) folders() []string {
+	files := append([]string{a.config.File}, systemFiles...)
+	for _, o := range a.outputs {
+		if r, ok := o.Output.(output.Reader); ok {
+			files = append(files, r.Files()...)
+		}
+	}
+	if m := a.config.Fleet.Members; m != nil {
+		files = append(files, m.Files()...)
+	}
+	list := append([]string(nil), systemFolders...)
+	if f := os.Getenv("SSL_CERT_FILE"); f != "" { // of crypto/x509, as the next one
+		files = append(files, f)
+	}
+	if d := os.Getenv("SSL_CERT_DIR"); d != "" {
+		list = append(list, filepath.SplitList(d)...)
+	}
+	for _, f := range files {
+		list = append(list, filepath.Dir(f))
+		if to, err := filepath.EvalSymlinks(f); err == nil { // without an answer there is nothing to read
+			list = append(list, filepath.Dir(to))
+		}
+	}
+	return outermost(list)
+}
+
+// outermost returns the folders of list that no other one contains, sorted.
+func outermost(list []string) []string {
+	var all []string
+	for _, d := range list {
+		if abs, err := filepath.Abs(d); err == nil { // fails only without a working folder, where a relative name means nothing
+			all = append(all, abs)
+		}
+	}
+	slices.Sort(all)
+	var found []string
+	for _, d := range slices.Compact(all) {
+		inside := slices.ContainsFunc(found, func(outer string) bool {
+			return outer == "/" || strings.HasPrefix(d, outer+"/")
+		})
+		if !inside {
+			found = append(found, d)
+		}
+	}
+	return found
+}
+
+// explained adds to an error of reading a file that a confined process may not read
+// it, where that is the reason.
+func (a *agent) explained(err error) error {
+	if a.confined && strings.Contains(err.Error(), syscall.EACCES.Error()) { // faults of the file have only its text
+		return fmt.Errorf("%w (pingtel has confined itself to the folders that it has read from so far: if the file is in another one, restart pingtel)", err)
+	}
+	return err
+}

@@ -1,0 +1,284 @@
+package explain
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pingtel/pingtel/icmpcore"
+	"github.com/pingtel/pingtel/internal/config"
+	"github.com/pingtel/pingtel/internal/monitor"
+	"github.com/pingtel/pingtel/internal/output"
+	"github.com/pingtel/pingtel/internal/path"
+)
+
+// network answers as the routers on the paths to its targets do, each hop after a
+// millisecond.
+type network struct {
+	mu    sync.Mutex
+	paths map[netip.Addr]*road
+	sent  int
+	most  int // series of traces at once
+	runs  int
+}
+
+// road is the path to a target.
+type road struct {
+	hops   []netip.Addr // the target is the last
+	broken int          // nothing answers beyond this hop; 0: all answers
+}
+
+func (n *network) Go(t icmpcore.Target, o icmpcore.Options, done func(icmpcore.PingResult)) (icmpcore.Run, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	r := n.paths[t.Addr]
+	n.sent += o.Count
+	n.runs++
+	n.most = max(n.most, n.runs)
+	to := min(o.TTL, len(r.hops))
+	silent := r.broken > 0 && to > r.broken
+	takes := time.Duration(to) * time.Millisecond
+	if silent {
+		takes = o.Timeout
+	}
+	time.AfterFunc(takes, func() {
+		res := icmpcore.PingResult{Host: t.Host, Addr: t.Addr, Sent: o.Count, Loss: 100, Duration: takes}
+		for i := range o.Count {
+			e := icmpcore.Echo{Seq: i + 1, Outcome: icmpcore.OutcomeTimeout, RTT: takes}
+			switch {
+			case silent:
+			case to == len(r.hops):
+				e.Outcome, e.From = icmpcore.OutcomeReply, t.Addr
+				res.Received, res.Hops, res.Loss = res.Received+1, to, 0
+			default:
+				e.Outcome = icmpcore.OutcomeError
+				e.Err = &icmpcore.EchoError{Kind: icmpcore.TimeExceeded, From: r.hops[to-1], Quote: &icmpcore.Quote{Cookie: true, DSCP: -1}}
+			}
+			o.OnEcho(e)
+		}
+		n.mu.Lock()
+		n.runs--
+		n.mu.Unlock()
+		done(res)
+	})
+	return icmpcore.Run{}, nil
+}
+
+func (n *network) Resolve(context.Context, string, icmpcore.Family) (icmpcore.Target, error) {
+	return icmpcore.Target{}, errors.New("no names here")
+}
+
+func (n *network) HasRoute(context.Context, netip.Addr) bool { return true }
+
+// rig is an output with its network.
+type rig struct {
+	*Output
+	net     *network
+	log     bytes.Buffer
+	targets []*monitor.Target
+	paths   []*output.Path
+	of      map[*monitor.Target]*output.Path
+	stop    func()
+}
+
+func router(branch, hop int) netip.Addr {
+	return netip.AddrFrom4([4]byte{198, 18, byte(200 + branch), byte(hop)})
+}
+
+// newRig returns a rig of so many targets behind five hops. The first three are those of
+// all, the fourth is one of ten.
+func newRig(t *testing.T, n int, file string) *rig {
+	t.Helper()
+	c, err := config.Parse("pingtel.toml", "[[targets]]\nhosts = [\"127.0.0.1\"]\n[path]\nwhen = \"loss\"\n"+file,
+		func(string) (string, bool) { return "", false })
+	if err != nil {
+		t.Fatal(err)
+	}
+	probe := c.Targets[0].Probe
+	for len(c.Targets) < n {
+		c.Targets = append(c.Targets, c.Targets[0])
+	}
+	r := &rig{net: &network{paths: make(map[netip.Addr]*road)}, of: make(map[*monitor.Target]*output.Path)}
+	log := slog.New(slog.NewTextHandler(&r.log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}}))
+	o, err := Open(c, output.Env{Prober: func() monitor.Prober { return r.net }, Log: log, RecordPath: func(t *monitor.Target, p *output.Path) {
+		r.paths = append(r.paths, p)
+		r.of[t] = p
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Output = o.(*Output)
+	for i := range n {
+		addr := netip.AddrFrom4([4]byte{198, 18, byte(i / 250), byte(1 + i%250)})
+		r.targets = append(r.targets, &monitor.Target{Target: config.Target{Host: addr.String(), Probe: probe}})
+		r.net.paths[addr] = &road{hops: []netip.Addr{router(0, 1), router(0, 2), router(0, 3), router(1+i%10, 4), addr}}
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(ctx) }()
+	r.stop = func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if err := r.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	return r
+}
+
+// round records a series of every target, spread over most of an interval. Those of
+// broken paths lost all.
+func (r *rig) round() {
+	for i, t := range r.targets {
+		addr := netip.MustParseAddr(t.Host)
+		res := icmpcore.PingResult{Host: t.Host, Addr: addr, Sent: 5, Received: 5, Hops: 5}
+		if r.net.paths[addr].broken > 0 {
+			res = icmpcore.PingResult{Host: t.Host, Addr: addr, Sent: 5, Loss: 100}
+		}
+		r.Record(t, &res)
+		if i%100 == 0 {
+			time.Sleep(10 * time.Second * 100 / time.Duration(max(len(r.targets), 100)) * 9 / 10)
+		}
+	}
+	time.Sleep(time.Second)
+}
+
+// TestOne: a target that begins to lose is traced at once, and the other outputs get
+// the verdict within its timeout.
+func TestOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 3, "")
+		r.round()
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if len(r.paths) != 3 {
+			t.Fatalf("%d paths of healthy targets", len(r.paths))
+		}
+		for target, p := range r.of {
+			if want := "198.18.200.1 198.18.200.2 198.18.200.3"; p.Verdict.Cause != path.None || p.Loss || !strings.HasPrefix(p.Route.String(), want) {
+				t.Errorf("%s: %+v", target.Host, p)
+			}
+		}
+		r.net.paths[netip.MustParseAddr("198.18.0.2")].broken = 2
+		lost := r.targets[1]
+		r.Record(lost, &icmpcore.PingResult{Addr: netip.MustParseAddr("198.18.0.2"), Sent: 5, Loss: 100})
+		time.Sleep(1010 * time.Millisecond)
+		synctest.Wait()
+		p := r.of[lost]
+		const want = "nothing answers beyond hop 2, 198.18.200.2; before the loss the path continued to hop 3, 198.18.200.3"
+		if len(r.paths) != 4 || p.Verdict.Text != want || !p.Loss || p.Verdict.Cause != path.SilentBeyond {
+			t.Errorf("%d paths, the last %+v", len(r.paths), p.Verdict)
+		}
+		for range 3 { // the loss goes on
+			r.Record(lost, &icmpcore.PingResult{Addr: netip.MustParseAddr("198.18.0.2"), Sent: 5, Loss: 100})
+			time.Sleep(10 * time.Second)
+		}
+		r.stop()
+		if len(r.paths) != 4 {
+			t.Errorf("%d paths: loss that goes on is traced again", len(r.paths))
+		}
+		if d := cmp.Diff(`level=WARN msg="198.18.0.2: `+want+"\"\n", r.log.String()); d != "" {
+			t.Errorf("log (-want +got):\n%s", d)
+		}
+	})
+}
+
+// TestThreshold: loss below that of the file, or from the first round on, is not traced.
+func TestThreshold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 1, "loss = \"40%\"\n")
+		series := func(loss float64) {
+			r.Record(r.targets[0], &icmpcore.PingResult{Addr: netip.MustParseAddr("198.18.0.1"), Sent: 5, Received: int(5 - loss/20), Hops: 5, Loss: loss})
+			time.Sleep(2 * time.Second)
+			synctest.Wait()
+		}
+		for _, step := range []struct {
+			loss float64
+			want int // traces after a loss
+		}{{100, 0}, {100, 0}, {20, 0}, {0, 0}, {20, 0}, {40, 1}, {60, 1}, {20, 1}, {100, 2}} {
+			series(step.loss)
+			n := 0
+			for _, p := range r.paths {
+				if p.Loss {
+					n++
+				}
+			}
+			if n != step.want {
+				t.Errorf("after a loss of %g%%: %d traces, want %d", step.loss, n, step.want)
+			}
+		}
+		r.stop()
+	})
+}
+
+// TestStorm: 5,000 targets fail at once. A few traces explain all of them, in one line,
+// and the healthy ones stay as they are.
+func TestStorm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 5000
+		r := newRig(t, n, "max = 20\n")
+		for range 30 {
+			r.round()
+		}
+		for range 400 { // until each path is known
+			time.Sleep(10 * time.Second)
+		}
+		synctest.Wait()
+		known := len(r.of)
+		if known != n {
+			t.Fatalf("%d of %d paths are known", known, n)
+		}
+		r.paths = nil
+		before := r.net.sent
+		broken := 0
+		for i, target := range r.targets {
+			if i%50 > 0 {
+				r.net.paths[netip.MustParseAddr(target.Host)].broken = 3
+				broken++
+			}
+		}
+		r.net.most = 0
+		r.round()
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		explained := 0
+		for _, p := range r.paths {
+			if p.Loss {
+				explained++
+			}
+			if p.Loss && (p.Verdict.Cause != path.SilentBeyond || p.Verdict.LastAddress != router(0, 3)) {
+				t.Fatalf("%+v", p.Verdict)
+			}
+		}
+		extra := r.net.sent - before
+		t.Logf("%d of %d explained with %d echoes, %d series at once; %d echoes are measured with in an interval", explained, broken, extra, r.net.most, 5*n)
+		if explained != broken {
+			t.Errorf("%d of %d failing targets have a verdict", explained, broken)
+		}
+		if extra > n*5*2/100 { // two intervals
+			t.Errorf("%d echoes beside %d", extra, 2*n*5)
+		}
+		r.stop()
+		t.Log(r.log.String())
+		if want := fmt.Sprintf(`msg="%s of %s failing targets: nothing answers beyond 198.18.200.3"`, thousands(broken), thousands(broken)); strings.Count(r.log.String(), "\n") > 2 || !strings.Contains(r.log.String(), want) {
+			t.Errorf("log %s, want %s", r.log.String(), want)
+		}
+	})
+}
