@@ -68,7 +68,7 @@ func (o *Output) ready(w http.ResponseWriter, _ *http.Request) {
 	switch s := own(); {
 	case s.Fleet != nil && s.Fleet.Waiting:
 		plain(w, http.StatusServiceUnavailable, "the other probers of the fleet are not known yet\n")
-	case s.Schedule.Targets == 0 && s.Fleet == nil && !o.probes.settings.Load().On(): // in a fleet the others may have them all, and requests may bring them
+	case s.Schedule.Targets == 0 && s.Fleet == nil && !o.probes.settings.Load().On(): // they may come from requests alone, and in a fleet the others may have them all
 		plain(w, http.StatusServiceUnavailable, "no targets\n")
 	case s.Behind > stalledTime:
 		plain(w, http.StatusServiceUnavailable, fmt.Sprintf("the schedule is %v behind\n", s.Behind.Round(time.Second)))
