@@ -80,9 +80,6 @@ func (a *agent) folders(c *config.Config) []string {
 			files = append(files, r.Files()...)
 		}
 	}
-	if m := a.config.Fleet.Members; m != nil {
-		files = append(files, m.Files()...)
-	}
 	list := append([]string(nil), systemFolders...)
 	if f := os.Getenv("SSL_CERT_FILE"); f != "" { // of crypto/x509, as the next one
 		files = append(files, f)

@@ -307,15 +307,3 @@ func (m *Members) same(o *Members) bool {
 	a.Source, b.Source = nil, nil
 	return a == b && (m.Source == nil) == (o.Source == nil) && (m.Source == nil || m.Source.Same(o.Source))
 }
-
-// Files returns the files that a process reads again while it runs, to know the members.
-func (m *Members) Files() []string {
-	files := []string{m.CredsFile, m.CAFile, m.CertFile, m.KeyFile}
-	if s := m.Source; s != nil {
-		files = append(files, s.BearerFile, s.CAFile)
-		if s.Kind == SourceFile {
-			files = append(files, s.Places...)
-		}
-	}
-	return slices.DeleteFunc(files, func(file string) bool { return file == "" })
-}
