@@ -29,7 +29,7 @@ type StoreOptions struct {
 
 	// Native keeps an exponential histogram beside the one with Bounds, which
 	// [Store.WriteProtobuf] writes as a native histogram of Prometheus. It takes up to
-	// 1.3 KiB for each address. With Exponential it changes nothing.
+	// 1.6 KiB for each address. With Exponential it changes nothing.
 	Native bool
 
 	// Metrics are the names of the instruments to produce; see [Instruments]. Nil
