@@ -2,6 +2,7 @@ package page_test
 
 import (
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -236,7 +237,7 @@ func save(t *testing.T, name, url string) {
 	defer r.Body.Close()
 	data, err := io.ReadAll(r.Body)
 	if err == nil {
-		err = os.WriteFile(filepath.Join(*pictures, name), data, 0o644)
+		err = errors.Join(os.MkdirAll(*pictures, 0o755), os.WriteFile(filepath.Join(*pictures, name), data, 0o644))
 	}
 	if err != nil {
 		t.Fatal(err)
