@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/pingtel/pingtel/icmpcore"
@@ -104,6 +105,14 @@ func (o *Output) Record(t *monitor.Target, r *icmpcore.PingResult) { o.store.Rec
 
 // Forget ends the series of a target.
 func (o *Output) Forget(t *monitor.Target) { o.store.Forget(t) }
+
+// Files returns the names of the certificates and the key, which each connection reads.
+func (o *Output) Files() []string {
+	return slices.DeleteFunc([]string{o.settings.CAFile, o.settings.CertFile, o.settings.KeyFile}, func(name string) bool { return name == "" })
+}
+
+// RecordPath counts what is known of the path to a target.
+func (o *Output) RecordPath(t *monitor.Target, p *output.Path) { o.store.RecordPath(t, p) }
 
 // Counts returns how many pushes have failed.
 func (o *Output) Counts() []output.Count {

@@ -8,6 +8,7 @@ import (
 	"github.com/pingtel/pingtel/icmpcore"
 	"github.com/pingtel/pingtel/internal/config"
 	"github.com/pingtel/pingtel/internal/monitor"
+	"github.com/pingtel/pingtel/internal/path"
 	"github.com/pingtel/pingtel/otel"
 )
 
@@ -27,10 +28,18 @@ func NewStore(o otel.StoreOptions, env Env) (*Store, error) {
 	o.Version = env.Version
 	o.Self = func() otel.Self {
 		own := env.Own()
-		return otel.Self{
+		self := otel.Self{
 			Targets: own.Schedule.Targets, Skipped: own.Schedule.Skipped + own.Schedule.Missed,
-			Foreign: own.Engine.Foreign, KernelDrops: own.Engine.KernelDrops,
+			Foreign: own.Engine.Foreign, KernelDrops: own.Engine.KernelDrops, Sources: len(own.Sources),
 		}
+		if f := own.Fleet; f != nil {
+			self.Fleet = &otel.FleetSelf{Members: f.Members, Owned: f.Owned, Changes: f.Changes, ViewAge: f.ViewAge}
+		}
+		for _, s := range own.Sources {
+			self.SourceAge = max(self.SourceAge, s.Age)
+			self.SourceFailures += s.Failures
+		}
+		return self
 	}
 	st, err := otel.NewStore(o)
 	if err != nil {
@@ -51,6 +60,26 @@ func (s *Store) Record(t *monitor.Target, r *icmpcore.PingResult) {
 	}
 	s.mu.Unlock()
 	s.Store.Record(target, r)
+}
+
+// RecordPath counts what is known of the path to a target.
+func (s *Store) RecordPath(t *monitor.Target, p *Path) {
+	s.mu.Lock()
+	target := s.targets[t]
+	s.mu.Unlock()
+	if target == nil {
+		return // it is gone, or has no result yet
+	}
+	o := otel.Path{Changed: p.Previous != "", Last: p.Verdict.LastAddress}
+	switch p.Verdict.Cause {
+	case path.None, path.RateLimited, path.Changed: // no place where loss begins
+	default:
+		o.Broken = p.Loss
+	}
+	if p.Trace != nil {
+		o.Hops = p.Trace.Length()
+	}
+	s.Store.RecordPath(target, o)
 }
 
 // attributesOf returns the tags of a probe. s.mu is held.

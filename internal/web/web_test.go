@@ -17,8 +17,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
@@ -27,6 +29,7 @@ import (
 
 	"github.com/pingtel/pingtel/icmpcore"
 	"github.com/pingtel/pingtel/internal/config"
+	"github.com/pingtel/pingtel/internal/fleet"
 	"github.com/pingtel/pingtel/internal/monitor"
 	"github.com/pingtel/pingtel/internal/output"
 )
@@ -88,7 +91,7 @@ func serve(t *testing.T, more string) *served {
 		return s.own
 	}, Prober: func() monitor.Prober {
 		return &prober{result: icmpcore.PingResult{Sent: 1, Received: 1, TTL: 64}}
-	}}
+	}, Planned: func() float64 { return 0.5 }}
 	if err := Check(c, env); err != nil {
 		t.Fatal(err)
 	}
@@ -265,6 +268,7 @@ func TestHealth(t *testing.T) {
 		}
 	}
 	for want, own := range map[string]output.Own{
+		"the other probers of the fleet are not known yet\n": {Schedule: monitor.Stats{Targets: 1}, Fleet: &fleet.Stats{Waiting: true}},
 		"no targets\n": {}, "the schedule is 11s behind\n": {Schedule: monitor.Stats{Targets: 1}, Behind: 11 * time.Second},
 	} {
 		s.mu.Lock()
@@ -350,37 +354,41 @@ func TestSlowReaders(t *testing.T) {
 	}
 }
 
-// deadlines is a ResponseWriter that notes until when each write has to be over.
+// deadlines is a ResponseWriter whose reader takes its time, and which notes how
+// long each write may last.
 type deadlines struct {
 	recorder
-	set []time.Time
+	takes time.Duration
+	left  []time.Duration
 }
 
 func (d *deadlines) SetWriteDeadline(at time.Time) error {
-	d.set = append(d.set, at)
+	d.left = append(d.left, time.Until(at))
 	return nil
 }
 
+func (d *deadlines) Write(b []byte) (int, error) {
+	time.Sleep(d.takes)
+	return d.recorder.Write(b)
+}
+
 // TestPaced: a reader that takes nothing loses its place long before an answer has
-// to be over, and a fast one has all of that time.
+// to be over. What it takes to make the answer is not the reader's time.
 func TestPaced(t *testing.T) {
-	begun := time.Now()
-	w := &deadlines{}
-	p := &paced{ResponseWriter: w, control: http.NewResponseController(w), begun: begun}
-	for _, n := range []int{0, minRate, minRate, 100 * minRate} {
-		if _, err := p.Write(make([]byte, n)); err != nil {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		w := &deadlines{takes: 500 * time.Millisecond}
+		p := &paced{ResponseWriter: w, control: http.NewResponseController(w)}
+		for _, n := range []int{0, minRate, minRate, 100 * minRate} {
+			time.Sleep(time.Minute) // it is made
+			if _, err := p.Write(make([]byte, n)); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	want := []time.Duration{freeTime, freeTime + time.Second, freeTime + 2*time.Second, writeTime}
-	for i, at := range w.set {
-		if at.Sub(begun) != want[i] {
-			t.Errorf("write %d ends %v after the beginning, want %v", i, at.Sub(begun), want[i])
+		want := []time.Duration{freeTime, freeTime + time.Second/2, freeTime + time.Second, writeTime - 1500*time.Millisecond}
+		if d := cmp.Diff(want, w.left); d != "" || w.body.Len() != 102*minRate {
+			t.Errorf("%d bytes; time for each write (-want +got):\n%s", w.body.Len(), d)
 		}
-	}
-	if len(w.set) != len(want) || w.body.Len() != 102*minRate {
-		t.Errorf("%d deadlines, %d bytes", len(w.set), w.body.Len())
-	}
+	})
 }
 
 // TestPasswords: the web configuration file of Prometheus' exporters is in force,
@@ -424,7 +432,7 @@ func TestAlike(t *testing.T) {
 // TestListen: a port in use is named, and so is a listener that everybody reaches.
 func TestListen(t *testing.T) {
 	s := serve(t, "")
-	if s.String() != "/metrics on "+s.url {
+	if s.String() != "the page (history in memory, 64 MiB at most), /metrics on "+s.url {
 		t.Errorf("String() = %q", s.String())
 	}
 	env := output.Env{Log: slog.New(slog.NewTextHandler(&s.log, nil))}
