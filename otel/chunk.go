@@ -208,12 +208,15 @@ func (c *chunk) addLatest(l *latest) {
 func (c *chunk) addSelf(n, delivered selfCounts, start, then time.Time) {
 	c.set, c.width = attribute.Set{}, 0
 	for i, v := range n {
-		if !c.store.selves[i] || i == breaksMetric {
+		if !c.store.selves[i] || v == none || i == breaksMetric {
 			continue
 		}
 		since := start
-		if c.delta.self && selfInstruments[i].kind == counter {
-			v, since = v-delivered[i], then
+		switch kind := selfInstruments[i].kind; {
+		case kind == gauge:
+			since = time.Time{}
+		case kind == counter && c.delta.self:
+			v, since = v-max(0, delivered[i]), then
 		}
 		c.addNumber(targetMetrics+i, since, v, c.set, 0)
 	}
@@ -323,8 +326,10 @@ func (c *chunk) scopes() []metricdata.ScopeMetrics {
 		}
 	}
 	for i, in := range selfInstruments {
-		if points := c.ints[targetMetrics+i]; len(points) > 0 {
-			monotonic := in.kind == counter
+		switch points, monotonic := c.ints[targetMetrics+i], in.kind == counter; {
+		case len(points) > 0 && in.kind == gauge:
+			add(in, metricdata.Gauge[int64]{DataPoints: points})
+		case len(points) > 0:
 			add(in, metricdata.Sum[int64]{DataPoints: points, Temporality: temporality(c.delta.self && monotonic), IsMonotonic: monotonic})
 		}
 	}

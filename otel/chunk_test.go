@@ -235,7 +235,7 @@ func TestTemporality(t *testing.T) {
 			c := newChunk(st, d)
 			c.begin(time.Unix(2, 0))
 			c.add(ref{target: &Target{streams: []*stream{s}}, stream: s})
-			c.addSelf(selfCounts{5, 6, 7, 8, 9}, selfCounts{}, time.Unix(1, 0), time.Unix(1, 0))
+			c.addSelf(selfCounts{5, 6, 7, 8, 9, 10, 11, 12, 13}, selfCounts{}, time.Unix(1, 0), time.Unix(1, 0))
 			for _, m := range c.scopes()[0].Metrics {
 				in := find(t, m.Name)
 				if m.Unit != in.unit || m.Description == "" {

@@ -117,7 +117,7 @@ func reach[T int | int32](offset T, counts []uint64, low, high T) (T, []uint64) 
 
 const (
 	maxScale   = 20  // of an exponential histogram: buckets a millionth wide
-	maxBuckets = 160 // of an exponential histogram: as in other SDKs; 5 % wide for 1 µs to 1 h
+	maxBuckets = 160 // of an exponential histogram: as in other SDKs; 19 % wide for 1 µs to 1 h
 )
 
 // exponential is a base-2 exponential histogram (OpenTelemetry metrics data

@@ -71,17 +71,29 @@ const (
 	foreignMetric
 	dropsMetric
 	failedMetric
+	sourceAgeMetric
+	sourceFailuresMetric
+	membersMetric // the first of those of a fleet
+	ownedMetric
+	changesMetric
+	viewAgeMetric
 	breaksMetric
 	selfMetrics // how many there are
 )
 
 var selfInstruments = [selfMetrics]instrument{
-	targetsMetric: {"ping.target.count", "{target}", "Targets in the configuration in force.", updown},
-	skippedMetric: {"ping.rounds.skipped", "{round}", "Series left out because the target's last one still ran, or their time had passed.", counter},
-	foreignMetric: {"ping.foreign", "{packet}", "Packets that looked like ours and were not: forged, replayed, other pingers'.", counter},
-	dropsMetric:   {"ping.kernel.drops", "{packet}", "Packets that the kernel dropped because the receive buffer was full.", counter},
-	failedMetric:  {"ping.export.failed", "{export}", "Pushes that failed, wholly or in part.", counter},
-	breaksMetric:  {"ping.path.breaks", "{target}", "Targets that began to lose, by the last address on their path that answers.", counter},
+	targetsMetric:        {"ping.target.count", "{target}", "Targets in the configuration in force.", updown},
+	skippedMetric:        {"ping.rounds.skipped", "{round}", "Series left out because the target's last one still ran, or their time had passed.", counter},
+	foreignMetric:        {"ping.foreign", "{packet}", "Packets that looked like ours and were not: forged, replayed, other pingers'.", counter},
+	dropsMetric:          {"ping.kernel.drops", "{packet}", "Packets that the kernel dropped because the receive buffer was full.", counter},
+	failedMetric:         {"ping.export.failed", "{export}", "Pushes that failed, wholly or in part.", counter},
+	sourceAgeMetric:      {"ping.source.age", "s", "Age of the oldest list of targets in force, since its source last gave it.", gauge},
+	sourceFailuresMetric: {"ping.source.failures", "{attempt}", "Attempts to read a source of targets that failed.", counter},
+	membersMetric:        {"ping.fleet.members", "{prober}", "Probers that share the targets, this one included.", updown},
+	ownedMetric:          {"ping.fleet.owned", "{target}", "Targets of this prober, without those that it is about to give up.", updown},
+	changesMetric:        {"ping.fleet.changes", "{change}", "Changes of the list of probers.", counter},
+	viewAgeMetric:        {"ping.fleet.view.age", "s", "Age of what this prober knows of the other probers.", gauge},
+	breaksMetric:         {"ping.path.breaks", "{target}", "Targets that began to lose, by the last address on their path that answers.", counter},
 }
 
 // Instruments returns the names of all instruments, in the order of the package's

@@ -16,7 +16,9 @@ import (
 // histograms have the time at which they began.
 func (s *Store) WriteProtobuf(w io.Writer) error {
 	p := &protobuf{blocks: blocks{w: w}}
-	p.bounds = s.buckets()
+	for _, bound := range s.buckets() {
+		p.bounds = append(p.bounds, appendDouble(nil, bucketBound, bound))
+	}
 	return s.scrape(p)
 }
 
@@ -25,12 +27,12 @@ func (s *Store) WriteProtobuf(w io.Writer) error {
 // first time only counts bytes.
 type protobuf struct {
 	blocks
-	bounds []float64
+	bounds [][]byte // of the buckets of a histogram, as fields
 
-	kind    string // of the family
-	sizing  bool
-	size    int    // of the family's metrics
-	message []byte // a part of a metric
+	kind            string // of the family
+	sizing          bool
+	size            int    // of the family's metrics
+	message, bucket []byte // parts of a metric
 }
 
 // Fields of the messages in client_model's io/prometheus/client/metrics.proto.
@@ -150,18 +152,28 @@ func (p *protobuf) histogram(e *point) {
 	b := appendVarint(p.message[:0], histogramCount, e.values)
 	b = appendDouble(b, histogramSum, seconds(e.sum))
 	counts, sum := e.buckets, uint64(0)
+	p.beginBucket(0)
 	for at, bound := range p.bounds { // that of +Inf goes without saying
 		if at >= e.offset && len(counts) > 0 {
 			n, size := binary.Uvarint(counts)
-			counts, sum = counts[size:], sum+n
+			if counts = counts[size:]; n > 0 {
+				sum += n
+				p.beginBucket(sum)
+			}
 		}
-		b = protowire.AppendTag(b, histogramBucket, protowire.BytesType)
-		b = protowire.AppendVarint(b, uint64(1+protowire.SizeVarint(sum)+1+8))
-		b = appendDouble(appendVarint(b, bucketCount, sum), bucketBound, bound)
+		b = append(append(b, p.bucket...), bound...)
 	}
 	b = append(b, e.nativeBytes...)
 	p.message = appendStart(b, histogramStart, e.start)
 	p.metric(e.labels, nil)
+}
+
+// beginBucket makes the part of a Bucket that is in front of its bound.
+func (p *protobuf) beginBucket(count uint64) {
+	const boundBytes = 1 + 8
+	b := protowire.AppendTag(p.bucket[:0], histogramBucket, protowire.BytesType)
+	b = protowire.AppendVarint(b, uint64(1+protowire.SizeVarint(count)+boundBytes))
+	p.bucket = appendVarint(b, bucketCount, count)
 }
 
 const (

@@ -155,7 +155,7 @@ func (s *Store) scrape(x exposition) error {
 			s.scrapeBreaks(x)
 			continue
 		}
-		if s.selves[i] && (i != failedMetric || s.pushed.Load()) {
+		if s.selves[i] && self[i] != none && (i != failedMetric || s.pushed.Load()) {
 			x.family(in, func() {
 				x.sample(sample{counted: true, count: uint64(max(0, self[i])), start: s.started.UnixNano()})
 			})

@@ -118,6 +118,44 @@ ping_foreign_total 0
 ping_kernel_drops_total 0
 `
 
+// TestFleetSelf: the figures on a fleet are there if there is one, and the age of the
+// view if it is known.
+func TestFleetSelf(t *testing.T) {
+	for _, tt := range []struct {
+		fleet *FleetSelf
+		want  []string
+	}{
+		{nil, nil},
+		{&FleetSelf{Members: 1, ViewAge: -1}, []string{"ping_fleet_members 1", "ping_fleet_owned 0", "ping_fleet_changes_total 0"}},
+		{&FleetSelf{Members: 5, Owned: 40, Changes: 3, ViewAge: 1600 * time.Millisecond},
+			[]string{"ping_fleet_members 5", "ping_fleet_owned 40", "ping_fleet_changes_total 3", "ping_fleet_view_age_seconds 2"}},
+	} {
+		st := testStore(t, StoreOptions{Self: func() Self { return Self{Fleet: tt.fleet} }})
+		var got []string
+		for line := range strings.Lines(writtenText(t, st, false)) {
+			if strings.HasPrefix(line, "ping_fleet_") {
+				got = append(got, strings.TrimSpace(line))
+			}
+		}
+		if d := cmp.Diff(tt.want, got); d != "" {
+			t.Errorf("%+v (-want +got):\n%s", tt.fleet, d)
+		}
+		found := 0
+		produced, err := st.Produce(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range produced[0].Metrics {
+			if strings.HasPrefix(m.Name, "ping.fleet.") {
+				found++
+			}
+		}
+		if found != len(tt.want) {
+			t.Errorf("%+v: %d metrics of the fleet, want %d", tt.fleet, found, len(tt.want))
+		}
+	}
+}
+
 // TestWriteText holds every line against the results.
 func TestWriteText(t *testing.T) {
 	short := strings.NewReplacer(

@@ -34,7 +34,7 @@ GOOS=linux GOARCH=$arch go build -trimpath -tags grpcnotrace -buildvcs=true -o "
 packaging/docs.sh "$stage"
 gzip -n9 "$stage"/man/*
 cp LICENSE packaging/nfpm.yaml packaging/pingtel.service "$stage/"
-cp config.example.toml "$stage/pingtel.toml"
+packaging/service-config.sh <config.example.toml >"$stage/pingtel.toml"
 cp -r packaging/scripts "$stage/"
 # what nfpm does not set itself must not depend on the umask or the clock
 chmod -R u=rwX,go=rX "$stage"

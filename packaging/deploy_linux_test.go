@@ -7,10 +7,12 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -33,16 +35,19 @@ type workload struct {
 		Selector struct {
 			MatchLabels map[string]string `yaml:"matchLabels"`
 		}
-		Template struct {
-			Metadata metadata
-			Spec     pod
-		}
+		Template template
 	}
 }
 
+type template struct {
+	Metadata metadata
+	Spec     pod
+}
+
 type metadata struct {
-	Name   string
-	Labels map[string]string
+	Name        string
+	Labels      map[string]string
+	Annotations map[string]string
 }
 
 type pod struct {
@@ -89,12 +94,25 @@ type container struct {
 		ReadOnlyRootFilesystem   bool  `yaml:"readOnlyRootFilesystem"`
 		Capabilities             struct{ Drop, Add []string }
 	} `yaml:"securityContext"`
-	Resources    struct{ Requests, Limits map[string]string }
-	VolumeMounts []struct {
+	Ports []struct {
+		Name          string
+		ContainerPort int `yaml:"containerPort"`
+	}
+	LivenessProbe  probe `yaml:"livenessProbe"`
+	ReadinessProbe probe `yaml:"readinessProbe"`
+	Resources      struct{ Requests, Limits map[string]string }
+	VolumeMounts   []struct {
 		Name      string
 		MountPath string `yaml:"mountPath"`
 		ReadOnly  bool   `yaml:"readOnly"`
 	} `yaml:"volumeMounts"`
+}
+
+// probe is how the kubelet asks a container.
+type probe struct {
+	HTTPGet        struct{ Path, Port string } `yaml:"httpGet"`
+	PeriodSeconds  int                         `yaml:"periodSeconds"`
+	TimeoutSeconds int                         `yaml:"timeoutSeconds"`
 }
 
 // kustomization is what kubectl apply -k reads of a folder.
@@ -141,6 +159,7 @@ func TestManifests(t *testing.T) {
 			}
 			checkUser(t, w.Spec.Template.Spec, image.user)
 			checkConfig(t, filepath.Join(dir, file), c)
+			checkProbes(t, filepath.Join(dir, file), w.Spec.Template)
 		})
 	}
 }
@@ -231,6 +250,58 @@ func checkConfig(t *testing.T, name string, c container) {
 		if _, port, err := net.SplitHostPort(s.Endpoint); err != nil || port != want || !s.Insecure {
 			t.Errorf("%s: endpoint %s, insecure %t: want a collector's usual port %s, which has no TLS", name, s.Endpoint, s.Insecure, want)
 		}
+	}
+}
+
+// checkProbes: the kubelet and Prometheus ask where the configuration has pingtel
+// listen, and for what it has.
+func checkProbes(t *testing.T, name string, w template) {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := config.Parse(name, string(b), func(string) (string, bool) { return "192.0.2.1", true })
+	if err != nil {
+		t.Fatal(err)
+	}
+	host, port, err := net.SplitHostPort(parsed.Web.Listen)
+	if want := map[bool]string{false: "", true: "192.0.2.1"}[w.Spec.HostNetwork]; err != nil || host != want { // the pod's address, which the kubelet asks
+		t.Errorf("%s listens on %q, want the host %q", name, parsed.Web.Listen, want)
+	}
+	c := w.Spec.Containers[0]
+	if len(c.Ports) != 1 || strconv.Itoa(c.Ports[0].ContainerPort) != port || w.Metadata.Annotations["prometheus.io/port"] != port {
+		t.Errorf("ports %v, annotations %v, want the listener's %s", c.Ports, w.Metadata.Annotations, port)
+	}
+	if !parsed.OTel.Enabled || !parsed.Web.Metrics {
+		t.Errorf("%s turns an output off", name)
+	}
+	for path, p := range map[string]probe{"/-/healthy": c.LivenessProbe, "/-/ready": c.ReadinessProbe} {
+		if p.HTTPGet.Path != path || p.HTTPGet.Port != c.Ports[0].Name {
+			t.Errorf("%+v, want %s", p, path)
+		}
+	}
+}
+
+// TestServiceConfig: the configuration with which the service and the container
+// start turns an output on, and is the example otherwise.
+func TestServiceConfig(t *testing.T) {
+	example, err := os.ReadFile("../config.example.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("./service-config.sh")
+	cmd.Stdin = bytes.NewReader(example)
+	got, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Parse("pingtel.toml", string(got), func(string) (string, bool) { return "", false })
+	if err != nil || c.Web.Listen != "127.0.0.1:9473" || !c.Web.Loopback() || c.Web.Probe.On() {
+		t.Errorf("%v, listens on %q", err, c.Web.Listen)
+	}
+	if back := strings.Replace(string(got), `listen = "127.0.0.1:9473"`, `listen = ""`, 1); back != string(example) {
+		t.Errorf("more than the listener differs:\n%s", cmp.Diff(string(example), back))
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 type dockerfile struct {
 	user    string
 	command []string
+	health  []string // the command of its health check
 }
 
 // readDockerfile reads the file and checks what it names of the repository.
@@ -37,6 +38,11 @@ func readDockerfile(t *testing.T) dockerfile {
 			if err := yaml.Unmarshal([]byte(rest), &d.command); err != nil {
 				t.Fatal(err)
 			}
+		case "HEALTHCHECK":
+			_, check, _ := strings.Cut(rest, "CMD ")
+			if err := yaml.Unmarshal([]byte(check), &d.health); err != nil {
+				t.Fatal(err)
+			}
 		case "COPY":
 			if strings.HasPrefix(rest, "--from=") {
 				continue
@@ -50,6 +56,16 @@ func readDockerfile(t *testing.T) dockerfile {
 		t.Fatalf("deploy/Dockerfile has user %q and command %q", d.user, d.command)
 	}
 	return d
+}
+
+// TestHealthcheck: the image's health check runs, about the file with which it
+// starts. The first part of its command is the entry point, which is in the image.
+func TestHealthcheck(t *testing.T) {
+	d := readDockerfile(t)
+	if len(d.health) < 2 || d.health[0] != "/pingtel" || d.health[len(d.health)-1] != d.command[len(d.command)-1] {
+		t.Fatalf("health check %q, command %q", d.health, d.command)
+	}
+	output(t, ".", build(t, ".."), append(d.health[1:], "--help")...) // fails on a flag that is not there
 }
 
 // TestDockerfile: the image's binary is built as that of the packages is, and

@@ -17,6 +17,7 @@ import (
 
 	"github.com/pingtel/pingtel/icmpcore"
 	"github.com/pingtel/pingtel/internal/config"
+	"github.com/pingtel/pingtel/internal/discovery"
 	"github.com/pingtel/pingtel/internal/nagios"
 )
 
@@ -25,7 +26,7 @@ type checkJob struct {
 	config icmpcore.Config
 	marks  bool                                 // some host is pinged with a firewall mark
 	hosts  func(yield func([]byte) error) error // what aims is called with; nil: it needs no hosts
-	aims   func(hosts []string) ([]aim, error)
+	aims   func(ctx context.Context, hosts []string) ([]aim, error)
 	closer io.Closer // of the file that hosts reads
 }
 
@@ -51,7 +52,7 @@ func (f *checkFlags) job(cmd *cobra.Command, args []string) (checkJob, error) {
 	if err != nil {
 		return checkJob{}, err
 	}
-	aims := func(hosts []string) ([]aim, error) {
+	aims := func(_ context.Context, hosts []string) ([]aim, error) {
 		opts, err := f.planFor(len(hosts), thresholds)
 		if err != nil {
 			return nil, err
@@ -69,7 +70,7 @@ func (f *checkFlags) job(cmd *cobra.Command, args []string) (checkJob, error) {
 // list of hosts takes to come: a part of it would be no answer.
 func (j *checkJob) read(ctx context.Context) ([]aim, error) {
 	if j.hosts == nil {
-		return j.aims(nil)
+		return j.aims(ctx, nil)
 	}
 	type list struct {
 		hosts []string
@@ -104,7 +105,7 @@ func (j *checkJob) read(ctx context.Context) ([]aim, error) {
 		case len(l.hosts) == 0:
 			return nil, errors.New("the file names no host: want one on each line")
 		}
-		return j.aims(l.hosts)
+		return j.aims(ctx, l.hosts)
 	}
 }
 
@@ -123,7 +124,7 @@ func (f *checkFlags) fileJob(cmd *cobra.Command, args []string) (checkJob, error
 	if err != nil {
 		return checkJob{}, err
 	}
-	if len(file.Targets) == 0 {
+	if len(file.Targets) == 0 && len(file.Sources) == 0 {
 		return checkJob{}, errNoTargets(file)
 	}
 	warnMissing(file, warnOn(cmd.ErrOrStderr()))
@@ -131,18 +132,36 @@ func (f *checkFlags) fileJob(cmd *cobra.Command, args []string) (checkJob, error
 		config: icmpcore.Config{Socket: file.Agent.Socket, MaxRate: file.Agent.MaxRate},
 		closer: io.NopCloser(nil), // Load has closed it
 	}
+	job.marks = file.Marks()
+	aims, err := f.fileAims(file.Targets, file.Agent.MaxRate)
+	if err != nil {
+		return checkJob{}, err
+	}
+	job.aims = func(ctx context.Context, _ []string) ([]aim, error) {
+		if len(file.Sources) == 0 {
+			return aims, nil
+		}
+		sources := discovery.Read(ctx, file, discovery.Options{Version: productVersion(buildInfo())})
+		if err := sources.Without(); err != nil { // a part of the targets would be no answer
+			return nil, err
+		}
+		return f.fileAims(sources.Targets(), file.Agent.MaxRate)
+	}
+	return job, nil
+}
+
+// fileAims makes the aims of a file's targets.
+func (f *checkFlags) fileAims(targets []config.Target, rate int) ([]aim, error) {
 	var aims []aim
 	var options []icmpcore.Options
-	for _, t := range file.Targets {
+	for _, t := range targets {
 		aims = append(aims, aim{t.Host, t.Options, judgedBy(t.Thresholds), marks(t)})
 		options = append(options, t.Options)
-		job.marks = job.marks || t.Options.Mark != 0
 	}
-	if takes := runTime(options, len(options), file.Agent.MaxRate); takes >= f.total {
-		return checkJob{}, fmt.Errorf("--timeout %v is too short: the file's targets take up to %v: want a longer one", f.total, takes)
+	if takes := runTime(options, len(options), rate); takes >= f.total {
+		return nil, fmt.Errorf("--timeout %v is too short: the file's targets take up to %v: want a longer one", f.total, takes)
 	}
-	job.aims = func([]string) ([]aim, error) { return aims, nil }
-	return job, nil
+	return aims, nil
 }
 
 // marks are what may distinguish a target of a file from another one of its host.

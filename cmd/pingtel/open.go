@@ -16,6 +16,15 @@ import (
 // privileges with the first one.
 type dropKey struct{}
 
+// confineKey is that of the function that confines the process, for the same reason.
+type confineKey struct{}
+
+type confineFunc = func(read, write []string) error
+
+func withConfine(ctx context.Context, confine confineFunc) context.Context {
+	return context.WithValue(ctx, confineKey{}, confine)
+}
+
 func withDrop(ctx context.Context, drop func(privilege.Keep) error) context.Context {
 	return context.WithValue(ctx, dropKey{}, drop)
 }

@@ -60,6 +60,7 @@ OpenTelemetry.`,
 		newTelegrafCommand(),
 		newOTelCommand(),
 		newServeCommand(),
+		newReadyCommand(),
 		newVersionCommand(),
 	)
 	root.AddCommand(watchCommands()...)

@@ -59,6 +59,7 @@ func runService(cmd *cobra.Command, file string, o agent.Options) error {
 func runAgent(cmd *cobra.Command, o agent.Options) error {
 	o.Command, o.Version = cmd.Name(), productVersion(buildInfo())
 	o.Stdout = cmd.OutOrStdout()
+	o.Confine, _ = cmd.Context().Value(confineKey{}).(confineFunc) // only main sets it
 	o.Open = func(ctx context.Context, c *config.Config, warn func(error)) (agent.Prober, error) {
 		p, err := openPinger(ctx, icmpcore.Config{Socket: c.Agent.Socket, MaxRate: c.Agent.MaxRate}, c.Marks(), warn)
 		if err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/pingtel/pingtel/icmpcore"
 	"github.com/pingtel/pingtel/internal/config"
+	"github.com/pingtel/pingtel/internal/discovery"
 	"github.com/pingtel/pingtel/internal/watch"
 )
 
@@ -103,7 +104,7 @@ func (f *watchFlags) runConfig(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	if len(c.Targets) == 0 {
+	if len(c.Targets) == 0 && len(c.Sources) == 0 {
 		return errNoTargets(c)
 	}
 	warn := warnOn(cmd.ErrOrStderr())
@@ -114,6 +115,13 @@ func (f *watchFlags) runConfig(cmd *cobra.Command, args []string) error {
 	}
 	if err := c.CheckSockets(pinger.Socket); err != nil {
 		return errors.Join(err, pinger.Close())
+	}
+	if len(c.Sources) > 0 {
+		sources := discovery.Read(cmd.Context(), c, discovery.Options{Version: productVersion(buildInfo())})
+		if err := sources.Without(); err != nil {
+			warn(err)
+		}
+		c.Targets = sources.Targets()
 	}
 	saveMemory()
 	store := watch.NewStore(c.Agent.MaxRate)

@@ -21,20 +21,21 @@ const (
 	losesAll    = "198.18.1.4"
 	unreachable = "198.18.1.5"
 	messy       = "198.18.1.6" // one late, one twice, one corrupt, two change places, one lost
+	losesFew    = "198.18.1.7" // one in twenty
 	unknown     = "nosuch.invalid"
 )
 
 // Sets of them.
 var (
-	everyHost = []string{answers, answers6, moves, losesSome, losesAll, unreachable, messy, unknown}
-	upHosts   = []string{answers, answers6, moves, losesSome, messy}
+	everyHost = []string{answers, answers6, moves, losesSome, losesAll, unreachable, messy, losesFew, unknown}
+	upHosts   = []string{answers, answers6, moves, losesSome, messy, losesFew}
 	downHosts = []string{losesAll, unreachable, unknown}
 )
 
 const (
 	delay    = 5 * time.Millisecond
 	farDelay = 40 * time.Millisecond // of the path that moves gets
-	timeout  = 600 * time.Millisecond
+	timeout  = 800 * time.Millisecond
 	echoes   = 5 // of a series
 )
 
@@ -52,10 +53,10 @@ func network(moved *atomic.Bool) []netsim.Rule {
 			}
 			return netsim.True(r)
 		}),
-		rule(losesSome, inSeries(netsim.Lost)),
+		rule(losesSome, inTurn(echoes, netsim.Lost)), rule(losesFew, inTurn(20, netsim.Lost)),
 		rule(losesAll, netsim.Lost),
 		rule(unreachable, netsim.Fail(netip.MustParseAddr("198.18.0.254"), netsim.Error{Kind: netsim.DestinationUnreachable, Code: 1})),
-		rule(messy, inSeries(
+		rule(messy, inTurn(echoes,
 			netsim.Packets(netsim.Packet{After: timeout + 20*time.Millisecond}), // late, and before the series ends with its last echo
 			netsim.Packets(netsim.Packet{After: 60 * time.Millisecond}),         // behind the next one
 			netsim.Packets(netsim.Packet{}, netsim.Packet{After: time.Millisecond}),
@@ -64,13 +65,14 @@ func network(moved *atomic.Bool) []netsim.Rule {
 	}
 }
 
-// inSeries answers the first, second, ... echo of each series. Echoes behind the last
-// answer get true replies. Processes that ping at the same time differ by the size of
-// their echoes.
-func inSeries(of ...netsim.Answer) netsim.Answer {
+// inTurn answers the first, second, ... of each so many echoes of a process, and those
+// behind the last answer truly. With the number of echoes in a series these are its
+// first, second, ... Processes that ping at the same time differ by the size of their
+// echoes.
+func inTurn(each int, of ...netsim.Answer) netsim.Answer {
 	seen := map[int]int{}
 	return func(r netsim.Request) []netsim.Packet {
-		n := seen[r.Size] % echoes
+		n := seen[r.Size] % each
 		seen[r.Size]++
 		if n < len(of) {
 			return of[n](r)
@@ -97,9 +99,9 @@ tags = { site = "fra", dscp = "46" }
 hosts = [%q]
 tags = { site = "fra" }
 [[targets]]
-hosts = [%q, %q, %q, %q, %q]
+hosts = [%q, %q, %q, %q, %q, %q]
 tags = { site = "lab" }
-%s`, echoes, size, timeout, answers, answers6, moves, losesSome, losesAll, unreachable, messy, unknown, tables))
+%s`, echoes, size, timeout, answers, answers6, moves, losesSome, losesAll, unreachable, messy, losesFew, unknown, tables))
 }
 
 func write(t *testing.T, name, text string) string {

@@ -40,6 +40,7 @@ var (
 		"inputs.execd,inputs.exec,inputs.ping,outputs.file,outputs.influxdb,parsers.influx,parsers.nagios,serializers.influx"}
 	telegrafInput = &program{name: "telegraf_input", folder: "telegraf/input", main: ".", ours: true}
 	stranger      = &program{name: "stranger", folder: "stranger/program", main: ".", ours: true}
+	scrapeParser  = &program{name: "scrape_parser", folder: "peer/prometheus", main: "./parse"}
 	nagiosParser  = &program{name: "nagios_parser", folder: "peer/telegraf", main: "./nagios"}
 	grafanaSchema = &program{name: "grafana_schema", folder: "peer/grafana", main: "."}
 )
@@ -58,6 +59,10 @@ func Blackbox(t *testing.T) string { t.Helper(); return blackbox.get(t) }
 
 // Promtool returns the path of Prometheus' promtool, as Collector does.
 func Promtool(t *testing.T) string { t.Helper(); return promtool.get(t) }
+
+// ScrapeParser returns the path of a program that prints what Prometheus' parser
+// makes of the answer to a scrape, as Collector does.
+func ScrapeParser(t *testing.T) string { t.Helper(); return scrapeParser.get(t) }
 
 // Telegraf returns the path of a real Telegraf with the plugins that the tests
 // use, as Collector does.

@@ -25,6 +25,7 @@ func TestPrograms(t *testing.T) {
 		{telegrafInput, "--sample", "[[inputs.pingtel]]"},
 		{stranger, "--help", "usage: stranger "},
 		{grafanaSchema, "--help", "usage: grafana_schema "},
+		{scrapeParser, "application/openmetrics-text; version=1.0.0", "data does not end with # EOF"},
 	} {
 		t.Run(tt.p.name, func(t *testing.T) {
 			path := tt.p.get(t)

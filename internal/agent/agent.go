@@ -15,6 +15,8 @@ import (
 
 	"github.com/pingtel/pingtel/icmpcore"
 	"github.com/pingtel/pingtel/internal/config"
+	"github.com/pingtel/pingtel/internal/discovery"
+	"github.com/pingtel/pingtel/internal/fleet"
 	"github.com/pingtel/pingtel/internal/monitor"
 	"github.com/pingtel/pingtel/internal/output"
 )
@@ -30,6 +32,10 @@ const (
 	// is left of drainTime.
 	closeTime = 2 * time.Second
 
+	// leaveFleetTime and handOverTime come before that in a fleet whose members know
+	// each other: to say that this one goes, and for the others to begin.
+	leaveFleetTime = time.Second
+	handOverTime   = 2 * time.Second
 	// leaveTime is how long an output whose time is over may take to notice.
 	leaveTime = 100 * time.Millisecond
 )
@@ -63,6 +69,11 @@ type Options struct {
 	// warn if it cannot give them up.
 	Open func(ctx context.Context, c *config.Config, warn func(error)) (Prober, error)
 
+	// Confine restricts the process, for good, to reading below some folders and to
+	// writing below others. It is called once everything is open, if the process
+	// listens. Nil: nothing restricts it.
+	Confine func(read, write []string) error
+
 	Log   *slog.Logger
 	Level *slog.LevelVar // of Log; set by the file
 
@@ -85,12 +96,20 @@ type Options struct {
 type agent struct {
 	Options
 
-	config  *config.Config // in force
+	config  *config.Config // in force, with the targets of its sources
+	sources atomic.Pointer[discovery.Set]
+	mine    *config.Config   // the same with this prober's targets alone
+	fleet   *fleet.Fleet     // nil: all targets are this prober's
+	release <-chan time.Time // when targets are to be given up that are others' now; nil if there are none
 	prober  Prober
 	outputs []running
 	monitor *monitor.Monitor
 	started time.Time
-	demand  bool // rounds come on demand, not by the schedule
+	demand  bool   // rounds come on demand, not by the schedule
+	alike   string // what was last warned of
+
+	confined bool          // by Confine
+	planned  atomic.Uint64 // echo requests a second of the schedule: the bits of a float64
 
 	rounds sync.WaitGroup // on demand
 	slots  chan struct{}  // holds one for each round that runs
@@ -164,9 +183,14 @@ func (a *agent) start(ctx context.Context, c *config.Config) (err error) {
 	for i, o := range a.outputs {
 		sinks[i] = o.Output
 	}
-	a.monitor = monitor.New(a.prober, c, a.Log, sinks...)
+	a.confine(c)
+	if err := a.joinFleet(ctx, c); err != nil {
+		return err
+	}
+	c = a.readSources(ctx, c) // by now without privileges
 	a.demand = a.Stdin != nil && c.Telegraf.Signal != "none"
 	a.takeOver(c)
+	a.monitor = monitor.New(a.prober, a.mine, a.Log, sinks...)
 	a.logStart()
 	return nil
 }
@@ -175,7 +199,14 @@ func (a *agent) start(ctx context.Context, c *config.Config) (err error) {
 func (a *agent) abandon() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel() // there is nothing to hand over
+	if a.fleet != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), leaveFleetTime)
+		defer cancel()
+		a.fleet.Leave(ctx)
+		a.fleet.Close()
+	}
 	err := a.closeOutputs(ctx)
+	a.closeSources()
 	if a.prober != nil {
 		err = errors.Join(err, a.prober.Close())
 	}
@@ -187,6 +218,12 @@ func (a *agent) own() output.Own {
 	own := output.Own{Engine: a.prober.Stats(), RoundsMissed: a.missed.Load()}
 	if a.monitor != nil { // nil where the process could not start
 		own.Schedule, own.Behind = a.monitor.Stats(), a.monitor.Behind(time.Now())
+	}
+	if a.fleet != nil {
+		own.Fleet = a.fleet.Stats()
+	}
+	if s := a.sources.Load(); s != nil {
+		own.Sources = sourcesOf(s.Status(), a.started)
 	}
 	for _, o := range a.outputs {
 		if c, ok := o.Output.(output.Counter); ok {
@@ -215,13 +252,14 @@ func (a *agent) once(ctx context.Context) error {
 		err = nil
 	}
 	stop()
-	return errors.Join(err, a.finish(broken))
+	return errors.Join(err, a.sources.Load().Without(), a.finish(broken))
 }
 
 // finish ends all series, and lets the outputs deliver what there is. Their Run ends
 // at the same time.
 func (a *agent) finish(broken <-chan struct{}) error {
 	end := time.Now().Add(drainTime + closeTime)
+	a.closeSources()
 	a.rounds.Wait() // rounds do not wait for their series any more, but may still start some
 	nobody := false // takes the results of running series
 	select {
@@ -235,6 +273,9 @@ func (a *agent) finish(broken <-chan struct{}) error {
 			a.Log.Warn("series were cut short", "series", a.monitor.Stats().Running)
 		}
 		cancel()
+	}
+	if a.fleet != nil {
+		a.fleet.Close()
 	}
 	a.monitor.Close() // before the prober: a look-up that ends may start a series
 	err := a.prober.Close()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -52,7 +53,9 @@ func (a *agent) wants(k kind, c *config.Config) bool {
 
 func (a *agent) env(k kind) output.Env {
 	e := output.Env{Command: a.Command, Version: a.Version, Once: a.Once, Log: a.Log, Own: a.own,
-		Prober: func() monitor.Prober { return a.prober }, RecordPath: a.recordPath}
+		Prober:     func() monitor.Prober { return a.prober },
+		Planned:    func() float64 { return math.Float64frombits(a.planned.Load()) },
+		RecordPath: a.recordPath}
 	if k.name == a.Command && (k.name != "otel" || a.PrintOTLP) {
 		e.Stdout = a.Stdout
 	}

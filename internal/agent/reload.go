@@ -1,7 +1,9 @@
 package agent
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"os"
 	"runtime"
 	"strings"
@@ -12,7 +14,7 @@ import (
 
 // reload reads the file again and puts it in force, or logs why the old one stays in
 // force.
-func (a *agent) reload() {
+func (a *agent) reload(ctx context.Context) {
 	a.notify(sdnotify.Reloading)
 	defer a.notify(func() error { return sdnotify.Ready(a.status()) })
 	next, err := a.load()
@@ -20,12 +22,13 @@ func (a *agent) reload() {
 		err = errors.Join(next.CheckSockets(a.prober.Socket), a.config.CheckReload(next))
 	}
 	if err != nil {
-		a.Log.Error("the configuration stays as it was", "error", err)
+		a.Log.Error("the configuration stays as it was", "error", a.explained(err))
 		return
 	}
 	a.reloadOutputs(next)
+	next = a.readSources(ctx, next)
 	a.takeOver(next)
-	a.monitor.Reload(next)
+	a.monitor.Reload(a.mine)
 }
 
 // takeOver puts c in force, except for its targets, and warns of settings that cannot
@@ -33,13 +36,25 @@ func (a *agent) reload() {
 func (a *agent) takeOver(c *config.Config) {
 	a.config = c
 	a.Level.Set(c.Agent.LogLevel)
-	a.useProcessors(c)
-	if hosts := c.Alike(); len(hosts) > 0 && a.Command == "telegraf" {
-		a.Log.Warn("several targets of a host have the same tags: give them a tag each, or one hides the other", "hosts", len(hosts), "first", hosts[0])
-	}
+	a.takeShare()
+	a.alike = ""
+	a.warnAlike(a.mine)
 	for _, fault := range c.Missing() {
 		a.warn(fault)
 	}
+}
+
+// warnAlike warns of targets that line protocol cannot tell apart, once.
+func (a *agent) warnAlike(c *config.Config) {
+	if a.Command != "telegraf" {
+		return
+	}
+	hosts := c.Alike()
+	about := fmt.Sprint(len(hosts), hosts[:min(1, len(hosts))])
+	if len(hosts) > 0 && about != a.alike {
+		a.Log.Warn("several targets of a host have the same tags: give them a tag each, or one hides the other", "hosts", len(hosts), "first", hosts[0])
+	}
+	a.alike = about
 }
 
 // logStart logs what runs.
@@ -52,7 +67,7 @@ func (a *agent) logStart() {
 	if a.Once { // cron would mail it each time
 		level = a.Log.Debug
 	}
-	level("started", "version", a.Version, "targets", len(a.config.Targets), "echoes_per_second", a.config.Plan().Rate, "outputs", strings.Join(outputs, ", "))
+	level("started", "version", a.Version, "targets", len(a.mine.Targets), "echoes_per_second", a.mine.Plan().Rate, "outputs", strings.Join(outputs, ", "))
 }
 
 // lightRate is the number of echo requests a second up to which a schedule is light

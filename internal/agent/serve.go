@@ -15,7 +15,7 @@ import (
 
 // serve runs until the end.
 func (a *agent) serve(ctx context.Context) error {
-	running, stop := context.WithCancel(ctx)
+	running, stop := context.WithCancel(context.WithoutCancel(ctx)) // it goes on while others of a fleet take over
 	defer stop()
 	broken := a.runOutputs(running)
 	var parts sync.WaitGroup
@@ -29,8 +29,9 @@ func (a *agent) serve(ctx context.Context) error {
 		a.notify(func() error { return sdnotify.Watch(running, alive) })
 	})
 	a.notify(func() error { return sdnotify.Ready(a.status()) })
-	a.handle(running, events, broken)
+	a.handle(ctx, running, events, broken)
 	a.notify(sdnotify.Stopping)
+	a.handOver(broken)
 	stop()
 	parts.Wait()
 	return a.finish(broken)
@@ -75,8 +76,9 @@ func (a *agent) nextSignal(ctx context.Context) (plugin.Event, error) {
 	}
 }
 
-// handle does what events ask for, until the end.
-func (a *agent) handle(ctx context.Context, events <-chan event, broken <-chan struct{}) {
+// handle does what events ask for, until ctx is done or another reason to end comes.
+// Rounds end with running.
+func (a *agent) handle(ctx, running context.Context, events <-chan event, broken <-chan struct{}) {
 	rounds := 0
 	for {
 		select {
@@ -85,13 +87,19 @@ func (a *agent) handle(ctx context.Context, events <-chan event, broken <-chan s
 			return
 		case <-broken:
 			return // finish reports why
+		case <-a.fleetChanged():
+			a.reshare()
+		case <-a.release:
+			a.reshare()
+		case <-a.sources.Load().Changed():
+			a.retarget()
 		case e := <-events:
 			switch e.Event {
 			case plugin.Collect:
 				rounds++
-				a.round(ctx)
+				a.round(running)
 			case plugin.Reload:
-				a.reload()
+				a.reload(ctx)
 			case plugin.Other:
 				a.Log.Debug("ignoring a signal that the file does not name")
 			case plugin.End:
@@ -145,4 +153,4 @@ func (a *agent) notify(tell func() error) {
 	}
 }
 
-func (a *agent) status() string { return fmt.Sprintf("probing %d targets", len(a.config.Targets)) }
+func (a *agent) status() string { return fmt.Sprintf("probing %d targets", len(a.mine.Targets)) }

@@ -24,6 +24,7 @@ const (
 	DefaultCount          = 5
 	DefaultPingInterval   = 200 * time.Millisecond
 	DefaultMeasurement    = "ping"
+	DefaultMaxTargets     = 100_000
 	DefaultTelegrafSignal = "none"
 )
 
@@ -35,9 +36,13 @@ type Config struct {
 	OTel     OTel
 	Web      Web
 	Path     Path
+	Fleet    Fleet
 
-	// Targets holds a target for each host and family, in the file's order.
+	// Targets holds a target for each host and family, in the file's order. Load
+	// puts those of hosts there; those of Sources come when they are read.
 	Targets []Target
+
+	Sources []*Source // tables whose hosts are kept elsewhere
 
 	needs []need // interfaces and addresses that this machine must have
 }
@@ -48,7 +53,9 @@ type Agent struct {
 	MaxRate        int           // echo requests per second, as in [icmpcore.Config]
 	Socket         icmpcore.SocketKind
 	LogLevel       slog.Level
-	MaxPrefixHosts int // most hosts in the prefixes and ranges of one list
+	MaxPrefixHosts int    // most hosts in the prefixes and ranges of one list
+	MaxTargets     int    // most targets of one source
+	State          string // folder for what outlives a restart; "" for none
 }
 
 // Target is one host to probe in one family.
@@ -65,6 +72,7 @@ type Probe struct {
 	Percentiles []float64        // as in [Telegraf]; nil: those of [Telegraf]
 	Thresholds  nagios.Thresholds
 
+	tags  tagsHandle
 	line  int // of the table, for messages
 	table int // its index
 }
@@ -172,6 +180,7 @@ func (r *reader) parse(text string) (*Config, error) {
 	}
 	c := &Config{File: r.file}
 	r.readAgent(root.table("agent"), &c.Agent)
+	r.readFleet(root.table("fleet"), &c.Fleet) // before the targets, which have a tag of it
 	defaults := r.readDefaults(root.table("defaults"))
 	tables, none := root.tables("targets")
 	r.readTargets(tables, defaults, c)
@@ -180,7 +189,7 @@ func (r *reader) parse(text string) (*Config, error) {
 	r.readWeb(root.table("web"), &c.Web, defaults)
 	r.readPath(root.table("path"), &c.Path)
 	if none && (c.Web.Listen == "" || !c.Web.Probe.On()) {
-		root.fault("targets", "nothing to probe: want a [[targets]] table with hosts, or listen in [web] and allow in [web.probe]")
+		root.fault("targets", "nothing to probe: want a [[targets]] table with hosts, file, http, dns or kubernetes, or listen in [web] and allow in [web.probe]")
 	}
 	root.refuseUnknown()
 	if r.interval > 0 {

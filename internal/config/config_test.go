@@ -266,7 +266,7 @@ func TestFaults(t *testing.T) {
 		{"syntax", "[agent\n", []string{"f.toml:2: expected"}},
 		{"no targets", "", []string{"f.toml: targets: nothing to probe"}},
 		{"unknown key", minimal + "[agent]\nintervall = 3\n", []string{"f.toml:4: agent.intervall: unknown key: did you mean interval?"}},
-		{"unknown table", minimal + "[influx]\n", []string{"f.toml:3: influx: unknown key: want one of agent, defaults"}},
+		{"unknown table", minimal + "[influx]\n", []string{"f.toml:3: influx: unknown key: want one of agent, fleet, defaults"}},
 		{"wrong type", "[agent]\nmax_rate = \"fast\"\n" + minimal, []string{"f.toml:2: agent.max_rate: is a string: want a whole number"}},
 		{"out of range", "[[targets]]\nhosts = [\"a\"]\nttl = 256\n", []string{"f.toml:3: targets[0].ttl: 256: want 0 to 255"}},
 		{"duration", "[agent]\ninterval = \"ten\"\n" + minimal, []string{`f.toml:2: agent.interval: "ten": want a duration`}},

@@ -11,15 +11,22 @@ import (
 	"time"
 )
 
-// Describe writes the plan of c for a person to read. lookup returns the
+// Describe writes the plan of c for a person to read. sources are what to say of its
+// sources of targets, one line each. lookup returns the
 // variables that count for keys that [otel] does not have. If they have faults,
 // the error is [Faults] and nothing is written; see [Config.checkOTel].
-func (c *Config) Describe(w io.Writer, lookup func(string) (string, bool)) error {
+func (c *Config) Describe(w io.Writer, lookup func(string) (string, bool), sources ...string) error {
 	otel, warnings, err := c.checkOTel(lookup)
 	if err != nil {
 		return err
 	}
 	p := c.Plan()
+	if part := c.Fleet.part(); part > 0 {
+		p.Rate *= part
+		p.Share *= part
+	} else {
+		p.Rate *= float64(c.Fleet.Copies)
+	}
 	names := 0
 	for i := range c.Targets {
 		if !c.Targets[i].isAddress() {
@@ -35,10 +42,20 @@ func (c *Config) Describe(w io.Writer, lookup func(string) (string, bool)) error
 	row := func(name, format string, args ...any) { fmt.Fprintf(tw, name+"\t"+format+"\n", args...) }
 	row("file", "%s: no fault", c.File)
 	row("targets", "%d, %d of them names to look up", p.Targets, names)
+	for _, s := range sources {
+		row("source", "%s", s)
+	}
+	if c.Fleet.On {
+		row("fleet", "%s", c.Fleet.describe())
+	}
 	row("interval", "%v%s", c.Agent.Interval, c.ownIntervals())
-	row("echo requests", "%s per second%s (%s)", plain(p.Rate), share, limit)
+	if c.Fleet.Members != nil {
+		row("echo requests", "%s per second by all probers together (%s by each)", plain(p.Rate), limit)
+	} else {
+		row("echo requests", "%s per second%s (%s)", plain(p.Rate), share, limit)
+	}
 	row("a series takes", "at most %v of %v", p.Longest, p.LongestOf)
-	if c.Agent.MaxRate > 0 && !p.Own {
+	if c.Agent.MaxRate > 0 && !p.Own && c.Fleet.Members == nil {
 		busy := time.Duration(p.Share * float64(c.Agent.Interval))
 		row("a round takes", "%v at max_rate, spread over %v", busy.Round(time.Millisecond), c.Agent.Interval)
 	}
@@ -53,6 +70,13 @@ func (c *Config) Describe(w io.Writer, lookup func(string) (string, bool)) error
 	}
 	if c.Web.Listen != "" {
 		row("web", "listens on %s%s", c.Web.Listen, map[bool]string{true: ", with /metrics", false: ""}[c.Web.Metrics])
+		if c.Web.Page {
+			where := "agent.state"
+			if c.Agent.State == "" {
+				where = "memory, 64 MiB of it at most, until the end of the process (agent.state is not set)"
+			}
+			row("web.page", "remembers %v, %.4g GiB at most, in %s", c.Web.Keep, float64(c.Web.MaxSize)/(1<<30), where)
+		}
 		if p := &c.Web.Probe; p.On() {
 			row("web.probe", "pings %s for everybody who reaches the listener; modules %s",
 				p.AllowText(), strings.Join(slices.Sorted(maps.Keys(p.Modules)), ", "))

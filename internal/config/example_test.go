@@ -11,7 +11,7 @@ import (
 )
 
 // commentedKey matches the start of a key or table that the example has in a comment.
-var commentedKey = regexp.MustCompile(`(?m)^# ([a-z_]+ = |\[[a-z_.]+\]$)`)
+var commentedKey = regexp.MustCompile(`(?m)^# ([a-z_]+ = |\[[a-z_.]+\]$|\[\[)`)
 
 // TestExample reads the example unchanged and compares its defaults with those of an
 // empty file. Then it reads the example with every commented key.

@@ -5,6 +5,8 @@ import "strings"
 // elsewhere maps each key to its table, for keys in the wrong table.
 var elsewhere = map[string]string{
 	"interval": "[agent] or [defaults] or [[targets]]", "max_rate": "[agent]", "socket": "[agent]", "log_level": "[agent]", "max_prefix_hosts": "[agent]",
+	"max_targets": "[agent]", "state": "[agent]", "refresh": "[[targets]]", "bearer_file": "[[targets]]", "label_selector": "[[targets]]",
+	"file": "[[targets]]", "http": "[[targets]]", "dns": "[[targets]]", "kubernetes": "[[targets]]",
 	"hosts": "[[targets]]",
 	"count": inTargets, "ping_interval": inTargets, "timeout": inTargets, "size": inTargets, "ttl": inTargets,
 	"dscp": inTargets, "source": inTargets, "interface": inTargets, "mark": inTargets, "dont_fragment": inTargets,

@@ -21,6 +21,7 @@ type reader struct {
 	lines  *keyLines
 	faults Faults
 	needs  []need // interfaces and addresses that this machine must have
+	prober string // value of the tag that [fleet] adds to all targets, "" for none
 
 	interval     time.Duration // replaces agent.interval, unless 0
 	intervalName string        // the flag that set it

@@ -18,7 +18,8 @@ func (c *Config) Marks() bool {
 			return true
 		}
 	}
-	return slices.ContainsFunc(c.Targets, func(t Target) bool { return t.Options.Mark != 0 })
+	return slices.ContainsFunc(c.Targets, func(t Target) bool { return t.Options.Mark != 0 }) ||
+		slices.ContainsFunc(c.Sources, func(s *Source) bool { return s.prober.options.Mark != 0 })
 }
 
 // CheckSockets returns an error if c asks for something that the sockets of this
@@ -30,7 +31,18 @@ func (c *Config) CheckSockets(kind func(icmpcore.Family) icmpcore.SocketKind) er
 		}
 		return fmt.Errorf("%s: source %s of %s needs a raw socket, but pingtel has a datagram socket: give it CAP_NET_RAW and restart it", c.File, s, what)
 	}
+	var last *Probe
 	for _, t := range c.Targets {
+		if t.Probe == last {
+			continue
+		}
+		last = t.Probe
+		if err := check(t.Options.Source, t.Host); err != nil {
+			return err
+		}
+	}
+	for _, s := range c.Sources {
+		t := s.example()
 		if err := check(t.Options.Source, t.Host); err != nil {
 			return err
 		}
@@ -69,6 +81,7 @@ func (c *Config) CheckReload(next *Config) error {
 	if next.Marks() && !c.Marks() {
 		keys = append(keys, "mark (pingtel has given up the capability that a mark needs)")
 	}
+	keys = append(keys, c.Fleet.restart(&next.Fleet)...)
 	if len(keys) == 0 {
 		return nil
 	}

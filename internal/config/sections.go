@@ -17,7 +17,7 @@ import (
 
 // readAgent reads the [agent] table.
 func (r *reader) readAgent(t *table, a *Agent) {
-	*a = Agent{Interval: DefaultInterval, MaxRate: icmpcore.DefaultMaxRate, MaxPrefixHosts: DefaultPrefixHosts}
+	*a = Agent{Interval: DefaultInterval, MaxRate: icmpcore.DefaultMaxRate, MaxPrefixHosts: DefaultPrefixHosts, MaxTargets: DefaultMaxTargets}
 	read(t, "interval", r.duration(minInterval, maxInterval), &a.Interval)
 	read(t, "max_rate", integer(0, 10_000_000), &a.MaxRate)
 	if a.MaxRate == 0 {
@@ -34,6 +34,8 @@ func (r *reader) readAgent(t *table, a *Agent) {
 		t.fault("log_level", "%v", err)
 	}
 	read(t, "max_prefix_hosts", integer(1, 10_000_000), &a.MaxPrefixHosts)
+	read(t, "max_targets", integer(1, 10_000_000), &a.MaxTargets)
+	read(t, "state", r.text, &a.State)
 	t.refuseUnknown()
 }
 
@@ -54,18 +56,21 @@ func (r *reader) readDefaults(t *table) probe {
 		Count: DefaultCount, Interval: DefaultPingInterval, Timeout: icmpcore.DefaultTimeout, Size: icmpcore.DefaultSize,
 	}}
 	r.readProbe(t, &p)
+	r.tagProber(&p)
 	t.refuseUnknown()
 	return p
 }
 
-// readProbe reads the keys that [defaults] and [[targets]] share into p.
-func (r *reader) readProbe(t *table, p *probe) {
+// readProbe reads the keys that [defaults] and [[targets]] share into p. It returns
+// the tags of the table itself.
+func (r *reader) readProbe(t *table, p *probe) (own tagMap) {
 	r.readOptions(t, &p.options)
 	read(t, "interval", r.duration(minInterval, maxInterval), &p.interval)
 	read(t, "percentiles", numbers(0, 100), &p.percentiles)
 	r.readFamily(t, p)
-	r.readTags(t, p)
+	own = r.readTags(t, p)
 	r.readThresholds(t, &p.thresholds)
+	return own
 }
 
 // readOptions reads the keys that say how to send a series, except family.
@@ -103,11 +108,11 @@ func (r *reader) readFamily(t *table, p *probe) {
 // reservedTags are tags that the outputs set themselves.
 var reservedTags = []string{"url", "address", "server.address", "network.peer.address", "network.type", "ping.dscp", "error.type"}
 
-// readTags adds the tags of a table to those of [defaults].
-func (r *reader) readTags(t *table, p *probe) {
-	var tags map[string]string
+// readTags adds the tags of a table to those of [defaults], and returns them.
+func (r *reader) readTags(t *table, p *probe) tagMap {
+	var tags tagMap
 	if !read(t, "tags", r.tags, &tags) {
-		return
+		return nil
 	}
 	all := maps.Clone(p.tags)
 	if all == nil {
@@ -115,6 +120,7 @@ func (r *reader) readTags(t *table, p *probe) {
 	}
 	maps.Copy(all, tags)
 	p.tags = all
+	return tags
 }
 
 // tags converts a table of tags. It joins its errors.
@@ -125,7 +131,7 @@ func (r *reader) tags(v any) (map[string]string, error) {
 		switch {
 		case k == "":
 			errs = append(errs, errors.New("an empty key: want a name"))
-		case slices.Contains(reservedTags, k):
+		case slices.Contains(reservedTags, k) || k == ProberTag && r.prober != "":
 			errs = append(errs, &keyError{k, errors.New("pingtel sets this tag itself: want another name")})
 		}
 	}

@@ -25,9 +25,18 @@ func (r *reader) readTargets(tables []*table, defaults probe, c *Config) {
 		p := defaults
 		p.table = i
 		t.known = known[:0]
-		r.readProbe(t, &p)
-		names, ok := r.readHosts(t, c.Agent.MaxPrefixHosts)
+		own := r.readProbe(t, &p)
+		source := r.readSource(t)
+		var names []string
+		ok := source == nil
+		if ok {
+			names, ok = r.readHosts(t, c.Agent.MaxPrefixHosts)
+		}
 		t.refuseUnknown()
+		if source != nil {
+			p.tags = own
+			r.addSource(c, t, source, p, defaults.tags, r.lines.target(i))
+		}
 		t.values, t.known = nil, nil // there may be very many tables
 		if !ok {
 			continue
@@ -100,18 +109,16 @@ func (p *probe) targets(t *table, names []string, line int) []Target {
 	slices.SortFunc(tags, func(a, b Tag) int { return strings.Compare(a.Key, b.Key) })
 	list := make([]Target, 0, len(names)*len(families))
 	for _, f := range families {
-		o := p.options
+		shared := p.probe(f, tags, line)
 		whose := f.String()
-		if f == icmpcore.FamilyAuto && o.Source.IsValid() { // a source reaches only its own family
-			f = familyOf(o.Source)
+		if o := &shared.Options; f == icmpcore.FamilyAuto && o.Source.IsValid() {
+			f = o.Family
 			whose = fmt.Sprintf("%s of the source %s", f, o.Source)
 		}
-		o.Family = f
-		if err := o.Validate(); err != nil {
+		if err := shared.Options.Validate(); err != nil {
 			t.fault("source", "%v", err)
 			return nil
 		}
-		shared := &Probe{Options: o, Tags: tags, Interval: p.interval, Percentiles: p.percentiles, Thresholds: p.thresholds, line: line, table: p.table}
 		for _, h := range names {
 			if a, err := netip.ParseAddr(h); err == nil && f != icmpcore.FamilyAuto && familyOf(a) != f {
 				if !p.both { // with family = "both" an address is probed in its own family only
@@ -125,10 +132,40 @@ func (p *probe) targets(t *table, names []string, line int) []Target {
 	return list
 }
 
+// probe returns what targets of a family with these tags share. The table is in line.
+func (p *probe) probe(f icmpcore.Family, tags []Tag, line int) *Probe {
+	o := p.options
+	if o.Family = f; f == icmpcore.FamilyAuto && o.Source.IsValid() { // a source reaches only its own family
+		o.Family = familyOf(o.Source)
+	}
+	return &Probe{
+		Options: o, Tags: tags, Interval: p.interval, Percentiles: p.percentiles, Thresholds: p.thresholds,
+		tags: handleOf(tags), line: line, table: p.table,
+	}
+}
+
+// addSource adds a source, and checks its options as far as they do not depend on its
+// targets.
+func (r *reader) addSource(c *Config, t *table, s *Source, p probe, general tagMap, line int) {
+	s.Line, s.most, s.hosts = line, c.Agent.MaxTargets, c.Agent.MaxPrefixHosts
+	r.tagProber(&p) // among the tags of the table, which labels do not replace
+	s.prober, s.general = p, general
+	for _, probe := range s.probes(nil) {
+		if err := probe.Options.Validate(); err != nil {
+			t.fault("source", "%v", err)
+			return
+		}
+	}
+	c.Sources = append(c.Sources, s)
+}
+
 // readHosts reads the hosts of a table; prefixes and ranges become their
 // addresses.
 func (r *reader) readHosts(t *table, most int) ([]string, bool) {
 	v, ok := t.value("hosts")
+	if !ok && slices.ContainsFunc(sourceKinds, func(k SourceKind) bool { _, has := t.values[string(k)]; return has }) {
+		return nil, false // readSource has said what is wrong
+	}
 	if !ok {
 		t.fault("hosts", "is missing: want a list of names, addresses, prefixes or ranges")
 		return nil, false
@@ -191,6 +228,10 @@ func (r *reader) checkPlan(c *Config) {
 			r.checkSeries(c, t)
 		}
 	}
+	for _, s := range c.Sources {
+		t := s.example()
+		r.checkSeries(c, &t)
+	}
 	if err := c.CheckRate(); err != nil {
 		r.faults = append(r.faults, Fault{File: r.file, Line: r.lines.of("agent.max_rate"), Key: "agent.max_rate", Problem: err.Error()})
 	}
@@ -218,12 +259,12 @@ func (r *reader) checkSeries(c *Config, t *Target) {
 }
 
 // CheckRate returns an error if the targets need more echo requests per second than
-// the file allows.
+// the file allows. In a fleet those of this prober count.
 func (c *Config) CheckRate() error {
 	p := c.Plan()
-	if p.Share <= 1 {
+	if p.Share*c.Fleet.part() <= 1 {
 		return nil
 	}
-	return fmt.Errorf("%d targets need %.0f echo requests per second, but only %d are allowed: want a higher max_rate, a longer interval or fewer echoes",
-		p.Targets, p.Rate, c.Agent.MaxRate)
+	return fmt.Errorf("%d targets%s need %.0f echo requests per second, but only %d are allowed: want a higher max_rate, a longer interval or fewer echoes",
+		p.Targets, c.Fleet.among(), p.Rate*c.Fleet.part(), c.Agent.MaxRate)
 }

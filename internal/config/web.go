@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"time"
 )
 
 // Web is the [web] table.
@@ -12,6 +13,10 @@ type Web struct {
 	ConfigFile string // TLS and passwords, as Prometheus' exporters have them; "" for neither
 	Metrics    bool   // serve /metrics
 	Probe      WebProbe
+
+	Page    bool          // serve the page
+	Keep    time.Duration // how long the page remembers
+	MaxSize int64         // bytes of what it remembers
 }
 
 // readWeb reads the [web] table.
@@ -20,6 +25,7 @@ func (r *reader) readWeb(t *table, w *Web, defaults probe) {
 	read(t, "listen", r.listenAddress, &w.Listen)
 	read(t, "config_file", r.text, &w.ConfigFile)
 	read(t, "metrics", boolean, &w.Metrics)
+	r.readPage(t, w)
 	r.readWebProbe(t.table("probe"), &w.Probe, defaults)
 	t.refuseUnknown()
 }

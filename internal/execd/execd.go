@@ -133,17 +133,25 @@ func (o *Output) Run(ctx context.Context) error {
 	}
 }
 
-// report writes the line about the process itself.
+// report writes the lines about the process itself.
 func (o *Output) report() {
 	own := o.env.Own()
 	o.logDropped()
 	o.logMissed(own.RoundsMissed)
-	line, err := appendOwn(nil, time.Now(), own, o.out.Stats())
+	now := time.Now()
+	line, err := appendOwn(nil, now, own, o.out.Stats())
 	if err != nil {
 		o.env.Log.Error("a line about pingtel itself cannot be written", "error", err)
 		return
 	}
 	o.out.WriteLine(line)
+	for _, s := range own.Sources {
+		if line, err = appendSource(nil, now, s); err != nil {
+			o.env.Log.Error("a line about a source cannot be written", "error", err)
+			continue
+		}
+		o.out.WriteLine(line)
+	}
 }
 
 // logMissed logs how many rounds were left out since the last time.

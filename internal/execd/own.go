@@ -3,10 +3,12 @@ package execd
 import (
 	"runtime"
 	"runtime/metrics"
+	"strings"
 	"time"
 
 	"github.com/influxdata/line-protocol/v2/lineprotocol"
 
+	"github.com/pingtel/pingtel/internal/config"
 	"github.com/pingtel/pingtel/internal/output"
 	"github.com/pingtel/pingtel/plugin"
 )
@@ -48,12 +50,41 @@ func appendOwn(b []byte, now time.Time, own output.Own, q plugin.OutputStats) ([
 		counts = append(counts, output.Count{Name: "heap_live_bytes", Value: live})
 	}
 	counts = append(counts, output.Count{Name: "rounds_missed", Value: own.RoundsMissed})
+	if f := own.Fleet; f != nil {
+		counts = append(counts, output.Count{Name: "fleet_members", Value: uint64(f.Members)},
+			output.Count{Name: "fleet_owned", Value: uint64(f.Owned)}, output.Count{Name: "fleet_changes", Value: f.Changes})
+		if f.ViewAge >= 0 {
+			counts = append(counts, output.Count{Name: "fleet_view_age_ms", Value: uint64(f.ViewAge.Milliseconds())})
+		}
+	}
 	var line lineprotocol.Encoder
 	line.SetBuffer(b)
 	line.StartLine(ownMeasurement)
+	if own.Fleet != nil {
+		line.AddTag(config.ProberTag, own.Fleet.Prober)
+	}
 	for _, c := range append(counts, own.Outputs...) {
 		line.AddField(c.Name, lineprotocol.IntValue(int64(c.Value)))
 	}
+	line.EndLine(now)
+	return line.Bytes(), line.Err()
+}
+
+// ownSources is the measurement with a line for each source of targets.
+const ownSources = "pingtel_source"
+
+// appendSource appends the line of a source of targets to b.
+func appendSource(b []byte, now time.Time, s output.Source) ([]byte, error) {
+	var line lineprotocol.Encoder
+	line.SetBuffer(b)
+	line.StartLine(ownSources)
+	line.AddTag("source", strings.TrimRight(s.Name, `\`)) // line protocol has no backslash at the end of a tag
+	line.AddField("targets", lineprotocol.IntValue(int64(s.Targets)))
+	if age, ok := lineprotocol.FloatValue(s.Age.Seconds()); ok {
+		line.AddField("age_seconds", age)
+	}
+	line.AddField("failures", lineprotocol.IntValue(int64(s.Failures)))
+	line.AddField("refused", lineprotocol.IntValue(int64(s.Refused)))
 	line.EndLine(now)
 	return line.Bytes(), line.Err()
 }

@@ -22,6 +22,11 @@ var ErrLineTooLong = errors.New("line of more than 4096 bytes: want one host a l
 // Its error, that of yield or that of reading, has the number of the line. The
 // slice is valid until yield returns.
 func ReadFile(r io.Reader, yield func([]byte) error) error {
+	return ReadLines(r, func(_ int, host []byte) error { return yield(host) })
+}
+
+// ReadLines is [ReadFile] for a yield that also gets the number of the line, from 1.
+func ReadLines(r io.Reader, yield func(int, []byte) error) error {
 	br := bufio.NewReaderSize(r, 64<<10)
 	for n := 1; ; n++ {
 		line, err := br.ReadSlice('\n')
@@ -33,7 +38,7 @@ func ReadFile(r io.Reader, yield func([]byte) error) error {
 		}
 		line, _, _ = bytes.Cut(line, []byte("#"))
 		if line = bytes.TrimSpace(line); len(line) > 0 {
-			if yerr := yield(line); yerr != nil {
+			if yerr := yield(n, line); yerr != nil {
 				return fmt.Errorf("line %d: %w", n, yerr)
 			}
 		}

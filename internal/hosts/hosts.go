@@ -149,7 +149,7 @@ func distance(a, b netip.Addr) (int, bool) {
 func isNumber(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
 
 // List limits the number of hosts in all prefixes and ranges of one list. Single
-// hosts do not count. The zero value is a new list.
+// hosts do not count, and neither do prefixes and ranges of one address. The zero value is a new list.
 type List struct {
 	Max int // the limit; zero means MaxExpanded
 
@@ -165,9 +165,9 @@ func (l *List) Parse(text string) (Entry, error) {
 	}
 	e, err := Parse(text)
 	switch {
-	case errors.Is(err, ErrTooMany), err == nil && !e.Single() && e.Len() > most-l.expanded:
+	case errors.Is(err, ErrTooMany), err == nil && e.Len() > max(1, most-l.expanded):
 		return Entry{}, fmt.Errorf("%w, %d", ErrTooMany, most)
-	case err == nil && !e.Single():
+	case err == nil && e.Len() > 1:
 		l.expanded += e.Len()
 	}
 	return e, err

@@ -93,6 +93,15 @@ func lookalike(text string) error {
 	return nil
 }
 
+// WithoutPort returns a text without the port that follows a host. Lists that are
+// made for programs that connect have one.
+func WithoutPort(text string) string {
+	if host, _, ok := cutPort(text); ok {
+		return host
+	}
+	return text
+}
+
 // cutPort splits host:port.
 func cutPort(text string) (host, port string, ok bool) {
 	i := strings.LastIndexByte(text, ':')

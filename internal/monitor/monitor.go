@@ -42,8 +42,7 @@ type Target struct {
 	config.Target
 	*slot
 
-	done   func(icmpcore.PingResult) // made once, so that a series needs no closure of its own
-	points uint64                    // hash of PointKey
+	done func(icmpcore.PingResult) // made once, so that a series needs no closure of its own
 
 	// Guarded by Monitor.recording:
 	busy    bool // a series with these options runs

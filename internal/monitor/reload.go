@@ -3,7 +3,6 @@ package monitor
 import (
 	"cmp"
 	"fmt"
-	"hash/maphash"
 	"log/slog"
 	"maps"
 	"net/netip"
@@ -137,10 +136,11 @@ func (m *Monitor) merge(l *lane, come []*Target) []*Target {
 
 // number numbers the targets whose points have the same tags.
 func number(targets []*Target) {
-	twins := make(map[uint64]int, len(targets))
+	twins := make(map[config.Point]int, len(targets))
 	for _, t := range targets {
-		t.twin = twins[t.points]
-		twins[t.points]++
+		p := t.Point()
+		t.twin = twins[p]
+		twins[p]++
 	}
 }
 
@@ -218,17 +218,14 @@ func hostKey(t *config.Target) string {
 	return fmt.Sprintf("%s\x00%d\x00%d", t.Host, t.Options.Family, t.Options.DSCP)
 }
 
-func taggedKey(t *config.Target) string { return hostKey(t) + "\x00" + t.PointKey() }
+func taggedKey(t *config.Target) string { return hostKey(t) + "\x00" + fmt.Sprint(t.Tags) }
 
 func (m *Monitor) newTarget(c config.Target, s *slot) *Target {
-	t := &Target{Target: c, slot: s, points: maphash.String(seed, c.PointKey())}
+	t := &Target{Target: c, slot: s}
 	t.done = func(r icmpcore.PingResult) { m.finish(t, r) }
 	s.current = t
 	return t
 }
-
-// seed is that of hashes in this process.
-var seed = maphash.MakeSeed()
 
 // newSlot makes a slot without a place in the schedule.
 func newSlot(host string) *slot {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/pingtel/pingtel/icmpcore"
@@ -107,6 +108,11 @@ func (o *Output) Forget(t *monitor.Target) { o.store.Forget(t) }
 
 // RecordPath counts what is known of the path to a target.
 func (o *Output) RecordPath(t *monitor.Target, p *output.Path) { o.store.RecordPath(t, p) }
+
+// Files returns the names of the certificates and the key, which each connection reads.
+func (o *Output) Files() []string {
+	return slices.DeleteFunc([]string{o.settings.CAFile, o.settings.CertFile, o.settings.KeyFile}, func(name string) bool { return name == "" })
+}
 
 // Counts returns how many pushes have failed.
 func (o *Output) Counts() []output.Count {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/pingtel/pingtel/icmpcore"
 	"github.com/pingtel/pingtel/internal/config"
+	"github.com/pingtel/pingtel/internal/fleet"
 	"github.com/pingtel/pingtel/internal/monitor"
 )
 
@@ -42,6 +43,11 @@ type Counter interface {
 	Counts() []Count
 }
 
+// Reader is an [Output] that reads files again while it runs.
+type Reader interface {
+	Files() []string // their names
+}
+
 // Count is a named count since the start.
 type Count struct {
 	Name  string
@@ -54,7 +60,18 @@ type Own struct {
 	Schedule     monitor.Stats
 	Behind       time.Duration // how long the schedule is behind
 	RoundsMissed uint64        // rounds that were asked for while too many were under way
+	Fleet        *fleet.Stats  // nil: this prober measures all targets of its file
 	Outputs      []Count       // of all outputs
+	Sources      []Source      // of targets
+}
+
+// Source is what a process knows about a source of targets.
+type Source struct {
+	Name     string
+	Targets  int           // of the list in force
+	Age      time.Duration // since the source last gave that list, or since the start if it has none
+	Failures uint64        // since the start
+	Refused  int           // entries of the list that cannot be targets
 }
 
 // Env is what an output gets from the process.
@@ -65,6 +82,10 @@ type Env struct {
 	Stdout  io.Writer // nil if the output does not print
 	Log     *slog.Logger
 	Own     func() Own // safe for concurrent use, from Run on
+
+	// Planned returns how many echo requests a second the schedule needs, with the
+	// targets of all sources. Safe for concurrent use, from Run on.
+	Planned func() float64
 
 	// Prober returns what sends echoes, for outputs that probe by themselves. Safe
 	// for concurrent use, from Run on.

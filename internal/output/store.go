@@ -28,10 +28,18 @@ func NewStore(o otel.StoreOptions, env Env) (*Store, error) {
 	o.Version = env.Version
 	o.Self = func() otel.Self {
 		own := env.Own()
-		return otel.Self{
+		self := otel.Self{
 			Targets: own.Schedule.Targets, Skipped: own.Schedule.Skipped + own.Schedule.Missed,
-			Foreign: own.Engine.Foreign, KernelDrops: own.Engine.KernelDrops,
+			Foreign: own.Engine.Foreign, KernelDrops: own.Engine.KernelDrops, Sources: len(own.Sources),
 		}
+		if f := own.Fleet; f != nil {
+			self.Fleet = &otel.FleetSelf{Members: f.Members, Owned: f.Owned, Changes: f.Changes, ViewAge: f.ViewAge}
+		}
+		for _, s := range own.Sources {
+			self.SourceAge = max(self.SourceAge, s.Age)
+			self.SourceFailures += s.Failures
+		}
+		return self
 	}
 	st, err := otel.NewStore(o)
 	if err != nil {

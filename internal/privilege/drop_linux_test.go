@@ -31,6 +31,8 @@ func TestMain(m *testing.M) {
 		act(Marks)
 	case "filtered":
 		actFiltered()
+	case "confine":
+		actConfined()
 	}
 }
 

@@ -29,7 +29,11 @@ func (o *Output) handler() http.Handler {
 	if o.config.Probe.On() {
 		index += "/probe?target=HOST&module=" + config.DefaultModule + "\n"
 	}
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, index) })
+	if o.page != nil {
+		o.page.Register(mux, zipped)
+	} else {
+		mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, index) })
+	}
 	return http.MaxBytesHandler(secured(mux), 0)
 }
 
@@ -52,7 +56,7 @@ func plain(w http.ResponseWriter, status int, text string) {
 const stalledTime = 10 * time.Second
 
 // ready says whether the process measures: its sockets are open, it has targets,
-// and the schedule is not behind.
+// the schedule is not behind, and it knows the other probers of its fleet.
 func (o *Output) ready(w http.ResponseWriter, _ *http.Request) {
 	o.mu.Lock()
 	own := o.own
@@ -62,7 +66,9 @@ func (o *Output) ready(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	switch s := own(); {
-	case s.Schedule.Targets == 0 && !o.probes.settings.Load().On(): // a process may have its targets from requests alone
+	case s.Fleet != nil && s.Fleet.Waiting:
+		plain(w, http.StatusServiceUnavailable, "the other probers of the fleet are not known yet\n")
+	case s.Schedule.Targets == 0 && s.Fleet == nil && !o.probes.settings.Load().On(): // in a fleet the others may have them all, and requests may bring them
 		plain(w, http.StatusServiceUnavailable, "no targets\n")
 	case s.Behind > stalledTime:
 		plain(w, http.StatusServiceUnavailable, fmt.Sprintf("the schedule is %v behind\n", s.Behind.Round(time.Second)))
@@ -79,6 +85,52 @@ var packers = sync.Pool{New: func() any {
 	}
 	return z
 }}
+
+// zipped makes a handler compress its answers for clients that take it.
+func zipped(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Vary", "Accept-Encoding")
+		if !acceptsGzip(r.Header.Get("Accept-Encoding")) {
+			h(w, r)
+			return
+		}
+		z := &zipWriter{ResponseWriter: w}
+		defer z.close()
+		h(z, r)
+	}
+}
+
+// zipWriter compresses an answer that has a body.
+type zipWriter struct {
+	http.ResponseWriter
+	z *gzip.Writer
+}
+
+func (w *zipWriter) WriteHeader(status int) {
+	if w.z == nil && status != http.StatusNotModified {
+		w.Header().Set("Content-Encoding", "gzip")
+		w.Header().Del("Content-Length")
+		w.z = packers.Get().(*gzip.Writer)
+		w.z.Reset(w.ResponseWriter)
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *zipWriter) Write(b []byte) (int, error) {
+	if w.z == nil {
+		w.WriteHeader(http.StatusOK)
+	}
+	return w.z.Write(b)
+}
+
+// close ends the answer. A client that has left is no fault.
+func (w *zipWriter) close() {
+	if w.z != nil {
+		w.z.Close() //nolint:errcheck // see above
+		w.z.Reset(io.Discard)
+		packers.Put(w.z)
+	}
+}
 
 // metrics answers a scrape.
 func (o *Output) metrics(w http.ResponseWriter, r *http.Request) {

@@ -38,6 +38,7 @@ const (
 // the process. It keeps nothing of a target.
 type probes struct {
 	prober   func() monitor.Prober // nil unless the process runs
+	planned  func() float64        // echo requests a second of the schedule
 	settings atomic.Pointer[probeSettings]
 	slots    chan struct{} // one for each probe under way
 
@@ -48,30 +49,48 @@ type probes struct {
 type probeSettings struct {
 	config.WebProbe
 	maxRate int           // of agent
+	largest int           // count of all modules
 	spare   *rate.Limiter // echo requests that the schedule leaves of max_rate
 }
 
-func newProbes(c *config.Config, prober func() monitor.Prober) *probes {
-	p := &probes{prober: prober, slots: make(chan struct{}, maxProbes)}
+func newProbes(c *config.Config, prober func() monitor.Prober, planned func() float64) *probes {
+	p := &probes{prober: prober, planned: planned, slots: make(chan struct{}, maxProbes)}
 	p.reload(c)
 	return p
 }
 
 // reload puts the settings of c in force.
 func (p *probes) reload(c *config.Config) {
-	most := c.Agent.MaxRate
+	s := &probeSettings{WebProbe: c.Web.Probe, maxRate: c.Agent.MaxRate}
+	for _, o := range s.Modules {
+		s.largest = max(s.largest, o.Count)
+	}
+	s.spare = rate.NewLimiter(s.left(0))
+	p.settings.Store(s)
+}
+
+// left returns how many echo requests a second a schedule that needs so many leaves,
+// and how many of them may be saved up: those of a second, and those of one probe.
+func (s *probeSettings) left(planned float64) (rate.Limit, int) {
+	most := s.maxRate
 	if most <= 0 {
-		most = icmpcore.DefaultMaxRate // a request from the network never has unlimited echoes
+		most = icmpcore.DefaultMaxRate // requests from the network never have echoes without a limit
 	}
-	left := max(0, float64(most)-c.Plan().Rate)
-	burst := 0
-	if left >= 1 {
-		burst = int(left)
-		for _, o := range c.Web.Probe.Modules {
-			burst = max(burst, o.Count)
-		}
+	left := float64(most) - planned
+	if left < 1 {
+		return 0, 0
 	}
-	p.settings.Store(&probeSettings{WebProbe: c.Web.Probe, maxRate: c.Agent.MaxRate, spare: rate.NewLimiter(rate.Limit(left), burst)})
+	return rate.Limit(left), max(int(left), s.largest)
+}
+
+// take takes echo requests from what a schedule that needs so many a second leaves.
+// It reports false if there are not enough.
+func (s *probeSettings) take(count int, planned float64) bool {
+	if left, burst := s.left(planned); left != s.spare.Limit() { // lists of targets change
+		s.spare.SetLimit(left)
+		s.spare.SetBurst(burst)
+	}
+	return s.spare.AllowN(time.Now(), count)
 }
 
 // refusal is a request that /probe does not carry out.
@@ -180,7 +199,7 @@ func (p *probes) answer(w http.ResponseWriter, r *http.Request, s *probeSettings
 	default:
 		return &refusal{http.StatusServiceUnavailable, fmt.Sprintf("%d probes are under way already: scrape less often, or from more than one pingtel", maxProbes)}
 	}
-	if !s.spare.AllowN(time.Now(), q.options.Count) { // before the look-up, which is traffic too
+	if !s.take(q.options.Count, p.planned()) { // before the look-up, which is traffic too
 		return &refusal{http.StatusTooManyRequests, "max_rate is used up: the targets of the file come first, and probes have what they leave"}
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), q.budget)

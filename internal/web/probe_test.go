@@ -80,7 +80,7 @@ func probing(t *testing.T, text string) (*probes, *prober) {
 	t.Helper()
 	p := &prober{result: icmpcore.PingResult{Sent: 2, Received: 2, Mean: 1500 * time.Microsecond, Min: time.Millisecond, Max: 2 * time.Millisecond,
 		Median: 1500 * time.Microsecond, RTTs: []time.Duration{1e6, 2e6}, Jitter: 700 * time.Microsecond, IPDV: time.Millisecond, IPDVPairs: 1, TTL: 60, Hops: 5}}
-	return newProbes(parse(t, text), func() monitor.Prober { return p }), p
+	return newProbes(parse(t, text), func() monitor.Prober { return p }, func() float64 { return 0.5 }), p
 }
 
 // ask returns the answer to a request of /probe.
@@ -306,7 +306,7 @@ func TestProbeLimits(t *testing.T) {
 		if n := count(100); n < 385 || n > 395 { // 19.5 echoes a second are left, and 19 at the start
 			t.Errorf("%d probes of 5 echoes in 100 s", n)
 		}
-		p.reload(parse(t, "[agent]\nmax_rate = 1\ninterval = \"5s\"\n[defaults]\nping_interval = \"1ms\"\n"+allowing)) // all for the file
+		p.planned = func() float64 { return 20 } // all for the file, after a source has got more targets
 		if n := count(10); n != 0 {
 			t.Errorf("%d probes beside a schedule that needs all", n)
 		}
@@ -377,7 +377,7 @@ func TestProbeServed(t *testing.T) {
 	if _, _, text := s.get(t, "/metrics", nil); !strings.Contains(text, "\npingtel_probes_total 1\n") || !strings.Contains(text, "\npingtel_probes_refused_total 0\n") {
 		t.Error(text)
 	}
-	if got, want := s.String(), "/metrics and /probe on "+s.url; got != want {
+	if got, want := s.String(), "the page (history in memory, 64 MiB at most), /metrics and /probe on "+s.url; got != want {
 		t.Errorf("String() = %q, want %q", got, want)
 	}
 	s.config.Listen = ":9473"

@@ -19,6 +19,7 @@ import (
 	"github.com/pingtel/pingtel/internal/config"
 	"github.com/pingtel/pingtel/internal/monitor"
 	"github.com/pingtel/pingtel/internal/output"
+	"github.com/pingtel/pingtel/internal/page"
 	"github.com/pingtel/pingtel/otel"
 )
 
@@ -47,6 +48,8 @@ type Output struct {
 	server   *http.Server
 	store    *output.Store
 	scrapes  chan struct{} // one for each scrape that is answered
+	page     *page.Page    // nil: there is none
+	state    string        // agent.state
 	probes   *probes
 
 	mu  sync.Mutex        // guards what follows
@@ -89,9 +92,14 @@ func Open(c *config.Config, env output.Env) (output.Output, error) {
 		return nil, fmt.Errorf("web.listen: %w", err)
 	}
 	limited := &limitListener{Listener: l, free: make(chan struct{}, maxConnections), closed: make(chan struct{})}
-	o := &Output{config: c.Web, env: env, listener: limited, store: store, scrapes: make(chan struct{}, maxScrapes)}
-	o.probes = newProbes(c, o.prober)
+	o := &Output{config: c.Web, state: c.Agent.State, env: env, listener: limited, store: store, scrapes: make(chan struct{}, maxScrapes)}
+	o.probes = newProbes(c, o.prober, env.Planned)
 	limited.full = o.closeIdle
+	if c.Web.Page {
+		if o.page, err = page.Open(c, env); err != nil {
+			return nil, errors.Join(err, l.Close())
+		}
+	}
 	o.server = &http.Server{
 		Handler: o.handler(), MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(env.Log.Handler(), slog.LevelDebug),
 		ReadHeaderTimeout: headerTime, ReadTimeout: headerTime, WriteTimeout: writeTime, IdleTimeout: idleTime,
@@ -147,19 +155,37 @@ func (o *Output) String() string {
 	case probes:
 		paths = "/probe"
 	}
+	if o.page != nil {
+		paths = "the page (history " + o.page.String() + "), " + paths
+	}
 	return fmt.Sprintf("%s on %s://%s", paths, scheme, o.listener.Addr())
 }
 
 // Record counts the result of one series.
 func (o *Output) Record(t *monitor.Target, r *icmpcore.PingResult) {
-	if !o.config.Metrics {
-		return
+	if o.config.Metrics {
+		o.store.Record(t, r)
 	}
-	o.store.Record(t, r)
+	if o.page != nil {
+		o.page.Record(t, r)
+	}
 }
 
 // Forget ends the series of a target.
-func (o *Output) Forget(t *monitor.Target) { o.store.Forget(t) }
+func (o *Output) Forget(t *monitor.Target) {
+	o.store.Forget(t)
+	if o.page != nil {
+		o.page.Forget(t)
+	}
+}
+
+// Counts returns what the history of the page lost.
+func (o *Output) Counts() []output.Count {
+	if o.page == nil {
+		return nil
+	}
+	return o.page.Counts()
+}
 
 // RecordPath counts what is known of the path to a target.
 func (o *Output) RecordPath(t *monitor.Target, p *output.Path) { o.store.RecordPath(t, p) }
@@ -176,6 +202,15 @@ func (o *Output) Reload(next *config.Config) {
 	if next.Web.Metrics != o.config.Metrics {
 		keys = append(keys, "web.metrics")
 	}
+	if was, is := &o.config, &next.Web; was.Page != is.Page || was.Page && (was.Keep != is.Keep || was.MaxSize != is.MaxSize) {
+		keys = append(keys, "web.page, web.keep or web.max_size")
+	}
+	if o.page != nil && next.Agent.State != o.state {
+		keys = append(keys, "agent.state")
+	}
+	if o.page != nil {
+		o.page.Reload(next)
+	}
 	was := o.probes.settings.Load().AllowText()
 	o.probes.reload(next)
 	if next.Web.Probe.AllowText() != was {
@@ -191,6 +226,13 @@ func (o *Output) Run(ctx context.Context) error {
 	o.mu.Lock()
 	o.own = o.env.Own
 	o.mu.Unlock()
+	var parts sync.WaitGroup
+	defer parts.Wait()
+	if o.page != nil {
+		running, end := context.WithCancel(ctx)
+		defer end()
+		parts.Go(func() { o.page.Run(running) })
+	}
 	ended := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(ended)
@@ -230,11 +272,14 @@ func (o *Output) ending() {
 	}
 }
 
-// Close ends all connections.
-func (o *Output) Close(context.Context) error {
+// Close ends all connections, and writes what is left of the history.
+func (o *Output) Close(ctx context.Context) error {
 	err := o.server.Close()
 	if closed := o.listener.Close(); err == nil && !errors.Is(closed, net.ErrClosed) {
 		err = closed
+	}
+	if o.page != nil {
+		err = errors.Join(err, o.page.Close(ctx))
 	}
 	return err
 }

@@ -27,6 +27,7 @@ import (
 
 	"github.com/pingtel/pingtel/icmpcore"
 	"github.com/pingtel/pingtel/internal/config"
+	"github.com/pingtel/pingtel/internal/fleet"
 	"github.com/pingtel/pingtel/internal/monitor"
 	"github.com/pingtel/pingtel/internal/output"
 )
@@ -88,7 +89,7 @@ func serve(t *testing.T, more string) *served {
 		return s.own
 	}, Prober: func() monitor.Prober {
 		return &prober{result: icmpcore.PingResult{Sent: 1, Received: 1, TTL: 64}}
-	}}
+	}, Planned: func() float64 { return 0.5 }}
 	if err := Check(c, env); err != nil {
 		t.Fatal(err)
 	}
@@ -265,6 +266,7 @@ func TestHealth(t *testing.T) {
 		}
 	}
 	for want, own := range map[string]output.Own{
+		"the other probers of the fleet are not known yet\n": {Schedule: monitor.Stats{Targets: 1}, Fleet: &fleet.Stats{Waiting: true}},
 		"no targets\n": {}, "the schedule is 11s behind\n": {Schedule: monitor.Stats{Targets: 1}, Behind: 11 * time.Second},
 	} {
 		s.mu.Lock()
@@ -424,7 +426,7 @@ func TestAlike(t *testing.T) {
 // TestListen: a port in use is named, and so is a listener that everybody reaches.
 func TestListen(t *testing.T) {
 	s := serve(t, "")
-	if s.String() != "/metrics on "+s.url {
+	if s.String() != "the page (history in memory, 64 MiB at most), /metrics on "+s.url {
 		t.Errorf("String() = %q", s.String())
 	}
 	env := output.Env{Log: slog.New(slog.NewTextHandler(&s.log, nil))}

@@ -1,0 +1,138 @@
+// Package page is the page: smoke graphs of all targets, drawn from their history. It
+// is a part of the listener, which gives it results and requests.
+package page
+
+import (
+	"context"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/pingtel/pingtel/icmpcore"
+	"github.com/pingtel/pingtel/internal/config"
+	"github.com/pingtel/pingtel/internal/history"
+	"github.com/pingtel/pingtel/internal/monitor"
+	"github.com/pingtel/pingtel/internal/output"
+)
+
+// maxQueries is how many graphs are worked out at once: each may read a month. More
+// wait, and get 503 when their client has left.
+const maxQueries = 4
+
+// Page is the page. Make one with [Open].
+type Page struct {
+	version string
+	history *history.History
+	queries chan struct{} // one for each query that is answered
+
+	mu       sync.Mutex // guards what follows
+	interval time.Duration
+	wanted   map[history.Key]time.Duration // the intervals of the targets of the file
+	targets  map[*monitor.Target]*history.Series
+}
+
+// Open opens the history of the targets of c.
+func Open(c *config.Config, env output.Env) (*Page, error) {
+	dir := ""
+	if c.Agent.State != "" {
+		dir = filepath.Join(c.Agent.State, "history")
+	}
+	h, err := history.Open(history.Options{Dir: dir, Keep: c.Web.Keep, MaxSize: c.Web.MaxSize, Log: env.Log, Now: time.Now()})
+	if err != nil {
+		return nil, err
+	}
+	p := &Page{version: env.Version, history: h, queries: make(chan struct{}, maxQueries), targets: make(map[*monitor.Target]*history.Series)}
+	p.Reload(c)
+	return p, nil
+}
+
+// String says where the history is.
+func (p *Page) String() string { return p.history.String() }
+
+// idOf returns what a target is known by.
+func idOf(t *config.Target) history.ID {
+	return history.ID{Host: t.Host, Family: t.Options.Family, DSCP: t.Options.DSCP, Tags: t.Tags}
+}
+
+// Reload takes over the targets of c, so that those without a result are there too.
+func (p *Page) Reload(c *config.Config) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.interval = c.Agent.Interval
+	p.wanted = make(map[history.Key]time.Duration, len(c.Targets))
+	for i := range c.Targets {
+		t := &c.Targets[i]
+		p.wanted[p.history.Series(idOf(t)).Key()] = c.IntervalOf(t)
+	}
+}
+
+// Record takes the result of one series of echoes.
+func (p *Page) Record(t *monitor.Target, r *icmpcore.PingResult) {
+	p.mu.Lock()
+	s := p.targets[t]
+	if s == nil {
+		s = p.history.Series(idOf(&t.Target))
+		p.targets[t] = s
+	}
+	p.mu.Unlock()
+	s.Record(r)
+}
+
+// Forget says that a target is no longer probed.
+func (p *Page) Forget(t *monitor.Target) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.targets[t]
+	delete(p.targets, t)
+	if s == nil {
+		s = p.history.Series(idOf(&t.Target))
+	}
+	if _, ok := p.wanted[s.Key()]; !ok { // else another one with the same host and tags takes its place
+		s.Remove()
+	}
+}
+
+// Run writes the history until ctx is done.
+func (p *Page) Run(ctx context.Context) { p.history.Run(ctx) }
+
+// Close writes what is left of the history, until ctx is done.
+func (p *Page) Close(ctx context.Context) error { return p.history.Close(ctx, time.Now()) }
+
+// Counts returns what the history lost.
+func (p *Page) Counts() []output.Count {
+	return []output.Count{{Name: "history_rounds_dropped", Value: p.history.Dropped()}}
+}
+
+// Register adds the paths of the page. zip makes a handler compress its answers.
+func (p *Page) Register(mux *http.ServeMux, zip func(http.HandlerFunc) http.HandlerFunc) {
+	mux.HandleFunc("GET /{$}", zip(p.index))
+	mux.HandleFunc("GET /t/{keys}", zip(p.target))
+	mux.HandleFunc("GET /graph/{file}", p.limited(p.graph))
+	mux.HandleFunc("GET /api/targets", zip(p.apiTargets))
+	mux.HandleFunc("GET /api/history/{key}", zip(p.limited(p.apiHistory)))
+	mux.HandleFunc("GET /assets/{name}", zip(asset))
+}
+
+// limited bounds how many requests read the history at once.
+func (p *Page) limited(f http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case p.queries <- struct{}{}:
+			defer func() { <-p.queries }()
+			f(w, r)
+		case <-r.Context().Done():
+			http.Error(w, "many graphs are being drawn", http.StatusServiceUnavailable)
+		}
+	}
+}
+
+// intervalOf returns the time from one round of a target to its next, in seconds.
+func (p *Page) intervalOf(k history.Key) float64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if d, ok := p.wanted[k]; ok {
+		return d.Seconds()
+	}
+	return p.interval.Seconds()
+}
