@@ -98,10 +98,11 @@
 // ping.export.failed. If it has sources of targets it also has ping.source.age and
 // ping.source.failures, and if several programs share their targets
 // ping.fleet.members, ping.fleet.owned, ping.fleet.changes and ping.fleet.view.age. A
-// Recorder has none of these. Where paths are traced, ping.path.breaks counts targets
-// that began to lose, by ping.path.last_address, the last address on their path that
-// answers: 1,000 addresses at most, all others are "other", and "none" is where no hop
-// answers.
+// Recorder has none of these.
+//
+// Where paths are traced, ping.path.breaks counts targets that began to lose, by
+// ping.path.last_address, the last address on their path that answers: 1,000 addresses
+// at most, all others are "other", and "none" is where no hop answers.
 //
 // # The histogram
 //
