@@ -127,11 +127,14 @@ func BenchmarkPush(b *testing.B) {
 	}
 }
 
+// histograms are stores by what they keep.
+var histograms = map[string]otel.StoreOptions{"explicit": {}, "exponential": {Exponential: true}, "both": {Native: true}}
+
 // BenchmarkRecord is one series of five replies.
 func BenchmarkRecord(b *testing.B) {
-	for _, exponential := range []bool{false, true} {
-		b.Run(fmt.Sprint("exponential ", exponential), func(b *testing.B) {
-			st, err := otel.NewStore(otel.StoreOptions{Exponential: exponential})
+	for name, options := range histograms {
+		b.Run(name, func(b *testing.B) {
+			st, err := otel.NewStore(options)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -154,12 +157,12 @@ func BenchmarkRecord(b *testing.B) {
 // spread, between two pushes. Its time is of no interest.
 func BenchmarkTable(b *testing.B) {
 	for _, temporality := range []metricdata.Temporality{metricdata.CumulativeTemporality, metricdata.DeltaTemporality} {
-		for _, exponential := range []bool{false, true} {
-			b.Run(fmt.Sprint(temporality, " exponential ", exponential), func(b *testing.B) {
+		for name, kept := range histograms {
+			b.Run(fmt.Sprint(temporality, " ", name), func(b *testing.B) {
 				options, before := manyTargets(10_000), live()
 				var p *otel.Pusher
 				for b.Loop() {
-					st, err := otel.NewStore(otel.StoreOptions{Exponential: exponential})
+					st, err := otel.NewStore(kept)
 					if err != nil {
 						b.Fatal(err)
 					}

@@ -1,8 +1,10 @@
 package otel
 
 import (
+	"maps"
 	"math"
 	"math/bits"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -99,7 +101,11 @@ func (c *chunk) add(r ref) {
 	s := r.stream
 	c.describe(&r.target.options, s)
 	s.start = min(s.start, c.now.UnixNano()) // if the wall clock was set back, no point may end before it began
-	c.addTotals(time.Unix(0, s.start), s.take(c.delta.counters), s.addr.IsValid())
+	start, totals := time.Unix(0, s.start), s.take(c.delta.counters)
+	c.addTotals(start, totals, s.addr.IsValid())
+	if s.latest.traced {
+		c.addInt(pathChangesMetric, start, totals.changes)
+	}
 	if r.current() {
 		c.addLatest(&s.latest)
 	}
@@ -192,6 +198,9 @@ func (c *chunk) addLatest(l *latest) {
 		up = 1
 	}
 	c.addInt(upMetric, time.Time{}, up)
+	if l.pathHops > 0 {
+		c.addInt(pathHopsMetric, time.Time{}, uint64(l.pathHops))
+	}
 }
 
 // addSelf adds the figures on the program itself, counted since start. With delta
@@ -199,7 +208,7 @@ func (c *chunk) addLatest(l *latest) {
 func (c *chunk) addSelf(n, delivered selfCounts, start, then time.Time) {
 	c.set, c.width = attribute.Set{}, 0
 	for i, v := range n {
-		if !c.store.selves[i] || v == none {
+		if !c.store.selves[i] || v == none || i == breaksMetric {
 			continue
 		}
 		since := start
@@ -210,6 +219,21 @@ func (c *chunk) addSelf(n, delivered selfCounts, start, then time.Time) {
 			v, since = v-max(0, delivered[i]), then
 		}
 		c.addNumber(targetMetrics+i, since, v, c.set, 0)
+	}
+}
+
+// addBreaks adds what paths break at, as addSelf does.
+func (c *chunk) addBreaks(n, delivered breaks, start, then time.Time) {
+	if !c.store.selves[breaksMetric] {
+		return
+	}
+	for _, last := range slices.Sorted(maps.Keys(n)) {
+		v, since := n[last], start
+		if c.delta.self {
+			v, since = v-delivered[last], then
+		}
+		kv := lastKey.String(last)
+		c.addNumber(targetMetrics+breaksMetric, since, int64(v), attribute.NewSet(kv), attributeBytes(&kv))
 	}
 }
 

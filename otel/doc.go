@@ -67,6 +67,11 @@
 //	ping.hops        gauge      {hop}        estimated from it
 //	ping.up          gauge      {target}     1 if the latest series had a reply, else 0
 //
+// Of a target of a Store whose path was traced ([Store.RecordPath]) also:
+//
+//	ping.path.hops     gauge    {hop}     in the latest trace that reached the target
+//	ping.path.changes  counter  {change}  traces that took another path than the one before
+//
 // error.type is timeout, late, send, resolve, destination_unreachable,
 // time_exceeded, packet_too_big or parameter_problem. A series whose name did
 // not resolve counts as one resolve, and a series for which nothing could be sent
@@ -94,6 +99,10 @@
 // ping.source.failures, and if several programs share their targets
 // ping.fleet.members, ping.fleet.owned, ping.fleet.changes and ping.fleet.view.age. A
 // Recorder has none of these.
+//
+// Where paths are traced, ping.path.breaks counts targets that began to lose, by
+// ping.path.last_address, the last address on their path that answers: 1,000 addresses
+// at most, all others are "other", and "none" is where no hop answers.
 //
 // # The histogram
 //

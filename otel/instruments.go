@@ -40,6 +40,8 @@ const (
 	ttlMetric
 	hopsMetric
 	upMetric
+	pathHopsMetric
+	pathChangesMetric
 	targetMetrics // how many there are
 )
 
@@ -57,6 +59,9 @@ var targetInstruments = [targetMetrics]instrument{
 	ttlMetric:        {"ping.ttl", "{hop}", "TTL or hop limit of the latest series' first reply.", gauge},
 	hopsMetric:       {"ping.hops", "{hop}", "Hops, estimated from the TTL of the reply.", gauge},
 	upMetric:         {"ping.up", "{target}", "1 if the latest series had a reply, else 0.", gauge},
+
+	pathHopsMetric:    {"ping.path.hops", "{hop}", "Hops to the target in the latest trace that reached it.", gauge},
+	pathChangesMetric: {"ping.path.changes", "{change}", "Traces that took another path than the one before.", counter},
 }
 
 // The instruments on the program itself, as indices of selfInstruments.
@@ -72,6 +77,7 @@ const (
 	ownedMetric
 	changesMetric
 	viewAgeMetric
+	breaksMetric
 	selfMetrics // how many there are
 )
 
@@ -87,6 +93,7 @@ var selfInstruments = [selfMetrics]instrument{
 	ownedMetric:          {"ping.fleet.owned", "{target}", "Targets of this prober, without those that it is about to give up.", updown},
 	changesMetric:        {"ping.fleet.changes", "{change}", "Changes of the list of probers.", counter},
 	viewAgeMetric:        {"ping.fleet.view.age", "s", "Age of what this prober knows of the other probers.", gauge},
+	breaksMetric:         {"ping.path.breaks", "{target}", "Targets that began to lose, by the last address on their path that answers.", counter},
 }
 
 // Instruments returns the names of all instruments, in the order of the package's
@@ -110,6 +117,7 @@ const (
 	typeKey    = attribute.Key("network.type")
 	dscpKey    = attribute.Key("ping.dscp")
 	errorKey   = attribute.Key("error.type")
+	lastKey    = attribute.Key("ping.path.last_address")
 )
 
 // failure is why a request has no reply in time: a value of error.type.

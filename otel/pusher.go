@@ -74,6 +74,7 @@ type Pusher struct {
 
 	started, deliveredAt time.Time
 	delivered            selfCounts // what a push delivered at deliveredAt
+	deliveredBreaks      breaks     // the same
 
 	limit       int       // bytes of a message
 	smallest    int       // the lowest limit that was logged
@@ -247,9 +248,11 @@ func (p *Pusher) pushSelf(ctx context.Context, now time.Time) *ExportError {
 		p.deliveredAt = now
 	}
 	p.chunk.addSelf(counts, p.delivered, p.started, p.deliveredAt)
+	broken := p.store.table.breaksNow()
+	p.chunk.addBreaks(broken, p.deliveredBreaks, p.started, p.deliveredAt)
 	failed := p.export(ctx)
 	if taken(failed) {
-		p.delivered, p.deliveredAt = counts, now
+		p.delivered, p.deliveredBreaks, p.deliveredAt = counts, broken, now
 	}
 	return failed
 }

@@ -30,7 +30,7 @@ func NewRecorder(m metric.Meter) (*Recorder, error) {
 	r := new(Recorder)
 	var errs []error
 	made := func(err error) { errs = append(errs, err) }
-	for i, in := range targetInstruments {
+	for i, in := range targetInstruments[:pathHopsMetric] { // a Recorder takes no paths
 		var err error
 		switch i {
 		case rttMetric:

@@ -143,7 +143,7 @@ func (s *Store) scrape(x exposition) error {
 		kinds[f] = x.label(nil, "error_type", name)
 	}
 	for i, in := range targetInstruments {
-		if s.targets[i] {
+		if path := i >= pathHopsMetric; s.targets[i] && (!path || s.table.anyTraced()) {
 			x.family(in, func() { series.samples(x, i, &kinds) })
 		}
 	}
@@ -151,6 +151,10 @@ func (s *Store) scrape(x exposition) error {
 		x.family(resolvedInstrument, func() { series.resolved(x) })
 	}
 	for i, in := range selfInstruments {
+		if s.selves[i] && i == breaksMetric {
+			s.scrapeBreaks(x)
+			continue
+		}
 		if s.selves[i] && self[i] != none && (i != failedMetric || s.pushed.Load()) {
 			x.family(in, func() {
 				x.sample(sample{counted: true, count: uint64(max(0, self[i])), start: s.started.UnixNano()})
@@ -186,6 +190,10 @@ func (n *snapshot) samples(x exposition, metric int, kinds *[failures][]byte) {
 					x.sample(sample{labels: e.labels, more: kinds[f], counted: true, count: n, start: e.start})
 				}
 			}
+		case metric == pathChangesMetric:
+			if e.latest.traced {
+				x.sample(sample{labels: e.labels, counted: true, count: e.totals.changes, start: e.start})
+			}
 		case metric < lossMetric:
 			n := [...]uint64{
 				requestsMetric: e.totals.requests, repliesMetric: e.totals.replies, duplicatesMetric: e.totals.duplicates,
@@ -215,6 +223,8 @@ func (l *latest) sample(metric int) (sample, bool) {
 		return sample{counted: true, count: uint64(l.ttl)}, l.ttl > 0
 	case hopsMetric:
 		return sample{counted: true, count: uint64(l.hops)}, l.ttl > 0
+	case pathHopsMetric:
+		return sample{counted: true, count: uint64(l.pathHops)}, l.pathHops > 0
 	}
 	return sample{counted: true, count: oneIf(l.up)}, true
 }

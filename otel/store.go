@@ -29,7 +29,7 @@ type StoreOptions struct {
 
 	// Native keeps an exponential histogram beside the one with Bounds, which
 	// [Store.WriteProtobuf] writes as a native histogram of Prometheus. It takes up to
-	// 1.3 KiB for each address. With Exponential it changes nothing.
+	// 1.6 KiB for each address. With Exponential it changes nothing.
 	Native bool
 
 	// Metrics are the names of the instruments to produce; see [Instruments]. Nil
@@ -120,7 +120,7 @@ func NewStore(o StoreOptions) (*Store, error) {
 		s.targets[i] = wanted(in.name)
 	}
 	for i, in := range selfInstruments {
-		s.selves[i] = wanted(in.name) && (o.Self != nil || i == failedMetric)
+		s.selves[i] = wanted(in.name) && (o.Self != nil || i == failedMetric || i == breaksMetric)
 	}
 	known := Instruments()
 	for _, name := range o.Metrics {
@@ -196,6 +196,7 @@ func (s *Store) Produce(ctx context.Context) ([]metricdata.ScopeMetrics, error) 
 	c, now := newChunk(s, temporalities{}), s.stamp()
 	c.begin(now)
 	c.addSelf(s.self(), selfCounts{}, s.started, s.started)
+	c.addBreaks(s.table.breaksNow(), nil, s.started, s.started)
 	refs := s.table.kept()
 	for i := range refs {
 		if err := ctx.Err(); err != nil {

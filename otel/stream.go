@@ -15,6 +15,8 @@ import (
 type totals struct {
 	requests, replies, duplicates, reordered, corrupt uint64
 
+	changes uint64 // of the path
+
 	failed [failures]uint64
 	rtts   histogram
 }
@@ -66,6 +68,7 @@ func (t *totals) merge(o *totals) {
 	t.duplicates += o.duplicates
 	t.reordered += o.reordered
 	t.corrupt += o.corrupt
+	t.changes += o.changes
 	for i, n := range o.failed {
 		t.failed[i] += n
 	}
@@ -84,6 +87,9 @@ type latest struct {
 	loss, jitter, ipdv float64
 	ttl, hops          uint8
 	up                 bool
+
+	pathHops uint8 // of the latest trace that reached the target, 0 if there is none
+	traced   bool  // there was a trace
 }
 
 func latestOf(r *icmpcore.PingResult) latest {
@@ -124,7 +130,9 @@ func newStream(addr netip.Addr, start time.Time, rtts histogram) *stream {
 
 func (s *stream) record(r *icmpcore.PingResult) {
 	s.total.record(r)
-	s.latest = latestOf(r)
+	l := latestOf(r)
+	l.pathHops, l.traced = s.latest.pathHops, s.latest.traced
+	s.latest = l
 	s.recorded++
 }
 

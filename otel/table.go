@@ -40,8 +40,10 @@ type table struct {
 	lost    uint64           // streams dropped with something in them that no push has delivered
 	pushes  uint64           // begun so far
 	swept   time.Time        // when sweep was last called
-	order   []*Target        // all targets by their hosts; nil if it has to be made
-	changes uint64           // of targets
+	traced  bool             // a path was recorded
+	breaks  breaks
+	order   []*Target // all targets by their hosts; nil if it has to be made
+	changes uint64    // of targets
 }
 
 // init makes an empty table, whose histograms are made by h.

@@ -98,10 +98,10 @@ func lostOf(host string, requests float64) float64 {
 
 // verdict is what some scrapes said.
 type verdict struct {
-	scrapes, figures, wrong, worse int
-	worst                          float64 // loss shown where it is lower, in percent of requests
-	fell, absent                   int
-	last                           map[string]float64
+	scrapes, figures, wrong int
+	worst                   float64 // loss shown where it is lower, in percent of requests
+	fell, absent            int
+	last                    map[string]float64
 }
 
 // add holds one scrape against the network.

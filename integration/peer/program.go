@@ -38,6 +38,7 @@ var (
 	promtool   = &program{name: "promtool", folder: "peer/prometheus", main: "github.com/prometheus/prometheus/cmd/promtool", tags: "remove_all_sd"}
 	telegraf   = &program{name: "telegraf", folder: "peer/telegraf", main: "github.com/influxdata/telegraf/cmd/telegraf", tags: "custom," +
 		"inputs.execd,inputs.exec,inputs.ping,outputs.file,outputs.influxdb,parsers.influx,parsers.nagios,serializers.influx"}
+	natsServer    = &program{name: "nats", folder: "peer/nats", main: "github.com/nats-io/nats-server/v2"}
 	telegrafInput = &program{name: "telegraf_input", folder: "telegraf/input", main: ".", ours: true}
 	stranger      = &program{name: "stranger", folder: "stranger/program", main: ".", ours: true}
 	scrapeParser  = &program{name: "scrape_parser", folder: "peer/prometheus", main: "./parse"}
@@ -67,6 +68,9 @@ func ScrapeParser(t *testing.T) string { t.Helper(); return scrapeParser.get(t) 
 // Telegraf returns the path of a real Telegraf with the plugins that the tests
 // use, as Collector does.
 func Telegraf(t *testing.T) string { t.Helper(); return telegraf.get(t) }
+
+// NATS returns the path of a real NATS server, as Collector does.
+func NATS(t *testing.T) string { t.Helper(); return natsServer.get(t) }
 
 // TelegrafInput returns the path of an input of Telegraf that is made of
 // pingtel's packages and run by Telegraf's shim, as Collector does.

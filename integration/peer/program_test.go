@@ -22,6 +22,7 @@ func TestPrograms(t *testing.T) {
 		{telegraf, "--version", "Telegraf "},
 		{blackbox, "--version", "blackbox_exporter, version "},
 		{collector, "--version", "version "},
+		{natsServer, "--version", "nats-server: v"},
 		{telegrafInput, "--sample", "[[inputs.pingtel]]"},
 		{stranger, "--help", "usage: stranger "},
 		{grafanaSchema, "--help", "usage: grafana_schema "},

@@ -36,6 +36,8 @@ const (
 	// each other: to say that this one goes, and for the others to begin.
 	leaveFleetTime = time.Second
 	handOverTime   = 2 * time.Second
+	// takeOverTime is how soon a target that comes to this prober has its first series.
+	takeOverTime = 1500 * time.Millisecond
 	// leaveTime is how long an output whose time is over may take to notice.
 	leaveTime = 100 * time.Millisecond
 )

@@ -25,12 +25,13 @@ func (a *agent) joinFleet(ctx context.Context, c *config.Config) error {
 }
 
 // reshare puts in force which targets this prober measures, after those of the sources
-// or the probers of the fleet have changed.
-func (a *agent) reshare() {
+// or the probers of the fleet have changed. New targets have their first series soon, or
+// at their place in the interval if that is 0.
+func (a *agent) reshare(soon time.Duration) {
 	before := len(a.mine.Targets)
 	a.takeShare()
 	a.warnAlike(a.mine)
-	a.monitor.Reload(a.mine)
+	a.monitor.ReloadSoon(a.mine, soon)
 	if len(a.mine.Targets) != before {
 		a.notify(func() error { return sdnotify.Ready(a.status()) })
 	}

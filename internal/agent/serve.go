@@ -88,9 +88,9 @@ func (a *agent) handle(ctx, running context.Context, events <-chan event, broken
 		case <-broken:
 			return // finish reports why
 		case <-a.fleetChanged():
-			a.reshare()
+			a.reshare(takeOverTime)
 		case <-a.release:
-			a.reshare()
+			a.reshare(0)
 		case <-a.sources.Load().Changed():
 			a.retarget()
 		case e := <-events:

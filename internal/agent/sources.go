@@ -40,7 +40,7 @@ func (a *agent) owned(c *config.Config) *config.Config {
 // retarget puts the present lists of the sources in force.
 func (a *agent) retarget() {
 	a.config = a.owned(a.config)
-	a.reshare()
+	a.reshare(0)
 }
 
 // sourcesOf returns what the process reports on its sources. A source without a list

@@ -35,8 +35,11 @@ type List struct {
 // NewList returns an empty list. Targets that were in the list before, which may be
 // nil, have the same [Probe] again if their tags are the same.
 func (s *Source) NewList(before *List) *List {
-	l := &List{source: s, given: hosts.List{Max: s.hosts}, probes: make(map[string]*group)}
-	if before != nil {
+	l := &List{source: s, given: hosts.List{Max: s.hosts}}
+	if before == nil {
+		l.probes, l.known = make(map[string]*group), make(map[[2]uint64]span)
+	} else {
+		l.probes, l.known = make(map[string]*group, len(before.probes)), make(map[[2]uint64]span, len(before.known))
 		l.Targets = make([]Target, 0, len(before.Targets))
 		l.before, l.old = before.probes, before
 	}
@@ -62,9 +65,6 @@ var seeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
 // list before if that has the same text: most of a long list stays as it is. make
 // reports whether all of the text became targets.
 func (l *List) Again(text []byte, make func() (bool, error)) error {
-	if l.known == nil {
-		l.known = map[[2]uint64]span{}
-	}
 	hash := [2]uint64{maphash.Bytes(seeds[0], text), maphash.Bytes(seeds[1], text)}
 	s := span{from: int32(len(l.Targets))}
 	if l.old != nil {

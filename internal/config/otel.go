@@ -41,9 +41,10 @@ func OTelMetrics() []string {
 	return []string{
 		"ping.rtt", "ping.requests", "ping.replies", "ping.errors", "ping.duplicates", "ping.reordered", "ping.corrupt",
 		"ping.loss", "ping.jitter", "ping.ipdv", "ping.ttl", "ping.hops", "ping.up",
+		"ping.path.hops", "ping.path.changes",
 		"ping.target.count", "ping.rounds.skipped", "ping.foreign", "ping.kernel.drops", "ping.export.failed",
 		"ping.source.age", "ping.source.failures",
-		"ping.fleet.members", "ping.fleet.owned", "ping.fleet.changes", "ping.fleet.view.age",
+		"ping.fleet.members", "ping.fleet.owned", "ping.fleet.changes", "ping.fleet.view.age", "ping.path.breaks",
 	}
 }
 

@@ -118,7 +118,7 @@ func parsePrefix(s string) (netip.Prefix, error) {
 	case err != nil:
 		return netip.Prefix{}, fmt.Errorf("%q: want a prefix such as 198.18.0.0/16, or an address without a zone", s)
 	case p.Addr().Is4In6():
-		return netip.Prefix{}, fmt.Errorf("%q: want the IPv4 prefix itself, without ::ffff:", s)
+		return netip.Prefix{}, fmt.Errorf("%q: want the IPv4 prefix itself, without ::ffff: before it", s)
 	case p != p.Masked():
 		return netip.Prefix{}, fmt.Errorf("%q has bits beyond its length: want %s, or %s alone", s, p.Masked(), p.Addr())
 	}

@@ -289,3 +289,21 @@ func TestNotAFile(t *testing.T) {
 		t.Errorf("errors %q", errs)
 	}
 }
+
+// replaceBy moves a file into the place of another.
+func replaceBy(t testing.TB, path, next string) {
+	t.Helper()
+	if err := os.Rename(next, path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// changedNow takes the value of Changed, if there is one.
+func (s *Set) changedNow() bool {
+	select {
+	case <-s.changed:
+		return true
+	default:
+		return false
+	}
+}

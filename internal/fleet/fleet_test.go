@@ -114,7 +114,7 @@ type rig struct {
 }
 
 func newRig(t *testing.T, copies int) *rig {
-	return &rig{t: t, store: &store{keys: make(map[string]Member)}, targets: targets(200), copies: copies, probers: make(map[string]*prober)}
+	return &rig{t: t, store: &store{keys: make(map[string]Member)}, targets: targets(100), copies: copies, probers: make(map[string]*prober)}
 }
 
 // start starts a prober.
@@ -151,7 +151,7 @@ func (r *rig) kill(name string) {
 // fewer than want probers, and the most targets that a prober had.
 func (r *rig) run(d time.Duration, want int) (gap time.Duration, most int) {
 	r.t.Helper()
-	const step = 100 * time.Millisecond
+	const step = 200 * time.Millisecond
 	short := make(map[string]time.Duration)
 	for end := time.Now().Add(d); time.Now().Before(end); {
 		time.Sleep(step)

@@ -101,6 +101,7 @@ type Monitor struct {
 	targets       []*Target  // of all lanes
 	lanes         []*lane    // one for each interval that a target has
 	reloads       uint64
+	early         []start // first series that come before their time, by time
 	lookups       lookups
 	started       bool   // the schedule runs
 	skippedTarget string // a target skipped since the last log line about it
@@ -112,7 +113,7 @@ type Monitor struct {
 func New(p Prober, c *config.Config, log *slog.Logger, sinks ...Sink) *Monitor {
 	ctx, cancel := context.WithCancel(context.Background())
 	m := &Monitor{prober: p, log: log, sinks: sinks, changed: make(chan struct{}, 1), ctx: ctx, cancel: cancel}
-	m.apply(c)
+	m.apply(c, 0)
 	return m
 }
 

@@ -22,9 +22,13 @@ const golden = 0.6180339887498949
 // their place in the interval, their running series and their address, even if
 // options or tags change; a running series is recorded with the options and tags
 // that it started with. Targets that c does not have give no further result.
-func (m *Monitor) Reload(c *config.Config) {
+func (m *Monitor) Reload(c *config.Config) { m.ReloadSoon(c, 0) }
+
+// ReloadSoon is Reload, except that each new target has its first series within a time:
+// an additional one, if its place in the interval comes later. They are spread evenly.
+func (m *Monitor) ReloadSoon(c *config.Config, within time.Duration) {
 	m.recording.Lock() // until Forget of a replaced target, no result of the new one is recorded
-	old, removed := m.apply(c), 0
+	old, removed := m.apply(c, within), 0
 	for _, t := range old {
 		replaced := t.current != t
 		if !replaced {
@@ -45,12 +49,22 @@ func (m *Monitor) Reload(c *config.Config) {
 
 // apply sets the targets to those of c and returns the old ones that are not
 // among them. m.recording is held, except in New.
-func (m *Monitor) apply(c *config.Config) []*Target {
+func (m *Monitor) apply(c *config.Config, within time.Duration) []*Target {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.reloads++
 	targets, old := m.match(c.Targets)
-	m.assign(c, targets, time.Now())
+	var added []*Target
+	for _, t := range targets {
+		if within > 0 && t.lane == nil {
+			added = append(added, t)
+		}
+	}
+	now := time.Now()
+	m.assign(c, targets, now)
+	if m.started {
+		m.hurry(added, now, within)
+	}
 	number(targets)
 	return old
 }

@@ -74,6 +74,7 @@ func (m *Monitor) step(now time.Time) time.Duration {
 	for _, l := range m.lanes {
 		wake = min(wake, l.step(now, &w))
 	}
+	wake = min(wake, m.stepEarly(now, &w))
 	m.missed.Add(w.missed)
 	m.mu.Unlock()
 	for _, t := range w.names {

@@ -111,6 +111,9 @@ func (o *Output) Files() []string {
 	return slices.DeleteFunc([]string{o.settings.CAFile, o.settings.CertFile, o.settings.KeyFile}, func(name string) bool { return name == "" })
 }
 
+// RecordPath counts what is known of the path to a target.
+func (o *Output) RecordPath(t *monitor.Target, p *output.Path) { o.store.RecordPath(t, p) }
+
 // Counts returns how many pushes have failed.
 func (o *Output) Counts() []output.Count {
 	return []output.Count{{Name: "pushes_failed", Value: o.store.Failed()}}

@@ -8,6 +8,7 @@ import (
 	"github.com/pingtel/pingtel/icmpcore"
 	"github.com/pingtel/pingtel/internal/config"
 	"github.com/pingtel/pingtel/internal/monitor"
+	"github.com/pingtel/pingtel/internal/path"
 	"github.com/pingtel/pingtel/otel"
 )
 
@@ -59,6 +60,26 @@ func (s *Store) Record(t *monitor.Target, r *icmpcore.PingResult) {
 	}
 	s.mu.Unlock()
 	s.Store.Record(target, r)
+}
+
+// RecordPath counts what is known of the path to a target.
+func (s *Store) RecordPath(t *monitor.Target, p *Path) {
+	s.mu.Lock()
+	target := s.targets[t]
+	s.mu.Unlock()
+	if target == nil {
+		return // it is gone, or has no result yet
+	}
+	o := otel.Path{Changed: p.Previous != "", Last: p.Verdict.LastAddress}
+	switch p.Verdict.Cause {
+	case path.None, path.RateLimited, path.Changed: // no place where loss begins
+	default:
+		o.Broken = p.Loss
+	}
+	if p.Trace != nil {
+		o.Hops = p.Trace.Length()
+	}
+	s.Store.RecordPath(target, o)
 }
 
 // attributesOf returns the tags of a probe. s.mu is held.

@@ -47,10 +47,13 @@ func AppendEchoJSON(b []byte, e *icmpcore.Echo) []byte {
 		form.From = &e.From
 	}
 	switch e.Outcome {
-	case icmpcore.OutcomeReply, icmpcore.OutcomeDuplicate, icmpcore.OutcomeLate:
+	case icmpcore.OutcomeReply, icmpcore.OutcomeDuplicate:
 		form.RTT = (*seconds)(&e.RTT)
 	case icmpcore.OutcomeError:
 		form.addError(e.Err)
+	}
+	if e.RTT > 0 { // also of an ICMP error; a very late reply has none
+		form.RTT = (*seconds)(&e.RTT)
 	}
 	if e.TTL > 0 {
 		form.TTL = &e.TTL

@@ -186,6 +186,8 @@ func TestEchoJSON(t *testing.T) {
 		e.Err, e.From = err, from
 		return e
 	}
+	timed, veryLate := fail(unreachable, router), late
+	timed.RTT, veryLate.RTT = 250*time.Millisecond, 0
 	for _, tt := range []struct {
 		echo icmpcore.Echo
 		want string
@@ -199,6 +201,8 @@ func TestEchoJSON(t *testing.T) {
 		{fail(&icmpcore.EchoError{Kind: icmpcore.TimeExceeded, Message: "TTL exceeded"}, router), `"error","rtt":null,"ttl":null,"from":"192.0.2.254","type":"time_exceeded","code":0,"message":"TTL exceeded"}`},
 		{fail(&icmpcore.EchoError{Kind: icmpcore.PacketTooBig, Code: 4, Message: "too big"}, router), `"error","rtt":null,"ttl":null,"from":"192.0.2.254","type":"packet_too_big","code":4,"message":"too big"}`},
 		{fail(&icmpcore.EchoError{Kind: icmpcore.ParameterProblem, Message: "bad"}, router), `"error","rtt":null,"ttl":null,"from":"192.0.2.254","type":"parameter_problem","code":0,"message":"bad"}`},
+		{timed, `"error","rtt":0.25,"ttl":null,"from":"192.0.2.254","type":"destination_unreachable","code":1,"message":"host unreachable"}`},
+		{veryLate, `"late","rtt":null,"ttl":null,"from":"192.0.2.1","type":null,"code":null,"message":null}`},
 		{fail(refused, netip.Addr{}), `"error","rtt":null,"ttl":null,"from":null,"type":"send","code":null,"message":"permission denied"}`},
 	} {
 		if got := string(report.AppendEchoJSON(nil, &tt.echo)); got != start+tt.want+"\n" {

@@ -68,7 +68,7 @@ func (o *Output) ready(w http.ResponseWriter, _ *http.Request) {
 	switch s := own(); {
 	case s.Fleet != nil && s.Fleet.Waiting:
 		plain(w, http.StatusServiceUnavailable, "the other probers of the fleet are not known yet\n")
-	case s.Schedule.Targets == 0 && s.Fleet == nil && !o.probes.settings.Load().On(): // in a fleet the others may have them all, and requests may bring them
+	case s.Schedule.Targets == 0 && s.Fleet == nil && !o.probes.settings.Load().On(): // they may come from requests alone, and in a fleet the others may have them all
 		plain(w, http.StatusServiceUnavailable, "no targets\n")
 	case s.Behind > stalledTime:
 		plain(w, http.StatusServiceUnavailable, fmt.Sprintf("the schedule is %v behind\n", s.Behind.Round(time.Second)))
@@ -145,7 +145,7 @@ func (o *Output) metrics(w http.ResponseWriter, r *http.Request) {
 	f := formatOf(r.Header.Get("Accept"))
 	w.Header().Set("Content-Type", contentTypes[f])
 	w.Header().Set("Vary", "Accept, Accept-Encoding")
-	to := io.Writer(&paced{ResponseWriter: w, control: http.NewResponseController(w), begun: time.Now()})
+	to := io.Writer(&paced{ResponseWriter: w, control: http.NewResponseController(w)})
 	if acceptsGzip(r.Header.Get("Accept-Encoding")) {
 		w.Header().Set("Content-Encoding", "gzip")
 		z := packers.Get().(*gzip.Writer)
@@ -172,20 +172,24 @@ const (
 	minRate  = 256 << 10 // bytes a second, compressed if they are
 )
 
-// paced is an answer for a reader that must not be too slow.
+// paced is an answer for a reader that must not be too slow. Only the time counts
+// in which the reader is waited for: a scrape of many targets on a busy machine takes
+// longer than freeTime before there is anything to read.
 type paced struct {
 	http.ResponseWriter
 	control *http.ResponseController
-	begun   time.Time
 	written int
+	waited  time.Duration
 }
 
 func (p *paced) Write(b []byte) (int, error) {
 	p.written += len(b)
-	within := min(freeTime+time.Duration(p.written)*time.Second/minRate, writeTime)
-	if err := p.control.SetWriteDeadline(p.begun.Add(within)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	within := min(freeTime+time.Duration(p.written)*time.Second/minRate, writeTime) - p.waited
+	begun := time.Now()
+	if err := p.control.SetWriteDeadline(begun.Add(within)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return 0, err
 	}
+	defer func() { p.waited += time.Since(begun) }()
 	return p.ResponseWriter.Write(b)
 }
 

@@ -42,7 +42,7 @@ func writeProbe(to io.Writer, q query, got *probed) {
 	}
 	blackboxFamilies(family, got)
 	ownFamilies(family, &got.result)
-	b.Flush() //nolint:errcheck // the client has left
+	b.Flush() // an error means that the client has left
 }
 
 type writeFamily func(name, help string, samples ...sample)

@@ -187,6 +187,9 @@ func (o *Output) Counts() []output.Count {
 	return o.page.Counts()
 }
 
+// RecordPath counts what is known of the path to a target.
+func (o *Output) RecordPath(t *monitor.Target, p *output.Path) { o.store.RecordPath(t, p) }
+
 // Reload logs what takes a restart.
 func (o *Output) Reload(next *config.Config) {
 	var keys []string

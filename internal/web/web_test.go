@@ -17,8 +17,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
@@ -352,37 +354,41 @@ func TestSlowReaders(t *testing.T) {
 	}
 }
 
-// deadlines is a ResponseWriter that notes until when each write has to be over.
+// deadlines is a ResponseWriter whose reader takes its time, and which notes how
+// long each write may last.
 type deadlines struct {
 	recorder
-	set []time.Time
+	takes time.Duration
+	left  []time.Duration
 }
 
 func (d *deadlines) SetWriteDeadline(at time.Time) error {
-	d.set = append(d.set, at)
+	d.left = append(d.left, time.Until(at))
 	return nil
 }
 
+func (d *deadlines) Write(b []byte) (int, error) {
+	time.Sleep(d.takes)
+	return d.recorder.Write(b)
+}
+
 // TestPaced: a reader that takes nothing loses its place long before an answer has
-// to be over, and a fast one has all of that time.
+// to be over. What it takes to make the answer is not the reader's time.
 func TestPaced(t *testing.T) {
-	begun := time.Now()
-	w := &deadlines{}
-	p := &paced{ResponseWriter: w, control: http.NewResponseController(w), begun: begun}
-	for _, n := range []int{0, minRate, minRate, 100 * minRate} {
-		if _, err := p.Write(make([]byte, n)); err != nil {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		w := &deadlines{takes: 500 * time.Millisecond}
+		p := &paced{ResponseWriter: w, control: http.NewResponseController(w)}
+		for _, n := range []int{0, minRate, minRate, 100 * minRate} {
+			time.Sleep(time.Minute) // it is made
+			if _, err := p.Write(make([]byte, n)); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	want := []time.Duration{freeTime, freeTime + time.Second, freeTime + 2*time.Second, writeTime}
-	for i, at := range w.set {
-		if at.Sub(begun) != want[i] {
-			t.Errorf("write %d ends %v after the beginning, want %v", i, at.Sub(begun), want[i])
+		want := []time.Duration{freeTime, freeTime + time.Second/2, freeTime + time.Second, writeTime - 1500*time.Millisecond}
+		if d := cmp.Diff(want, w.left); d != "" || w.body.Len() != 102*minRate {
+			t.Errorf("%d bytes; time for each write (-want +got):\n%s", w.body.Len(), d)
 		}
-	}
-	if len(w.set) != len(want) || w.body.Len() != 102*minRate {
-		t.Errorf("%d deadlines, %d bytes", len(w.set), w.body.Len())
-	}
+	})
 }
 
 // TestPasswords: the web configuration file of Prometheus' exporters is in force,
