@@ -3,7 +3,6 @@ package page
 import (
 	"encoding/json"
 	"errors"
-	"io"
 	"math"
 	"net/http"
 	"strconv"
@@ -64,7 +63,7 @@ type targetState struct {
 }
 
 // apiTargets answers with all targets and how they are now.
-func (p *Page) apiTargets(w http.ResponseWriter, r *http.Request) {
+func (p *Page) apiTargets(w http.ResponseWriter, _ *http.Request) {
 	now := time.Now().Unix()
 	states := p.history.States()
 	answer := struct {
@@ -91,7 +90,7 @@ func (p *Page) apiTargets(w http.ResponseWriter, r *http.Request) {
 		}
 		answer.Targets[i] = t
 	}
-	sendJSON(w, r, &answer)
+	sendJSON(w, &answer)
 }
 
 // smoke are the percentiles of each column: of each two, the same distance from the
@@ -169,7 +168,7 @@ func (p *Page) apiHistory(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), status)
 		return
 	}
-	sendJSON(w, r, v.json(p.intervalOf(v.key)))
+	sendJSON(w, v.json(p.intervalOf(v.key)))
 }
 
 // requested returns what a request asks for, or the status of the refusal.
@@ -190,7 +189,7 @@ func (p *Page) requested(r *http.Request, key string) (*view, int, error) {
 }
 
 // sendJSON sends an answer. A client that has left gets less of it.
-func sendJSON(w http.ResponseWriter, _ *http.Request, v any) {
+func sendJSON(w http.ResponseWriter, v any) {
 	b, err := json.Marshal(v)
 	if err != nil { // no type here can fail
 		http.Error(w, err.Error(), http.StatusInternalServerError)
@@ -198,5 +197,5 @@ func sendJSON(w http.ResponseWriter, _ *http.Request, v any) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	io.WriteString(w, string(b)) //nolint:errcheck // the client has left
+	w.Write(b) //nolint:errcheck // the client has left
 }
