@@ -323,17 +323,6 @@ func (e *engine) recordError(s *series, err arrivedError) {
 	}
 }
 
-// wall returns the wall time of what happens now: that of a packet that came in
-// is its kernel timestamp, which is 0 if there is none. One that is not from the
-// last second, because a clock was stepped, is not used.
-func (e *engine) wall(stamp int64) int64 {
-	now := e.clock.mono + e.clock.offset
-	if stamp <= now && now-stamp < int64(time.Second) {
-		return stamp
-	}
-	return now
-}
-
 // emit queues a call of the series' OnEcho for what happened at a wall time.
 func (e *engine) emit(s *series, what Echo, at int64) {
 	what.Host, what.Addr, what.Time = s.host, s.addr, time.Unix(0, at)

@@ -328,3 +328,14 @@ func (e *engine) watchReply(s *series, outcome Outcome, number uint64, ev *event
 		TTL: int(ev.ttl), DSCP: int(ev.dscp()), Size: len(ev.message) - icmpHeaderSize,
 	}, e.wall(ev.stamp))
 }
+
+// wall returns the wall time of what happens now: that of a packet that came in
+// is its kernel timestamp, which is 0 if there is none. One that is not from the
+// last second, because a clock was stepped, is not used.
+func (e *engine) wall(stamp int64) int64 {
+	now := e.clock.mono + e.clock.offset
+	if stamp <= now && now-stamp < int64(time.Second) {
+		return stamp
+	}
+	return now
+}
