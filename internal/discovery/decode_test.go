@@ -33,11 +33,11 @@ func newBuilder(t testing.TB, text string) *builder {
 func lines(targets []config.Target) []string {
 	var all []string
 	for _, t := range targets {
-		s := t.Host
+		words := []string{t.Host}
 		for _, tag := range t.Tags {
-			s += " " + tag.Key + "=" + tag.Value
+			words = append(words, tag.Key+"="+tag.Value)
 		}
-		all = append(all, s)
+		all = append(all, strings.Join(words, " "))
 	}
 	return all
 }
