@@ -82,7 +82,7 @@ func (h *Hop) has(a netip.Addr) bool {
 	return slices.ContainsFunc(h.From, func(f Address) bool { return f.Addr == a })
 }
 
-// Min, Median and Max return the times of the answers, 0 if there are none.
+// Min returns the shortest time of the answers, 0 if there are none.
 func (h *Hop) Min() time.Duration { return icmpcore.Percentile(h.RTTs, 0) }
 
 // Median returns the median of the answers' times.
