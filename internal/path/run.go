@@ -53,7 +53,7 @@ func Run(ctx context.Context, p Pinger, each func(func([]byte) error) error, o O
 	close(results)
 	<-emitted
 	if ctx.Err() != nil {
-		return nil //nolint:nilerr // an interrupt is no fault of the hosts
+		return nil // an interrupt is no fault of the hosts
 	}
 	return err
 }
