@@ -18,7 +18,7 @@ out=$(cd "$1" && pwd)
 cd "$(dirname "$0")/.."
 
 guides=(README.md CHANGELOG.md SECURITY.md LICENSE docs)
-to_copy=(config.example.toml packaging/pingtel.service deploy dashboards integration/{telegraf,otel}/*.{md,conf,toml,yaml})
+to_copy=(config.example.toml packaging/pingtel.service deploy dashboards integration/{telegraf,otel,targets}/*.{md,conf,toml,yaml})
 for path in "${guides[@]}" "${to_copy[@]}"; do
 	if [ ! -e "$path" ]; then continue; fi # a pattern that matches nothing
 	find "$path" -type f ! -name '*.go' -exec install -D -m 0644 {} "$out/doc/{}" \;

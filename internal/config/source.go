@@ -120,14 +120,13 @@ func (r *reader) readSourceKeys(t *table, s *Source) {
 	read(t, "bearer_file", r.text, &s.BearerFile)
 	read(t, "ca_file", r.text, &s.CAFile)
 	read(t, "label_selector", r.text, &s.LabelSelector)
-	for key, kind := range map[string]SourceKind{"bearer_file": SourceHTTP, "ca_file": SourceHTTP, "label_selector": SourceKubernetes, "refresh": ""} {
-		if _, ok := t.values[key]; ok && s.Kind != kind && (kind != "" || s.Kind == "") {
-			where := "http"
-			if kind != SourceHTTP {
-				where = map[SourceKind]string{SourceKubernetes: "kubernetes", "": "file, http, dns or kubernetes"}[kind]
-			}
-			t.fault(key, "goes only with %s", where)
+	for key, kind := range map[string]SourceKind{"bearer_file": SourceHTTP, "ca_file": SourceHTTP, "label_selector": SourceKubernetes} {
+		if _, ok := t.values[key]; ok && s.Kind != kind {
+			t.fault(key, "goes only with %s", kind)
 		}
+	}
+	if _, ok := t.values["refresh"]; ok && s.Kind == "" {
+		t.fault("refresh", "goes only with file, http, dns or kubernetes")
 	}
 }
 
