@@ -23,7 +23,8 @@ import (
 
 // How long the end may take. Telegraf closes stdin and sends SIGTERM five seconds
 // later; service managers and container runtimes kill after ten seconds or more. So
-// the end takes five seconds at most.
+// the end takes five seconds at most, and three more where this prober hands its
+// targets over to others, which Telegraf's seconds do not leave time for.
 const (
 	// drainTime is how long running series may take to finish.
 	drainTime = 2700 * time.Millisecond
@@ -120,7 +121,8 @@ type agent struct {
 
 // Run runs until ctx is done, Telegraf closes stdin, the one round is over, or an
 // output fails for good. Then running series may finish and the outputs deliver what
-// they have, for five seconds in all. The error says why the process could not
+// they have, for five seconds in all; in a fleet whose members know each other up to
+// three seconds of handing over come before. The error says why the process could not
 // start, or what was lost at the end.
 func Run(ctx context.Context, o Options) error { return newAgent(o).run(ctx) }
 
