@@ -117,8 +117,9 @@ func TestPingEchoesInJSON(t *testing.T) {
 					text += fmt.Sprint(" ", *e.Type, " ", *e.Code, " ", *e.Message, " ", *e.From)
 				}
 				got = append(got, text)
-				timed := e.Outcome == "reply" || e.Outcome == "duplicate" || e.Outcome == "late"
-				if e.Host != e.Address || (e.RTT != nil) != timed || timed && (*e.RTT <= 0 || *e.TTL != 64) || time.Since(e.Time) > time.Minute {
+				replied := e.Outcome == "reply" || e.Outcome == "duplicate" || e.Outcome == "late"
+				timed := replied || e.Outcome == "error"
+				if e.Host != e.Address || (e.RTT != nil) != timed || timed && *e.RTT <= 0 || replied && *e.TTL != 64 || time.Since(e.Time) > time.Minute {
 					t.Errorf("line %s", line)
 				}
 			}
