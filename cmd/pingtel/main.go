@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/pingtel/pingtel/internal/confine"
 	"github.com/pingtel/pingtel/internal/privilege"
 )
 
@@ -21,5 +22,5 @@ func main() {
 	signal.Ignore(syscall.SIGPIPE) // a write then fails if the reader leaves: see statusReaderLeft
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, func() { time.AfterFunc(secondSignal, stop) }) // stop restores the default action
-	os.Exit(run(withConfine(withDrop(ctx, privilege.Drop), privilege.Confine), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	os.Exit(run(withConfine(withDrop(ctx, privilege.Drop), confine.Files), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

@@ -31,8 +31,6 @@ func TestMain(m *testing.M) {
 		act(Marks)
 	case "filtered":
 		actFiltered()
-	case "confine":
-		actConfined()
 	}
 }
 

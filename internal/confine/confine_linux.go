@@ -1,4 +1,4 @@
-package privilege
+package confine
 
 import (
 	"errors"
@@ -10,14 +10,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Confine restricts the process, on all threads and for good, to reading files below
+// Files restricts the process, on all threads and for good, to reading files below
 // the folders of read, and to reading and writing below those of write (Landlock).
 // It can execute nothing any more. Open files and sockets stay open. A folder that is
 // missing is left out. A rule is on a folder and not on a file, since a file that is
 // replaced by another one of its name would not be in it.
 //
 // The error wraps [errors.ErrUnsupported] if the kernel does not have Landlock.
-func Confine(read, write []string) error {
+func Files(read, write []string) error {
 	_, err := syscall.LandlockGetABIVersion()
 	switch {
 	case errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EOPNOTSUPP): // not in the kernel, or turned off

@@ -1,4 +1,4 @@
-package privilege
+package confine
 
 import (
 	"bufio"
@@ -43,7 +43,7 @@ func actConfined() {
 		}()
 	}
 	up.Wait()
-	err = Confine([]string{filepath.Join(dir, "conf"), filepath.Join(dir, "missing")}, []string{filepath.Join(dir, "state")})
+	err = Files([]string{filepath.Join(dir, "conf"), filepath.Join(dir, "missing")}, []string{filepath.Join(dir, "state")})
 	fmt.Println("confine:", err, errors.Is(err, errors.ErrUnsupported))
 	tell := func() {
 		for _, name := range []string{"conf/file", "conf/below/file", "conf/linked", "other/file"} {
@@ -73,10 +73,10 @@ func actConfined() {
 	os.Exit(0)
 }
 
-// TestConfine: a confined process reads its folders, also after an editor has
+// TestFiles: a confined process reads its folders, also after an editor has
 // replaced a file by another one, or a ConfigMap the folder behind a link. It can
 // do nothing else with files. Where the kernel has no Landlock, that is the error.
-func TestConfine(t *testing.T) {
+func TestFiles(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string) {
 		t.Helper()
@@ -98,7 +98,7 @@ func TestConfine(t *testing.T) {
 	link("..one", "conf/..data")
 	link("..data/linked", "conf/linked")
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), actEnv+"=confine", folderEnv+"="+dir)
+	cmd.Env = append(os.Environ(), actEnv+"=yes", folderEnv+"="+dir)
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -166,4 +166,14 @@ open: old EOF
 	if err := cmd.Wait(); err != nil {
 		t.Error(err)
 	}
+}
+
+// actEnv makes the test binary the process that is confined.
+const actEnv = "PINGTEL_TEST_CONFINE"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(actEnv) != "" {
+		actConfined()
+	}
+	os.Exit(m.Run())
 }
