@@ -19,19 +19,14 @@ import (
 	"github.com/pingtel/pingtel/integration/peer"
 )
 
-const influxURL = "http://127.0.0.1:8086"
-
 // TestInfluxDB runs every query of the InfluxDB dashboards and of the alerts in
 // docs/dashboards.md. The figures come from pingtel through Telegraf.
 func TestInfluxDB(t *testing.T) {
 	telegraf := peer.Telegraf(t)
-	influxd, err := exec.LookPath("influxd")
-	if err != nil {
-		t.Skip("no InfluxDB here: install the package influxdb")
-	}
+	influxd := peer.InfluxDB(t)
 	var moved atomic.Bool
 	netsim.Run(t, network(&moved), func(t *testing.T, _ *netsim.Net) {
-		db := startInfluxDB(t, influxd)
+		db := peer.StartInfluxDB(t, influxd)
 		conf := "[agent]\n  hostname = \"probe1\"\n  flush_interval = \"200ms\"\n  flush_jitter = \"0s\"\n"
 		for _, file := range []string{"execd.conf", "influxdb.conf"} {
 			text, err := os.ReadFile(filepath.Join("../telegraf", file))
@@ -76,33 +71,10 @@ func TestInfluxDB(t *testing.T) {
 	})
 }
 
-func startInfluxDB(t *testing.T, influxd string) *peer.Process {
-	t.Helper()
-	dir := t.TempDir()
-	conf := write(t, "influxdb.conf", fmt.Sprintf(`reporting-disabled = true
-bind-address = "127.0.0.1:0"
-[meta]
-  dir = %q
-[data]
-  dir = %q
-  wal-dir = %q
-  query-log-enabled = false
-[http]
-  bind-address = "127.0.0.1:8086"
-  log-enabled = false
-`, filepath.Join(dir, "meta"), filepath.Join(dir, "data"), filepath.Join(dir, "wal")))
-	db := peer.Start(t, exec.Command(influxd, "-config", conf))
-	peer.Await(t, "InfluxDB answers", func() bool {
-		resp, err := http.Get(influxURL + "/ping")
-		return err == nil && resp.Body.Close() == nil && resp.StatusCode == http.StatusNoContent
-	}, db)
-	return db
-}
-
 // influx runs a query and returns a series for each column of each series that came
 // back. A column of text that says which host a row is of makes a series of each row.
 func influx(query, ref string) (result, error) {
-	resp, err := http.Get(influxURL + "/query?" + url.Values{"db": {"telegraf"}, "q": {query}}.Encode())
+	resp, err := http.Get(peer.InfluxURL + "/query?" + url.Values{"db": {"telegraf"}, "q": {query}}.Encode())
 	if err != nil {
 		return nil, err
 	}

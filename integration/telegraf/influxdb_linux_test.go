@@ -3,12 +3,9 @@ package telegraf
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -21,27 +18,9 @@ import (
 func TestInfluxDB(t *testing.T) {
 	t.Parallel()
 	peer.Telegraf(t)
-	influxd, err := exec.LookPath("influxd")
-	if err != nil {
-		t.Skip("no InfluxDB here: install the package influxdb")
-	}
+	influxd := peer.InfluxDB(t)
 	netsim.Run(t, network(), func(t *testing.T, n *netsim.Net) {
-		dir := t.TempDir()
-		conf := write(t, "influxdb.conf", fmt.Sprintf(`reporting-disabled = true
-bind-address = "127.0.0.1:0"
-[meta]
-  dir = %q
-[data]
-  dir = %q
-  wal-dir = %q
-[http]
-  bind-address = "127.0.0.1:8086"
-`, filepath.Join(dir, "meta"), filepath.Join(dir, "data"), filepath.Join(dir, "wal")))
-		db := peer.Start(t, exec.Command(influxd, "-config", conf))
-		peer.Await(t, "InfluxDB answers", func() bool {
-			resp, err := http.Get("http://127.0.0.1:8086/ping")
-			return err == nil && resp.Body.Close() == nil && resp.StatusCode == http.StatusNoContent
-		}, db)
+		db := peer.StartInfluxDB(t, influxd)
 		output, err := os.ReadFile("influxdb.conf")
 		if err != nil {
 			t.Fatal(err)
@@ -70,7 +49,7 @@ bind-address = "127.0.0.1:0"
 // query returns the rows of the first series, the time in front.
 func query(t *testing.T, q string) [][]any {
 	t.Helper()
-	resp, err := http.Get("http://127.0.0.1:8086/query?" + url.Values{"db": {"telegraf"}, "q": {q}}.Encode())
+	resp, err := http.Get(peer.InfluxURL + "/query?" + url.Values{"db": {"telegraf"}, "q": {q}}.Encode())
 	if err != nil {
 		t.Fatal(err)
 	}

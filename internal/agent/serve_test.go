@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/pingtel/pingtel/icmpcore"
 	"github.com/pingtel/pingtel/internal/config"
+	"github.com/pingtel/pingtel/internal/testlog"
 	"github.com/pingtel/pingtel/plugin"
 )
 
@@ -75,24 +75,6 @@ func (p *prober) Close() error {
 	return nil
 }
 
-// lockedBuffer is a buffer for many goroutines.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
 // gate is a writer that writes nothing until it is opened.
 type gate struct{ open chan struct{} }
 
@@ -111,8 +93,8 @@ type rig struct {
 	prober  *prober
 	stdin   *io.PipeWriter
 	stdout  io.Writer // nil: out
-	out     lockedBuffer
-	log     lockedBuffer
+	out     testlog.Buffer
+	log     testlog.Buffer
 	signals chan os.Signal
 	file    string // the text that a reload reads
 	result  chan error

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/pingtel/pingtel/internal/testlog"
 )
 
 // A full disk stops the history, and nothing else: rounds wait in memory, in bounds,
@@ -22,7 +24,7 @@ func TestFullDisk(t *testing.T) {
 		t.Skip("cannot mount a file system:", err)
 	}
 	defer syscall.Unmount(dir, syscall.MNT_DETACH)
-	log := new(lockedBuffer)
+	log := new(testlog.Buffer)
 	h, err := Open(Options{Dir: filepath.Join(dir, "history"), Keep: 30 * 24 * time.Hour, MaxSize: 1 << 30, Log: slog.New(slog.NewTextHandler(log, nil)), Now: begin, queue: 60_000})
 	if err != nil {
 		t.Fatal(err)

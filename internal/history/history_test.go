@@ -1,7 +1,6 @@
 package history
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,38 +9,21 @@ import (
 	"math/rand/v2"
 	"net"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/pingtel/pingtel/icmpcore"
 	"github.com/pingtel/pingtel/internal/config"
+	"github.com/pingtel/pingtel/internal/testlog"
 )
 
 // begin is when the tests begin: shortly before midnight, so that some have two days.
 var begin = time.Date(2026, 11, 27, 20, 0, 0, 0, time.UTC)
 
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
 // open opens a history that the test ends without closing it, as a kill would.
-func open(t testing.TB, dir string, now time.Time) (*History, *lockedBuffer) {
+func open(t testing.TB, dir string, now time.Time) (*History, *testlog.Buffer) {
 	t.Helper()
-	log := new(lockedBuffer)
+	log := new(testlog.Buffer)
 	h, err := Open(Options{Dir: dir, Keep: 30 * 24 * time.Hour, MaxSize: 1 << 30, Log: slog.New(slog.NewTextHandler(log, nil)), Now: now, noSync: true})
 	if err != nil {
 		t.Fatal(err)

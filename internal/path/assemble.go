@@ -59,7 +59,7 @@ func (t *tracer) lastHop() int {
 	return last
 }
 
-// add adds what came of other echoes that had enough TTL for the whole path.
+// add adds the outcome of other echoes that had enough TTL for the whole path.
 func (s *seen) add(o *seen) {
 	s.sent += o.sent
 	s.replies += o.replies

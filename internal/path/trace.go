@@ -100,7 +100,7 @@ type tracer struct {
 	over   bool
 }
 
-// seen is what came of the echoes of one TTL.
+// seen is the outcome of the echoes of one TTL.
 type seen struct {
 	sent    int
 	replies int // of the target

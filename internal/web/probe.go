@@ -237,7 +237,7 @@ func refuse(host string, addr netip.Addr) *refusal {
 	return &refusal{http.StatusForbidden, what + " is not in web.probe.allow"}
 }
 
-// probed is what came of a probe.
+// probed is the outcome of a probe.
 type probed struct {
 	result               icmpcore.PingResult
 	lookup, setup, taken time.Duration

@@ -32,32 +32,16 @@ import (
 	"github.com/pingtel/pingtel/internal/fleet"
 	"github.com/pingtel/pingtel/internal/monitor"
 	"github.com/pingtel/pingtel/internal/output"
+	"github.com/pingtel/pingtel/internal/testlog"
 )
 
 // served is a listener under test.
 type served struct {
 	*Output
 	url string
-	log lockedBuffer
+	log testlog.Buffer
 	mu  sync.Mutex
 	own output.Own
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 // freePort returns an address of this machine where nobody listens.
