@@ -22,7 +22,7 @@ var systemFiles = []string{
 
 var systemFolders = []string{
 	"/etc/ssl", "/etc/pki", "/usr/share/ca-certificates", "/usr/local/share/ca-certificates", "/usr/share/pki", "/var/lib/ca-certificates",
-	"/usr/share/zoneinfo", "/proc", "/var/run/secrets/kubernetes.io/serviceaccount", // which is a link into /run, mostly
+	"/usr/share/zoneinfo", "/proc", config.ServiceAccount, // which is a link into /run, mostly
 }
 
 // confine restricts a process that listens to the files that it needs, if it can.

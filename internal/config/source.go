@@ -209,28 +209,5 @@ func (r *reader) words(v any) ([]string, error) {
 	return texts, nil
 }
 
-// ReadPaths returns the files and folders that a process reads again while it runs,
-// for its sources of targets.
-func (c *Config) ReadPaths() []string {
-	var paths []string
-	for _, s := range c.Sources {
-		for _, place := range s.Places {
-			if s.Kind == SourceFile {
-				paths = append(paths, filepath.Dir(place))
-			}
-		}
-		for _, file := range []string{s.BearerFile, s.CAFile} {
-			if file != "" {
-				paths = append(paths, filepath.Dir(file)) // it may be replaced by a rename
-			}
-		}
-		if s.Kind == SourceKubernetes {
-			paths = append(paths, ServiceAccount)
-		}
-	}
-	slices.Sort(paths)
-	return slices.Compact(paths)
-}
-
 // ServiceAccount is the folder with a pod's token and authority.
 const ServiceAccount = "/var/run/secrets/kubernetes.io/serviceaccount"
