@@ -20,13 +20,15 @@ import (
 func TestFullDisk(t *testing.T) {
 	netsim.Run(t, []netsim.Rule{rule("198.18.1.1", 1e6, 0)}, func(t *testing.T, _ *netsim.Net) {
 		disk := t.TempDir()
-		if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=128k"); err != nil {
+		if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=128k,nr_inodes=4"); err != nil {
 			t.Skip("cannot mount a file system, which needs root:", err)
 		}
 		defer syscall.Unmount(disk, syscall.MNT_DETACH)
-		ballast := filepath.Join(disk, "ballast")
-		if err := os.WriteFile(ballast, make([]byte, 1<<20), 0o600); err == nil {
-			t.Fatal("the disk is not full")
+		ballast := []string{filepath.Join(disk, "a"), filepath.Join(disk, "b"), filepath.Join(disk, "c")} // with the root all files that it may have
+		for _, name := range ballast {
+			if err := os.WriteFile(name, make([]byte, 1<<20), 0o600); err == nil {
+				t.Fatal("the disk is not full")
+			}
 		}
 		text := fmt.Sprintf("[agent]\nstate = %q\ninterval = \"1s\"\n[defaults]\ncount = 2\nping_interval = \"50ms\"\ntimeout = \"900ms\"\n[web]\nlisten = \"LISTEN\"\n[[targets]]\nhosts = [\"198.18.1.1\", \"198.18.1.99\"]\n", disk)
 		url, p := serve(t, text)
@@ -67,8 +69,10 @@ func TestFullDisk(t *testing.T) {
 		if r, err := http.Get(url + "/-/ready"); err != nil || r.Body.Close() != nil || r.StatusCode != http.StatusOK {
 			t.Errorf("not ready: %v, %v", r, err)
 		}
-		if err := os.Remove(ballast); err != nil {
-			t.Fatal(err)
+		for _, name := range ballast {
+			if err := os.Remove(name); err != nil {
+				t.Fatal(err)
+			}
 		}
 		before, _ := rounds("198.18.1.1")
 		if _, status := p.Stop(); status != 0 {
