@@ -25,6 +25,7 @@ const (
 type Stats struct {
 	Prober  string // name of this prober
 	Members int    // probers, this one included
+	Targets int    // of all of them together
 	Owned   int    // targets of this prober
 	Changes uint64 // of the list of members, since the start
 
@@ -66,6 +67,7 @@ type Fleet struct {
 	view      *view // nil: the members are fixed
 	ownership *Ownership
 	share     Share
+	targets   int // of all probers, since the last Take
 	changes   uint64
 	heardAt   time.Time   // when the engine was last known to work
 	expiry    *time.Timer // of the next member to drop
@@ -167,6 +169,7 @@ func (f *Fleet) Take(c *config.Config, now time.Time) (*config.Config, time.Time
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.setConfig(c.Fleet)
+	f.targets = len(c.Targets)
 	mine := *c
 	var next time.Time
 	mine.Targets, next = f.share.Take(f.ownership, c.Targets, now, func(t *config.Target) time.Duration {
@@ -179,7 +182,7 @@ func (f *Fleet) Take(c *config.Config, now time.Time) (*config.Config, time.Time
 func (f *Fleet) Stats() *Stats {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	s := &Stats{Prober: f.config.Member, Members: len(f.ownership.members), Owned: f.share.owned, Changes: f.changes, ViewAge: -1}
+	s := &Stats{Prober: f.config.Member, Members: len(f.ownership.members), Targets: f.targets, Owned: f.share.owned, Changes: f.changes, ViewAge: -1}
 	if f.view != nil {
 		s.Waiting = !f.view.known
 		if f.view.known {
