@@ -50,9 +50,9 @@ type Output struct {
 	store    *output.Store
 	kept     otel.StoreOptions // those of store that the file has
 	warned   map[string]bool   // warnings of tags; Reload uses it, and no other goroutine then
-	scrapes  chan struct{} // one for each scrape that is answered
-	page     *page.Page    // nil: there is none
-	state    string        // agent.state
+	scrapes  chan struct{}     // one for each scrape that is answered
+	page     *page.Page        // nil: there is none
+	state    string            // agent.state
 	probes   *probes
 
 	mu  sync.Mutex        // guards what follows
