@@ -16,7 +16,7 @@ type cause struct {
 	kind  path.Cause
 	last  netip.Addr // up to which all was well; the zero Addr is this machine
 	next  netip.Addr // the hop behind it on the healthy path; the target if none is known
-	total bool       // every echo was lost
+	total bool       // the trace lost every echo to the target
 	alone bool       // it is known only of the way to one target, so no other shares it
 
 	// ways, if not zero, is on how many ways beyond last traces found no answer, while no
@@ -40,8 +40,8 @@ const (
 
 // causeOf returns what others can share of a verdict. route is the healthy path of the
 // target, nil if it is not known.
-func causeOf(t *path.Trace, v path.Verdict, route *path.Route, s path.Series, now time.Time) (cause, bool) {
-	c := cause{kind: v.Cause, last: v.LastAddress, total: s.Received == 0, way: t.Route().Hops, host: t.Host, seen: t.Start, at: now}
+func causeOf(t *path.Trace, v path.Verdict, route *path.Route, now time.Time) (cause, bool) {
+	c := cause{kind: v.Cause, last: v.LastAddress, total: t.EndReceived == 0, way: t.Route().Hops, host: t.Host, seen: t.Start, at: now}
 	var ok bool
 	c.what, ok = shared(v)
 	if v.Cause == path.TargetItself && !t.Reached && c.last.IsValid() {
@@ -228,7 +228,10 @@ func (o *Output) match(s *state, now time.Time) (*cause, int) {
 	}
 	for k := len(o.causes) - 1; k >= 0; k-- {
 		c := &o.causes[k]
-		if c.alone || o.stale(c, now) || c.total != (s.series.Received == 0) {
+		switch all := s.series.Received == 0; {
+		case c.alone || o.stale(c, now) || all && !c.total:
+			continue
+		case !all && c.total && !s.heard.Before(c.seen): // else the loss began within the series
 			continue
 		}
 		if hop, on := c.on(s.route); on {

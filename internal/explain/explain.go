@@ -298,7 +298,7 @@ func (o *Output) judge(s *state, t *path.Trace, loss bool, now time.Time) {
 		return
 	}
 	o.outage.count(s.target.Host, v)
-	if c, ok := causeOf(t, v, s.route, s.series, now); ok {
+	if c, ok := causeOf(t, v, s.route, now); ok {
 		o.learn(c, now)
 	}
 }

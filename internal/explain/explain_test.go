@@ -90,6 +90,7 @@ type rig struct {
 	stop    func()
 
 	interval time.Duration
+	within   int // so many series of broken paths had begun before that
 }
 
 func router(branch, hop int) netip.Addr {
@@ -166,6 +167,10 @@ func (r *rig) series(t *monitor.Target) {
 	res := icmpcore.PingResult{Host: t.Host, Addr: addr, Sent: 5, Received: 5, Hops: len(road.hops), Start: time.Now().Add(-seriesTime)}
 	if road.broken != 0 {
 		res.Received, res.Hops, res.Loss = 0, 0, 100
+		if r.within > 0 {
+			r.within--
+			res.Received, res.Hops, res.Loss = 2, len(road.hops), 60
+		}
 	}
 	r.Record(t, &res)
 }

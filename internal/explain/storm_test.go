@@ -25,10 +25,26 @@ func (r *rig) learnt(t *testing.T) {
 		synctest.Wait()
 	}
 	if len(r.of) < len(r.targets) {
+		r.stop()
 		t.Fatalf("%d of %d paths are known", len(r.of), len(r.targets))
 	}
 	r.round()
 	r.paths, r.net.sent, r.net.most = nil, 0, 0
+}
+
+// know lets the output know the path to every target, as if it had traced them all.
+func (r *rig) know() {
+	r.round()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for t, s := range r.Output.targets {
+		s.route = &path.Route{Hops: r.net.paths[netip.MustParseAddr(t.Host)].hops, Reached: true, At: time.Now()}
+		r.due.remove(s)
+		s.next = time.Now().Add(routeAge)
+		r.due.add(s)
+	}
+	r.paths, r.net.sent, r.net.most = nil, 0, 0
+	r.of = make(map[*monitor.Target]*output.Path)
 }
 
 // breaks breaks the paths to targets, and returns to how many.
@@ -78,8 +94,9 @@ func TestStorm(t *testing.T) {
 		for i := 0; i < n; i += 100 {
 			copy(r.road(i).hops[1:], []netip.Addr{router(50, 2), router(50, 3), router(50, 4)})
 		}
-		r.learnt(t)
+		r.know()
 		broken := r.breaks(3, func(i int) bool { return i%100 > 0 })
+		r.within = n * 8 / 10 / 60 // series ran for 0.8 s
 		for range 3 {
 			r.round()
 		}
