@@ -81,9 +81,7 @@ func pathFields(p *output.Path) (fields []field) {
 		if t.Reached {
 			text("path_id", p.Route.ID())
 		}
-		if t.MTU != nil {
-			number("mtu", t.MTU.Size)
-		}
+		number("mtu", t.MTU.Known())
 	}
 	text("previous_path_id", p.Previous)
 	number("last_hop", p.Verdict.LastHop)

@@ -49,9 +49,7 @@ func AppendJSON(b []byte, t *Trace, v Verdict) []byte {
 	if v.Text != "" {
 		o.Cause, o.Verdict = &v.Cause, &v.Text
 	}
-	if t.MTU != nil {
-		o.MTU = unlessZero(t.MTU.Size)
-	}
+	o.MTU = unlessZero(t.MTU.Known())
 	if t.Err != nil && t.Sent == 0 {
 		text := t.Err.Error()
 		o.Error, o.Cause, o.Verdict = &text, nil, nil

@@ -174,6 +174,9 @@ func (v *Verdict) reached(t *Trace, ps []point, before *Route, s Series) {
 	if lost > 0 && t.MTU != nil && t.MTU.bounded() {
 		v.Text += "; " + t.MTU.text()
 	}
+	if t.MTU != nil && t.MTU.Lossy {
+		v.Text += "; the MTU of the path cannot be told, since too many echoes of every size are lost"
+	}
 	if lost == 0 && s.Sent > s.Received {
 		v.Text += fmt.Sprintf("; this trace lost nothing, so the loss of %d of %d echoes before it is over or rare", s.Sent-s.Received, s.Sent)
 	}
