@@ -15,10 +15,12 @@ import (
 )
 
 // The largest answers, in bytes. Of YAML the whole document is in memory while it is
-// read, in many small pieces.
+// read, in many small pieces, and of JSON a group: in the worst case these are ten times
+// as large as the text.
 const (
 	maxAnswer = 64 << 20
 	maxYAML   = 16 << 20
+	maxGroup  = 8 << 20
 )
 
 // group is an element of Prometheus' file_sd and http_sd: targets with the same

@@ -87,6 +87,8 @@ func TestDecode(t *testing.T) {
 		{"spaces", "a.json", "", " \r\n\t[ \n { \"targets\" : [ \"a\" ] } \n , {} ] \n", []string{"a"}, nil, ""},
 		{"too long", "a.json", "", `[{"targets": ["198.18.0.0/24"]}]`, nil, nil, "the list is longer than agent.max_targets, 20"},
 		{"too many", "a.json", "", `[{"targets": [` + strings.Repeat(`"a",`, 20) + `"a"]}]`, nil, nil, "the list is longer than agent.max_targets, 20"},
+		{"too many groups", "a.json", "", `[` + strings.Repeat(`{},`, 20) + `{}]`, nil, nil, "the list is longer than agent.max_targets, 20"},
+		{"too many bad ones", "a.json", "", `[{"targets": [` + strings.Repeat(`"",`, 20) + `""]}]`, nil, nil, "the list is longer than agent.max_targets, 20"},
 		{"YAML", "a.yml", "", "- targets: ['198.18.0.1:9100', \"[2001:db8::1]:1\"]\n  labels: {site: ams, port: 80}\n- targets:\n  - b\n",
 			[]string{"198.18.0.1 port=80 site=ams", "2001:db8::1 port=80 site=ams", "b"}, nil, ""},
 		{"YAML: nothing", "a.yaml", "", "[]\n", nil, nil, ""},

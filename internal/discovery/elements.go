@@ -97,6 +97,9 @@ func (e *elements) element() ([]byte, error) {
 			return nil, err // cannot happen: all of it is there
 		}
 		n, whole := b.find(piece)
+		if len(e.long)+n > maxGroup {
+			return nil, &tooLargeError{maxGroup}
+		}
 		if _, err := e.in.Discard(n); err != nil {
 			return nil, err // cannot happen either
 		}

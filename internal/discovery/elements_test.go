@@ -66,3 +66,18 @@ func TestLongElement(t *testing.T) {
 		t.Errorf("%d elements, error %v", len(got), err)
 	}
 }
+
+// TestLargeGroup reads groups at the limit and behind it.
+func TestLargeGroup(t *testing.T) {
+	for _, tt := range []struct {
+		size int
+		err  string
+	}{{maxGroup, ""}, {maxGroup + 1, "[1]: is larger than 8 MiB"}} {
+		group := `{"targets": ["a"], "labels": {"__x": "` + strings.Repeat("x", tt.size-len(`{"targets": ["a"], "labels": {"__x": ""}}`)) + `"}}`
+		b := newBuilder(t, "[[targets]]\nfile = \"/x.json\"\n")
+		err := decodeJSON(iotest.HalfReader(strings.NewReader("[{}, "+group+"]")), b)
+		if tt.err == "" && err != nil || tt.err != "" && (err == nil || err.Error() != tt.err) {
+			t.Errorf("%d bytes: error %v, want %q", tt.size, err, tt.err)
+		}
+	}
+}
