@@ -135,11 +135,14 @@ func TestOwns(t *testing.T) {
 
 // load counts how many of n targets each member owns.
 func load(members []Member, n, copies int) map[string]int {
-	o := NewOwnership(members[0], members, copies)
+	all := targets(n)
 	got := make(map[string]int)
-	for _, t := range targets(n) {
-		for _, m := range owners(o, keyOfTarget(&t)) {
-			got[m.Name]++
+	for _, m := range members {
+		o := NewOwnership(m, members, copies)
+		for i := range all {
+			if o.owns(keyOfTarget(&all[i])) {
+				got[m.Name]++
+			}
 		}
 	}
 	return got

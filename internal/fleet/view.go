@@ -17,7 +17,7 @@ type view struct {
 	holdDown time.Duration // how long a member is silent before it is dropped
 	trust    time.Duration // how long the engine is taken to work after it was last known to
 	others   map[string]*seen
-	known    bool // the engine has worked once
+	known    bool // the engine has worked once, or said before the start who is there
 
 	// The engine's time: it stands still while the engine is away, so that nobody is
 	// dropped whose news could not arrive.
@@ -74,6 +74,17 @@ func (v *view) left(name string) (changed bool) {
 func (v *view) works(now time.Time) (dropped []string) {
 	v.passed, v.proven, v.known = v.time(now), now, true
 	return v.expire(now)
+}
+
+// restore takes what this prober knew before its start. Members count from now on: they
+// are dropped if they are silent for too long once the engine works.
+func (v *view) restore(last lastView) {
+	v.self, v.known = last.Self, true
+	for _, m := range last.Others {
+		if v.others[m.Name] == nil && m.Name != v.self.Name {
+			v.others[m.Name] = &seen{m, v.passed}
+		}
+	}
 }
 
 // away notes that the engine does not work. The time since it was last known to work
