@@ -106,7 +106,8 @@ func (v *view) expire(now time.Time) (dropped []string) {
 	return dropped
 }
 
-// next returns when expire drops the next member if nothing is heard of it, or zero.
+// next returns when expire drops the next member if nothing is heard of it. It returns
+// zero if the engine has to work before that.
 func (v *view) next() time.Time {
 	if v.proven.IsZero() || len(v.others) == 0 {
 		return time.Time{}
@@ -117,7 +118,11 @@ func (v *view) next() time.Time {
 			first = s.at
 		}
 	}
-	return v.proven.Add(first + v.holdDown - v.passed)
+	wait := first + v.holdDown - v.passed
+	if wait > v.trust { // the engine's time stands still before
+		return time.Time{}
+	}
+	return v.proven.Add(wait)
 }
 
 // members returns all members, this one included, sorted by name.
