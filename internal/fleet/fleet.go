@@ -33,7 +33,8 @@ type Stats struct {
 	// that is fixed, or where it has never been known.
 	ViewAge time.Duration
 
-	// Waiting is set while the prober has never known who is there.
+	// Waiting is set while the prober does not know who is there, not even by a list
+	// from before its start.
 	Waiting bool
 }
 
@@ -60,6 +61,9 @@ type Fleet struct {
 	first   chan struct{} // closed when the members are known for the first time
 	stop    context.CancelFunc
 	running sync.WaitGroup
+
+	memory memory // of the goroutine of the engine
+	noCopy bool   // of the same: the log says that the copy cannot be written
 
 	mu        sync.Mutex // guards what follows; never held during I/O
 	config    config.Fleet
@@ -101,6 +105,7 @@ func newFleet(c *config.Config, log *slog.Logger) *Fleet {
 			holdDown, trust = holdDown+m.Refresh/4, trust+m.Refresh/4
 		}
 		f.view = newView(Member{Name: c.Fleet.Member, Zone: c.Fleet.Zone}, holdDown, trust)
+		f.memory = newMemory(c)
 	}
 	f.setConfig(c.Fleet)
 	return f
@@ -138,7 +143,8 @@ func (f *Fleet) assign() {
 func shard(number int) Member { return Member{Name: strconv.Itoa(number)} }
 
 // Start begins to watch who is there. It returns when that is known, or after five
-// seconds: then all targets are this prober's until it is.
+// seconds: then those of the last list count that this prober has kept. Without one all
+// targets are this prober's until it is known.
 func (f *Fleet) Start(ctx context.Context) {
 	if f.engine == nil {
 		return
@@ -156,8 +162,30 @@ func (f *Fleet) Start(ctx context.Context) {
 		}
 	case <-ctx.Done():
 	case <-wait.C:
-		f.log.Warn("the other probers of the fleet are not known yet: measuring all targets until they are")
+		f.restore()
 	}
+}
+
+// restore takes the members of the copy, unless the engine has said by now who is there.
+func (f *Fleet) restore() {
+	last, at, err := f.memory.read()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.view.known {
+		return
+	}
+	if err != nil {
+		f.log.Warn("there is no copy of the list of the fleet's members", "error", err)
+	}
+	if last.Self.Name == "" {
+		f.log.Warn("the other probers of the fleet are not known yet: measuring all targets until they are")
+		return
+	}
+	f.view.restore(last)
+	f.heardAt = at
+	f.assign()
+	f.log.Warn("the other probers of the fleet are not known yet: the list from before the start is in force until they are",
+		"members", len(f.ownership.members), "age", max(0, time.Since(at)).Round(time.Second))
 }
 
 // Changed returns a channel that holds a value when Take gives other targets.
@@ -186,7 +214,7 @@ func (f *Fleet) Stats() *Stats {
 	if f.view != nil {
 		s.Waiting = !f.view.known
 		if f.view.known {
-			s.ViewAge = time.Since(f.heardAt)
+			s.ViewAge = max(0, time.Since(f.heardAt))
 		}
 	}
 	return s
@@ -260,8 +288,18 @@ func (f *Fleet) left(name string) {
 	}
 }
 
-// works notes that the engine works: that all that was said until now has arrived.
+// works notes that the engine works: that all that was said until now has arrived. Only
+// the goroutine of the engine calls it.
 func (f *Fleet) works() {
+	last, now := f.noteWorks()
+	err := f.memory.keep(last, now, f.refresh)
+	if err != nil && !f.noCopy {
+		f.noCopy = true
+		f.log.Warn("the list of the fleet's members is not kept for a restart", "error", err)
+	}
+}
+
+func (f *Fleet) noteWorks() (lastView, time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.problem != "" {
@@ -277,6 +315,8 @@ func (f *Fleet) works() {
 		close(f.first)
 		f.signal()
 	}
+	self := f.view.self
+	return lastView{self, slices.DeleteFunc(f.view.members(), func(m Member) bool { return m == self })}, f.heardAt
 }
 
 // away notes that the engine does not work, and why. Nothing changes until it does.
