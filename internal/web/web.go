@@ -200,8 +200,13 @@ func (o *Output) Counts() []output.Count {
 	return o.page.Counts()
 }
 
-// RecordPath counts what is known of the path to a target.
-func (o *Output) RecordPath(t *monitor.Target, p *output.Path) { o.store.RecordPath(t, p) }
+// RecordPath counts what is known of the path to a target, and the page shows changes.
+func (o *Output) RecordPath(t *monitor.Target, p *output.Path) {
+	o.store.RecordPath(t, p)
+	if o.page != nil {
+		o.page.RecordPath(t, p)
+	}
+}
 
 // Reload logs what takes a restart.
 func (o *Output) Reload(next *config.Config) {
