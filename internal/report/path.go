@@ -25,22 +25,31 @@ func AppendPath(b []byte, t *path.Trace, v path.Verdict, name func(netip.Addr) s
 		reason := Reason(&icmpcore.PingResult{Host: t.Host, Addr: t.Addr, Err: t.Err})
 		return s.fold(append(s.paint(b, red, reason), '\n'), from, 2, 1)
 	}
-	colour, headline := red, "not reached"
+	colour := red
 	if t.Reached {
-		colour, headline = green, strconv.Itoa(t.Length())+plural(t.Length(), " hop", " hops")
+		colour = green
 		if v.Cause != path.None && v.Cause != path.RateLimited {
 			colour = yellow
 		}
 	}
-	headline += ", " + strconv.Itoa(t.Sent) + plural(t.Sent, " echo", " echoes")
-	if t.MTU != nil {
-		headline += ", MTU " + mtuText(t.MTU)
-	}
-	b = s.fold(append(s.paint(b, colour, headline), '\n'), from, 2, 1)
-	b = s.appendHops(b, t, name)
+	b = s.fold(append(s.paint(b, colour, PathLength(t)), '\n'), from, 2, 1)
+	b = s.AppendHops(b, t, name)
 	from = len(b)
 	b = append(append(b, Clean(v.Text)...), '\n')
 	return s.fold(b, from, 2, 1)
+}
+
+// PathLength says how long a path is, and how many echoes told that.
+func PathLength(t *path.Trace) string {
+	text := "not reached"
+	if t.Reached {
+		text = strconv.Itoa(t.Length()) + plural(t.Length(), " hop", " hops")
+	}
+	text += ", " + strconv.Itoa(t.Sent) + plural(t.Sent, " echo", " echoes")
+	if t.MTU != nil {
+		text += ", MTU " + mtuText(t.MTU)
+	}
+	return text
 }
 
 func mtuText(m *path.MTU) string {
@@ -53,9 +62,9 @@ func mtuText(m *path.MTU) string {
 	return strconv.Itoa(m.Size)
 }
 
-// appendHops appends the rows of the hops, and leaves out columns from the right that
-// there is no room for.
-func (s Style) appendHops(b []byte, t *path.Trace, name func(netip.Addr) string) []byte {
+// AppendHops appends the titles and the rows of the hops, and leaves out columns from the
+// right that there is no room for. Without a hop it appends nothing.
+func (s Style) AppendHops(b []byte, t *path.Trace, name func(netip.Addr) string) []byte {
 	if len(t.Hops) == 0 {
 		return b
 	}
