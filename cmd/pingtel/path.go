@@ -62,7 +62,7 @@ func (f *pathFlags) register(cmd *cobra.Command) {
 	set.Var(&flagValue[int]{&f.flows, intIn(1, 64, ""), strconv.Itoa, "flows", "number", &f.faults},
 		"flows", "flows to follow, each with its own echoes: shows where the path splits")
 	set.BoolVar(&f.mtu, "mtu", false, "find the largest packet that the path takes")
-	set.BoolVar(&f.names, "names", false, "look up the names of hops, within the timeout")
+	set.BoolVar(&f.names, "names", false, "look up the names of hops, without waiting for them")
 	set.BoolVarP(&f.json, "json", "j", false, "one JSON object for each host")
 }
 
@@ -101,6 +101,9 @@ func (f *pathFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	out := &pathOutput{cmd: cmd, json: f.json, names: names}
 	err = path.Run(ctx, pinger, each, path.Options{Echoes: f.opts, Flows: f.flows}, names, f.interfaceMTU(), out.show)
+	if n := out.nameless; n > 0 {
+		fmt.Fprintf(cmd.ErrOrStderr(), "pingtel: note: %d %s did not come in time: the next run may find %s\n", n, plural(n, "name", "names"), plural(n, "it", "them"))
+	}
 	switch {
 	case err != nil:
 		return fmt.Errorf("hosts: %w", err)
@@ -147,6 +150,7 @@ type pathOutput struct {
 	json                   bool
 	names                  *path.Names
 	hosts, reached, unable int
+	nameless               int // addresses whose names had not come
 	failed                 error
 }
 
@@ -159,10 +163,11 @@ func (o *pathOutput) show(t *path.Trace) {
 	case t.Sent == 0:
 		o.unable++
 	}
+	o.nameless += o.names.Missing(t)
 	v := path.Judge(t, nil, path.Series{})
 	var b []byte
 	if o.json {
-		b = append(path.AppendJSON(nil, t, v), '\n')
+		b = append(path.AppendJSON(nil, t, v, o.names), '\n')
 	} else {
 		if o.hosts > 1 {
 			b = append(b, '\n')

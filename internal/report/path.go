@@ -71,7 +71,7 @@ func (s Style) AppendHops(b []byte, t *path.Trace, name func(netip.Addr) string)
 	rows := [][]string{pathColumns}
 	used := make([]bool, len(pathColumns))
 	for i := range t.Hops {
-		for _, row := range hopRows(t, i, name) {
+		for _, row := range s.hopRows(t, i, name) {
 			rows = append(rows, row)
 			used[dscpColumn] = used[dscpColumn] || row[dscpColumn] != "" && row[dscpColumn] != strconv.Itoa(t.DSCP)
 			used[mplsColumn] = used[mplsColumn] || row[mplsColumn] != ""
@@ -129,7 +129,7 @@ func appendPathRow(b []byte, row []string, widths []int) []byte {
 
 // hopRows returns the rows of hop i+1: the first with its figures, and one for each
 // further address.
-func hopRows(t *path.Trace, i int, name func(netip.Addr) string) [][]string {
+func (s Style) hopRows(t *path.Trace, i int, name func(netip.Addr) string) [][]string {
 	h := &t.Hops[i]
 	row := make([]string, len(pathColumns))
 	row[0], row[1] = strconv.Itoa(h.TTL), "*"
@@ -165,18 +165,28 @@ func hopRows(t *path.Trace, i int, name func(netip.Addr) string) [][]string {
 		if k > 0 {
 			rows = append(rows, make([]string, len(pathColumns)))
 		}
-		rows[k][1] = addressText(from, name)
+		rows[k][1] = s.addressText(from, name)
 	}
 	return rows
 }
 
-func addressText(from path.Address, name func(netip.Addr) string) string {
+// addressText is an address with its name. A name that would take more than half of the
+// terminal is cut: figures say more than its end.
+func (s Style) addressText(from path.Address, name func(netip.Addr) string) string {
 	text := from.Addr.String()
 	if n := name(from.Addr); n != "" {
-		text = Clean(n + " (" + text + ")")
+		text = " (" + text + ")"
+		n = Clean(n)
+		if most := max(s.Width/2-cells(text), leastName); s.Width > 0 && cells(n) > most {
+			n = shorten(n, most)
+		}
+		text = n + text
 	}
 	if !from.Proven {
 		text += " ?"
 	}
 	return text
 }
+
+// leastName is how much of a name is left on the narrowest terminal.
+const leastName = 8

@@ -41,7 +41,7 @@ type Store struct {
 	mu      sync.Mutex // guards what follows, and the targets; held while a frame is worked out
 	targets []*target
 	tracer  path.Prober // of traces; nil: nothing is measured yet
-	spare   []event // to be filled again
+	spare   []event     // to be filled again
 }
 
 // NewStore returns an empty store. rate is how many echo requests are sent per
