@@ -59,11 +59,28 @@ func (f *pathFlags) register(cmd *cobra.Command) {
 		"count", "c", "echoes to each hop")
 	f.probeFlags.register(cmd)
 	f.markText = keepText(set, "mark")
+	if rate, ok := set.Lookup("rate").Value.(*flagValue[int]); ok {
+		rate.parse = hintOn(rate.parse, reportHint)
+	}
+	if name, ok := set.Lookup("interface").Value.(*flagValue[string]); ok {
+		name.parse = hintOn(name.parse, "ICMP echo is all that path sends, so want it without -I for traceroute's -I")
+	}
 	set.Var(&flagValue[int]{&f.flows, intIn(1, 64, ""), strconv.Itoa, "flows", "number", &f.faults},
 		"flows", "flows to follow, each with its own echoes: shows where the path splits")
 	set.BoolVar(&f.mtu, "mtu", false, "find the largest packet that the path takes")
 	set.BoolVar(&f.names, "names", false, "look up the names of hops, without waiting for them")
 	set.BoolVarP(&f.json, "json", "j", false, "one JSON object for each host")
+}
+
+// hintOn adds to the errors of a flag what the same letter of mtr or traceroute needs.
+func hintOn[T any](parse func(string) (T, error), hint string) func(string) (T, error) {
+	return func(text string) (T, error) {
+		v, err := parse(text)
+		if err != nil {
+			err = fmt.Errorf("%w; %s", err, hint)
+		}
+		return v, err
+	}
 }
 
 // run traces all hosts and reports them.
