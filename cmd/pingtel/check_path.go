@@ -15,10 +15,6 @@ const (
 	maxTraced      = 64                     // hosts: the long output has no room for more
 	leastTraceTime = 100 * time.Millisecond // below it a trace would call slow answers lost
 
-	// A host that answers in part is traced with more echoes to each hop, since few of
-	// them cannot tell where a part is lost.
-	partialEchoes = 20
-
 	// usualTrace is how many hops the trace of a host that does not answer probes.
 	usualTrace = 24
 )
@@ -91,14 +87,10 @@ func tracesAtOnce(rate int) int {
 // false if that is too short. The echoes are like those of the check; hosts is how many
 // hosts are to be traced.
 func traceOptions(o icmpcore.Options, r *icmpcore.PingResult, left time.Duration, rate, hosts int) (path.Options, bool) {
-	o.TTL, o.OnEcho, o.Keep = 0, nil, 0
-	o.Count, o.Interval = path.DefaultCount, path.DefaultInterval
-	o.Timeout = min(max(icmpcore.DefaultTimeout, 2*r.Max), left*2/3) // hops that are found late get a bit more
-	if r.Received > 0 {
-		o.Count = partialEchoes
-		if rate > 0 {
-			o.Count = min(max(rate/(usualTrace*hosts), path.DefaultCount), partialEchoes)
-		}
+	o = path.Like(o, path.Series{Sent: r.Sent, Received: r.Received}, r.Max)
+	o.Timeout = min(o.Timeout, left*2/3) // hops that are found late get a bit more
+	if rate > 0 {
+		o.Count = min(max(rate/(usualTrace*hosts), path.DefaultCount), o.Count)
 	}
 	return path.Options{Echoes: o}, o.Timeout >= leastTraceTime
 }

@@ -23,6 +23,7 @@ import (
 type Reply struct {
 	Addrs []netip.Addr     // the answer has those of the requested family; without one it is empty
 	Hosts []string         // of SRV records, for a question for these
+	Name  string           // the answer for an address, as it stands in the packet: with any bytes, and a dot at its end
 	Code  dnsmessage.RCode // of a failure
 	Drop  bool             // no answer
 	After time.Duration
@@ -37,9 +38,9 @@ func Addr(addrs ...string) Reply {
 	return r
 }
 
-// Rule returns the answer to a question for the IPv4 or IPv6 addresses of a name, or
-// for its SRV records.
-// The name has no dot at the end. Calls come one at a time.
+// Rule returns the answer to a question for the IPv4 or IPv6 addresses of a name, for its
+// SRV records, or for the name of an address (1.200.18.198.in-addr.arpa). The name has no
+// dot at the end. Calls come one at a time.
 type Rule func(name string, ipv6 bool) Reply
 
 // Server is a DNS server on port 53 of loopback, in the network namespace of the
@@ -148,6 +149,14 @@ func response(m *dnsmessage.Message, r Reply) ([]byte, error) {
 			reply.Answers = append(reply.Answers, dnsmessage.Resource{
 				Header: dnsmessage.ResourceHeader{Name: q.Name, Class: dnsmessage.ClassINET, TTL: 1}, Body: &dnsmessage.SRVResource{Target: host, Port: 9473}})
 		}
+	}
+	if r.Name != "" && q.Type == dnsmessage.TypePTR {
+		name, err := dnsmessage.NewName(r.Name)
+		if err != nil {
+			return nil, err
+		}
+		reply.Answers = append(reply.Answers, dnsmessage.Resource{
+			Header: dnsmessage.ResourceHeader{Name: q.Name, Class: dnsmessage.ClassINET, TTL: 1}, Body: &dnsmessage.PTRResource{PTR: name}})
 	}
 	return reply.Pack()
 }
