@@ -98,7 +98,7 @@ func (l *stormLines) read(r io.Reader, verdict string) {
 			l.known[host] = true
 		case strings.HasPrefix(line, "ping,"):
 			l.series++
-			if strings.HasPrefix(host, "198.19.") && !strings.Contains(line, "packets_received=5i") {
+			if strings.HasPrefix(host, "198.19.") && !strings.Contains(line, ",percent_packet_loss=0,") {
 				l.lost = append(l.lost, line)
 			}
 		}

@@ -218,6 +218,52 @@ func TestOne(t *testing.T) {
 	})
 }
 
+// TestDelay: how long after the loss begins the outputs have the verdict. A series is over
+// a timeout after its last echo, and a trace takes a timeout more. So it is an interval
+// and two timeouts at most, and an interval and one for a target that is joined to a cause.
+func TestDelay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 2, "")
+		r.road(1).hops[3] = r.road(0).hops[3]
+		const interval, timeout, span = 10 * time.Second, time.Second, 800 * time.Millisecond // five echoes, 200 ms apart
+		for range 2 {
+			start := time.Now()
+			time.Sleep(span)
+			r.series(r.targets[0])
+			r.series(r.targets[1])
+			time.Sleep(time.Until(start.Add(interval)))
+		}
+		synctest.Wait()
+		if len(r.of) != 2 {
+			t.Fatalf("%d paths are known", len(r.of))
+		}
+		time.Sleep(span)
+		loss := time.Now() // right after the last reply
+		r.breaks(3, func(int) bool { return true })
+		verdict := func(i int) time.Duration {
+			r.of = make(map[*monitor.Target]*output.Path)
+			for range 100_000 {
+				if synctest.Wait(); r.of[r.targets[i]] != nil {
+					break
+				}
+				time.Sleep(time.Millisecond)
+			}
+			return time.Since(loss)
+		}
+		time.Sleep(interval + timeout) // the next series begins an interval after the one before, and takes a timeout longer
+		r.series(r.targets[0])
+		if d := verdict(0); d != interval+2*timeout {
+			t.Errorf("the verdict by a trace comes after %v, want %v", d, interval+2*timeout)
+		}
+		loss = time.Now().Add(-interval - timeout) // that of the second target, whose series end now
+		r.series(r.targets[1])
+		if d := verdict(1); d > interval+timeout+time.Millisecond {
+			t.Errorf("the verdict on a joined target comes after %v, want %v", d, interval+timeout)
+		}
+		r.stop()
+	})
+}
+
 // TestThreshold: loss below that of the file, or from the first round on, is not traced.
 func TestThreshold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -126,9 +126,18 @@ func TestThousand(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if sent := p.Stats().Sent; sent > hosts*21 {
-			t.Errorf("%d echoes, want 3 to each of 7 hops of %d hosts", sent, hosts)
+		took, arrived := time.Since(start), n.Arrived()
+		if sent := p.Stats().Sent; sent > hosts*21 || int(sent) != len(arrived) {
+			t.Errorf("%d echoes, of which %d arrived, want 3 to each of 7 hops of %d hosts", sent, len(arrived), hosts)
 		}
-		t.Logf("%d traces took %v", hosts, time.Since(start))
+		last := arrived[len(arrived)-1].At - arrived[0].At
+		fromRate := time.Duration(len(arrived)) * time.Second / icmpcore.DefaultMaxRate
+		idle := time.Duration(0) // times without an echo, longer than the pacer makes up for
+		for i := range arrived[1:] {
+			if gap := arrived[i+1].At - arrived[i].At; gap > 5*time.Millisecond {
+				idle += gap - 5*time.Millisecond
+			}
+		}
+		t.Logf("%d traces took %v: %d echoes, %v at the rate; the last one was sent %v after the first, and %v were lost in gaps over 5ms", hosts, took, len(arrived), fromRate, last, idle)
 	})
 }
