@@ -22,6 +22,7 @@ import (
 // Reply is the server's answer about a name.
 type Reply struct {
 	Addrs []netip.Addr     // the answer has those of the requested family; without one it is empty
+	Hosts []string         // of SRV records, all with port 9100
 	Code  dnsmessage.RCode // of a failure
 	Drop  bool             // no answer
 	After time.Duration
@@ -36,7 +37,8 @@ func Addr(addrs ...string) Reply {
 	return r
 }
 
-// Rule returns the answer to a question for the IPv4 or IPv6 addresses of a name.
+// Rule returns the answer to a question for the IPv4 or IPv6 addresses of a name, or for
+// its SRV records.
 // The name has no dot at the end. Calls come one at a time.
 type Rule func(name string, ipv6 bool) Reply
 
@@ -136,6 +138,17 @@ func response(m *dnsmessage.Message, r Reply) ([]byte, error) {
 		}
 		reply.Answers = append(reply.Answers, dnsmessage.Resource{
 			Header: dnsmessage.ResourceHeader{Name: q.Name, Class: dnsmessage.ClassINET, TTL: 1}, Body: body})
+	}
+	for _, host := range r.Hosts {
+		if q.Type != dnsmessage.TypeSRV {
+			break
+		}
+		target, err := dnsmessage.NewName(host + ".")
+		if err != nil {
+			return nil, err
+		}
+		reply.Answers = append(reply.Answers, dnsmessage.Resource{
+			Header: dnsmessage.ResourceHeader{Name: q.Name, Class: dnsmessage.ClassINET, TTL: 1}, Body: &dnsmessage.SRVResource{Target: target, Port: 9100}})
 	}
 	return reply.Pack()
 }
