@@ -27,6 +27,7 @@ const (
 // TestFleet runs five probers with 10,000 targets and two copies, and three servers. No
 // target is without a prober for an interval, whatever is killed.
 func TestFleet(t *testing.T) {
+	t.Parallel()
 	peer.NATS(t)
 	rules := []netsim.Rule{{Prefix: netip.MustParsePrefix("198.18.0.0/16"), Delay: time.Millisecond}}
 	netsim.Run(t, rules, func(t *testing.T, _ *netsim.Net) {
@@ -101,6 +102,7 @@ func TestFleet(t *testing.T) {
 // TestOneCopy measures the gap of targets that one prober measures: when that one is
 // killed, and when it is stopped.
 func TestOneCopy(t *testing.T) {
+	t.Parallel()
 	peer.NATS(t)
 	rules := []netsim.Rule{{Prefix: netip.MustParsePrefix("198.18.0.0/16"), Delay: time.Millisecond}}
 	netsim.Run(t, rules, func(t *testing.T, _ *netsim.Net) {

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"fmt"
+	"os/exec"
 	"slices"
 	"testing"
 	"time"
@@ -13,13 +14,25 @@ import (
 type probers struct {
 	t       *testing.T
 	file    string // with %s for the name
+	more    string // of the file
+	wrap    func(args ...string) *exec.Cmd
 	hosts   int
 	running map[string]*peer.Service
 	ended   map[string]*peer.Service
 }
 
+// startProbers starts n probers that know each other by servers.
 func startProbers(t *testing.T, n int, s *servers, targets string, hosts, copies int) *probers {
 	t.Helper()
+	p := newProbers(t, targets, hosts, copies, fmt.Sprintf(`{ nats = %q, refresh = %q }`, s.urls(), refresh))
+	for i := range n {
+		p.start(fmt.Sprintf("probe-%d", i))
+	}
+	return p
+}
+
+// newProbers are probers that know each other by members.
+func newProbers(t *testing.T, targets string, hosts, copies int, members string) *probers {
 	p := &probers{t: t, hosts: hosts, running: make(map[string]*peer.Service), ended: make(map[string]*peer.Service)}
 	p.file = fmt.Sprintf(`[agent]
 interval = %q
@@ -31,17 +44,14 @@ hosts = [%q]
 [fleet]
 member = "%%s"
 copies = %d
-members = { nats = %q, refresh = %q }
-`, interval, targets, copies, s.urls(), refresh)
-	for i := range n {
-		p.start(fmt.Sprintf("probe-%d", i))
-	}
+members = %s
+`, interval, targets, copies, members)
 	return p
 }
 
 func (p *probers) start(name string) *peer.Service {
 	p.t.Helper()
-	s := peer.StartService(p.t, fmt.Sprintf(p.file, name), nil)
+	s := peer.StartService(p.t, fmt.Sprintf(p.file, name)+p.more, p.wrap)
 	p.running[name] = s
 	return s
 }

@@ -10,13 +10,13 @@ import (
 	"github.com/pingtel/pingtel/integration/peer"
 )
 
-var away = flag.Duration("away", 0, "how long all servers of NATS are away in TestAway")
+var away = flag.Duration("away", 0, "how long all servers of NATS are away in TestLongAway")
 
-// TestAway is TestFleet's end, in which all servers are away and return with nothing
+// TestLongAway is TestFleet's end, in which all servers are away and return with nothing
 // stored, for longer than a test should take. Run it by hand:
 //
-//	go test -run '^TestAway$' -v -timeout 30m ./integration/fleet -away 10m
-func TestAway(t *testing.T) {
+//	go test -run '^TestLongAway$' -v -timeout 30m ./integration/fleet -away 10m
+func TestLongAway(t *testing.T) {
 	if *away == 0 {
 		t.Skip("all servers away for long: run it by hand with -away 10m")
 	}
