@@ -187,7 +187,7 @@ func TestLists(t *testing.T) {
 		fleets := make(map[string]*probers)
 		for kind, l := range lists {
 			l.publish(t, l.names)
-			p := newProbers(t, "198.18.64.1-60", 60, 1, fmt.Sprintf("{ %s, refresh = %q }", l.members, listRefresh))
+			p := newProbers(t, "198.18.64.1-60", 60, 2, fmt.Sprintf("{ %s, refresh = %q }", l.members, listRefresh))
 			p.file = strings.Replace(p.file, fmt.Sprintf("interval = %q", interval), `interval = "2s"`, 1)
 			p.wrap = ask
 			for _, name := range l.names {
@@ -197,8 +197,12 @@ func TestLists(t *testing.T) {
 		}
 		for kind, p := range fleets {
 			p.settle()
-			if sum := sum(p.owned()); sum != 60 {
-				t.Errorf("%s: the probers own %d targets together, want each of 60 once", kind, sum)
+			owned := p.owned()
+			if sum := sum(owned); sum != 120 {
+				t.Errorf("%s: the probers own %d targets together, want each of 60 twice", kind, sum)
+			}
+			if zones := kind == "file" || kind == "http"; zones && owned["probe-1"] != 60 { // it is alone in its zone
+				t.Errorf("%s: the probers own %v, want each target in both zones", kind, owned)
 			}
 		}
 		breakLists(t, lists, fleets)
@@ -267,8 +271,8 @@ func shrinkLists(t *testing.T, lists map[string]*list, fleets map[string]*prober
 			t.Errorf("%s: dropped %v after the list was without it, want two refreshes", kind, took)
 		}
 		p.settle()
-		if sum := sum(p.owned()); sum != 60 {
-			t.Errorf("%s: the probers own %d targets together, want each of 60 once", kind, sum)
+		if sum := sum(p.owned()); sum != 120 {
+			t.Errorf("%s: the probers own %d targets together, want each of 60 twice", kind, sum)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"crypto/rand"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -320,7 +321,22 @@ func (e *natsEngine) close() {
 // explain adds to an error what to do about it.
 func (e *natsEngine) explain(err error) error {
 	at := "NATS at " + e.settings.Place()
+	var authority x509.UnknownAuthorityError
+	var host x509.HostnameError
+	var invalid x509.CertificateInvalidError
 	switch {
+	case errors.As(err, &authority):
+		err = fmt.Errorf("%w: set ca_file to the certificate of the authority that has signed the server's", err)
+	case errors.As(err, &host):
+		err = fmt.Errorf("%w: want a name or an address in the URL that the server's certificate has", err)
+	case errors.As(err, &invalid):
+		err = fmt.Errorf("%w: the server needs another certificate", err)
+	case strings.Contains(err.Error(), "certificate required") || strings.Contains(err.Error(), "bad certificate") || strings.Contains(err.Error(), "unknown certificate authority"):
+		err = fmt.Errorf("%w: set cert_file and key_file to a certificate that the server accepts", err)
+	case errors.Is(err, nats.ErrAuthExpired):
+		err = fmt.Errorf("%w: put new credentials in place of the file: it is read at each attempt", err)
+	case errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthRevoked) || errors.Is(err, nats.ErrAccountAuthExpired):
+		err = fmt.Errorf("%w: the server does not know the user, or the password or the credentials are wrong or have expired; creds_file is read at each attempt", err)
 	case errors.Is(err, nats.ErrPermissionViolation) || errors.Is(err, nats.ErrJetStreamNotEnabledForAccount):
 		err = fmt.Errorf("%w: make the bucket %s with 'nats kv add %s --ttl %v', or allow this user to", err, e.settings.Bucket, e.settings.Bucket, expiry*e.settings.Refresh)
 	case errors.Is(err, nats.ErrJetStreamNotEnabled) || errors.Is(err, nats.ErrNoResponders):
