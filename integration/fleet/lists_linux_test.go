@@ -99,7 +99,7 @@ func byHTTP(t *testing.T) *list {
 			text := fileSD(t, names)
 			say(func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", "application/json")
-				w.Write(text) //nolint:errcheck // the prober was killed
+				w.Write(text) // fails if the prober was killed
 			})
 		},
 		broken: []func(t *testing.T){
@@ -112,7 +112,7 @@ func byHTTP(t *testing.T) *list {
 			func(*testing.T) {
 				say(func(w http.ResponseWriter, _ *http.Request) {
 					w.Header().Set("Content-Type", "application/json")
-					fmt.Fprint(w, "[]") //nolint:errcheck // as above
+					fmt.Fprint(w, "[]") // as above
 				})
 			},
 			func(*testing.T) { // slow: no answer comes

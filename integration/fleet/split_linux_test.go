@@ -153,7 +153,7 @@ func startCatalog(t *testing.T, at *site, probers map[string]string) string {
 		t.Fatal(err)
 	}
 	srv := &http.Server{Handler: c, ReadHeaderTimeout: time.Minute}
-	go srv.Serve(l) //nolint:errcheck // it ends with the test
+	go srv.Serve(l) // it ends with the test
 	t.Cleanup(func() { srv.Close() })
 	return fmt.Sprintf("http://%s:8500", at.addr)
 }
@@ -169,7 +169,7 @@ func (c *catalog) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 		names = append(names, fmt.Sprintf("%q", name))
 	}
 	w.Header().Set("Content-Type", "application/json")
-	fmt.Fprintf(w, `[{"targets": [%s]}]`, strings.Join(names, ", ")) //nolint:errcheck // the prober was killed
+	fmt.Fprintf(w, `[{"targets": [%s]}]`, strings.Join(names, ", ")) // fails if the prober was killed
 }
 
 // TestSplitLists cuts the network between two sites with a list each, of the probers that
