@@ -34,19 +34,26 @@ func run(folder string) error {
 	if err != nil {
 		return err
 	}
-	root, err := jwt.NewOperatorClaims(id).Encode(operator)
+	_, system, systemClaims, err := newAccount(operator, jwt.JetStreamLimits{})
 	if err != nil {
 		return err
 	}
-	account, name, claims, err := newAccount(operator)
+	root := jwt.NewOperatorClaims(id)
+	root.SystemAccount = system
+	rootClaims, err := root.Encode(operator)
 	if err != nil {
 		return err
 	}
-	stranger, _, _, err := newAccount(operator)
+	all := jwt.JetStreamLimits{MemoryStorage: -1, DiskStorage: -1, Streams: -1, Consumer: -1}
+	account, name, claims, err := newAccount(operator, all)
 	if err != nil {
 		return err
 	}
-	conf := fmt.Sprintf("operator: %s\nresolver: MEMORY\nresolver_preload: { %s: %s }\n", root, name, claims)
+	stranger, _, _, err := newAccount(operator, all)
+	if err != nil {
+		return err
+	}
+	conf := fmt.Sprintf("operator: %s\nresolver: MEMORY\nresolver_preload: { %s: %s, %s: %s }\n", rootClaims, system, systemClaims, name, claims)
 	if err := os.WriteFile(filepath.Join(folder, "server.conf"), []byte(conf), 0o600); err != nil {
 		return err
 	}
@@ -70,7 +77,7 @@ func run(folder string) error {
 }
 
 // newAccount makes an account: its keys, its name, and what the server has to know.
-func newAccount(operator nkeys.KeyPair) (keys nkeys.KeyPair, name, claims string, err error) {
+func newAccount(operator nkeys.KeyPair, limits jwt.JetStreamLimits) (keys nkeys.KeyPair, name, claims string, err error) {
 	if keys, err = nkeys.CreateAccount(); err != nil {
 		return nil, "", "", err
 	}
@@ -78,7 +85,7 @@ func newAccount(operator nkeys.KeyPair) (keys nkeys.KeyPair, name, claims string
 		return nil, "", "", err
 	}
 	c := jwt.NewAccountClaims(name)
-	c.Limits.JetStreamLimits = jwt.JetStreamLimits{MemoryStorage: -1, DiskStorage: -1, Streams: -1, Consumer: -1}
+	c.Limits.JetStreamLimits = limits
 	claims, err = c.Encode(operator)
 	return keys, name, claims, err
 }
