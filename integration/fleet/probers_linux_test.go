@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"fmt"
+	"os/exec"
 	"slices"
 	"testing"
 	"time"
@@ -13,13 +14,25 @@ import (
 type probers struct {
 	t       *testing.T
 	file    string // with %s for the name
+	more    string // of the file
+	wrap    func(args ...string) *exec.Cmd
 	hosts   int
 	running map[string]*peer.Service
 	ended   map[string]*peer.Service
 }
 
+// startProbers starts n probers that know each other by servers.
 func startProbers(t *testing.T, n int, s *servers, targets string, hosts, copies int) *probers {
 	t.Helper()
+	p := newProbers(t, targets, hosts, copies, fmt.Sprintf(`{ nats = %q, refresh = %q }`, s.urls(), refresh))
+	for i := range n {
+		p.start(fmt.Sprintf("probe-%d", i))
+	}
+	return p
+}
+
+// newProbers are probers that know each other by members.
+func newProbers(t *testing.T, targets string, hosts, copies int, members string) *probers {
 	p := &probers{t: t, hosts: hosts, running: make(map[string]*peer.Service), ended: make(map[string]*peer.Service)}
 	p.file = fmt.Sprintf(`[agent]
 interval = %q
@@ -31,17 +44,14 @@ hosts = [%q]
 [fleet]
 member = "%%s"
 copies = %d
-members = { nats = %q, refresh = %q }
-`, interval, targets, copies, s.urls(), refresh)
-	for i := range n {
-		p.start(fmt.Sprintf("probe-%d", i))
-	}
+members = %s
+`, interval, targets, copies, members)
 	return p
 }
 
 func (p *probers) start(name string) *peer.Service {
 	p.t.Helper()
-	s := peer.StartService(p.t, fmt.Sprintf(p.file, name), nil)
+	s := peer.StartService(p.t, fmt.Sprintf(p.file, name)+p.more, p.wrap)
 	p.running[name] = s
 	return s
 }
@@ -102,26 +112,48 @@ func (p *probers) points(from time.Time) (at map[string][]time.Time, by map[stri
 	return at, by
 }
 
-// gap returns the longest time between two series of a target from from to to. Targets
-// without any count from from.
-func (p *probers) gap(from, to time.Time) time.Duration {
+// steady checks that no target was without a series for longer than limit between two
+// times. With a limit below two intervals no round of a target is missing. What the
+// probers themselves count as left out, on a busy machine, is no fault.
+func (p *probers) steady(from, to time.Time, limit time.Duration) {
 	p.t.Helper()
 	at, _ := p.points(from)
-	if len(at) != p.hosts {
-		p.t.Errorf("%d of %d targets were measured", len(at), p.hosts)
-	}
-	longest := time.Duration(0)
+	longest, over := time.Duration(0), p.hosts-len(at)
 	for _, times := range at {
-		last := from
+		gap, last := time.Duration(0), from
 		for _, x := range times {
 			if x.After(to) {
 				break
 			}
-			longest, last = max(longest, x.Sub(last)), x
+			gap, last = max(gap, x.Sub(last)), x
 		}
-		longest = max(longest, to.Sub(last))
+		gap = max(gap, to.Sub(last))
+		longest = max(longest, gap)
+		if gap > limit {
+			over++
+		}
 	}
-	return longest
+	p.t.Logf("longest time between two series of a target: %v", longest)
+	if over == 0 {
+		return
+	}
+	wait(interval + late) // until the probers have reported what they left out
+	if lost := p.lost(); int64(over) > lost {
+		p.t.Errorf("%d of %d targets were without a series for more than %v, up to %v; the probers count %d series as left out", over, p.hosts, limit, longest, lost)
+	}
+}
+
+// lost returns how many series the probers have left out, and logs it.
+func (p *probers) lost() (lost int64) {
+	for _, all := range []map[string]*peer.Service{p.running, p.ended} {
+		for name, s := range all {
+			if own := s.Internal(p.t); own.Int("series_skipped")+own.Int("series_missed") > 0 {
+				p.t.Logf("%s: %d series skipped, %d missed", name, own.Int("series_skipped"), own.Int("series_missed"))
+				lost += own.Int("series_skipped") + own.Int("series_missed")
+			}
+		}
+	}
+	return lost
 }
 
 // await waits for something that the probers' lines say. It looks seldom: there are many
@@ -159,15 +191,6 @@ func (p *probers) unchanged(before map[string]int64, from time.Time) {
 		}
 		if own := s.Internal(p.t); most != before[name] || own.Int("fleet_owned") != before[name] {
 			p.t.Errorf("%s measures %d targets, up to %d, want the %d from before", name, own.Int("fleet_owned"), most, before[name])
-		}
-	}
-}
-
-// logLost logs how many series were left out.
-func (p *probers) logLost() {
-	for name, s := range p.running {
-		if own := s.Internal(p.t); own.Int("series_skipped")+own.Int("series_missed") > 0 {
-			p.t.Logf("%s: %d series skipped, %d missed", name, own.Int("series_skipped"), own.Int("series_missed"))
 		}
 	}
 }

@@ -3,8 +3,8 @@ package fleet
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,17 +14,23 @@ import (
 	"github.com/pingtel/pingtel/integration/peer"
 )
 
-// servers is a cluster of NATS servers on loopback.
+// servers is a cluster of NATS servers.
 type servers struct {
 	t       *testing.T
 	dir     string
+	sites   []*site         // where each of them runs
 	running []*peer.Process // nil for one that is killed
 }
 
-// startServers starts a cluster of n servers, or a single one.
+// startServers starts a cluster of n servers on loopback, or a single one.
 func startServers(t *testing.T, n int) *servers {
-	s := &servers{t: t, dir: t.TempDir(), running: make([]*peer.Process, n)}
-	for i := range n {
+	return startServersAt(t, slices.Repeat([]*site{{addr: "127.0.0.1"}}, n)...)
+}
+
+// startServersAt starts a server at each site.
+func startServersAt(t *testing.T, sites ...*site) *servers {
+	s := &servers{t: t, dir: t.TempDir(), sites: sites, running: make([]*peer.Process, len(sites))}
+	for i := range sites {
 		s.start(i)
 	}
 	s.await()
@@ -35,19 +41,19 @@ func startServers(t *testing.T, n int) *servers {
 func (s *servers) start(i int) {
 	s.t.Helper()
 	name := fmt.Sprintf("n%d", i)
-	conf := fmt.Sprintf("server_name: %s\nlisten: 127.0.0.1:%d\njetstream { store_dir: %q }\n", name, 4222+i, filepath.Join(s.dir, name))
+	conf := fmt.Sprintf("server_name: %s\nlisten: \"%s:%d\"\njetstream { store_dir: %q }\n", name, s.sites[i].addr, 4222+i, filepath.Join(s.dir, name))
 	if n := len(s.running); n > 1 {
 		var routes []string
 		for j := range n {
-			routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", 6222+j))
+			routes = append(routes, fmt.Sprintf("nats://%s:%d", s.sites[j].addr, 6222+j))
 		}
-		conf += fmt.Sprintf("cluster { name: fleet, listen: 127.0.0.1:%d, routes: [%s] }\n", 6222+i, strings.Join(routes, ", "))
+		conf += fmt.Sprintf("cluster { name: fleet, listen: \"%s:%d\", routes: [%s] }\n", s.sites[i].addr, 6222+i, strings.Join(routes, ", "))
 	}
 	file := filepath.Join(s.dir, name+".conf")
 	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
 		s.t.Fatal(err)
 	}
-	s.running[i] = peer.Start(s.t, exec.Command(peer.NATS(s.t), "-c", file))
+	s.running[i] = peer.Start(s.t, s.sites[i].command(peer.NATS(s.t), "-c", file))
 }
 
 // kill kills a server with SIGKILL.
@@ -69,7 +75,7 @@ func (s *servers) forget() {
 func (s *servers) urls() string {
 	var urls []string
 	for i := range s.running {
-		urls = append(urls, fmt.Sprintf("nats://127.0.0.1:%d", 4222+i))
+		urls = append(urls, fmt.Sprintf("nats://%s:%d", s.sites[i].addr, 4222+i))
 	}
 	return strings.Join(urls, ",")
 }
