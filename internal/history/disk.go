@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -70,7 +71,7 @@ type dayFile struct {
 // openDisk opens the files of a folder. It sets aside those that it cannot read.
 func openDisk(o Options) (*disk, error) {
 	d := &disk{dir: o.Dir, keep: o.Keep, most: o.MaxSize, log: o.Log, noSync: o.noSync, open: make(map[string]*dayFile), removed: o.Now}
-	if err := os.MkdirAll(d.dir, 0o700); err != nil {
+	if err := os.MkdirAll(d.dir, 0o700); err != nil && !errors.Is(err, syscall.ENOSPC) { // acquire tries again, and the first write says so
 		return nil, fmt.Errorf("history: %w", err)
 	}
 	days, err := d.days()
@@ -92,6 +93,9 @@ func (d *disk) path(day string) string { return filepath.Join(d.dir, day+suffix)
 // days returns the days that have a file, ascending.
 func (d *disk) days() ([]string, error) {
 	entries, err := os.ReadDir(d.dir) // in order
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // the disk was full at the start
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -146,6 +150,11 @@ func (d *disk) acquire(day string, create bool) (*dayFile, error) {
 	isNew := errors.Is(err, fs.ErrNotExist)
 	if isNew && !create {
 		return nil, nil
+	}
+	if isNew {
+		if err := os.MkdirAll(d.dir, 0o700); err != nil {
+			return nil, err
+		}
 	}
 	var db *bolt.DB
 	err = guarded(func() (err error) {

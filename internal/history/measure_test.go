@@ -16,6 +16,13 @@ import (
 
 var measure = flag.Bool("measure", false, "measure the cost of a history: minutes of CPU time")
 
+// What a history may cost.
+const (
+	mostDisk   = 2_100_000            // bytes for 30 days of a target
+	mostMemory = 700                  // bytes for a target, besides the buffers of the rounds of its hour
+	mostCPU    = 2 * time.Microsecond // for a target and interval, the disk included
+)
+
 // TestSizeAndCost is a measurement, run by hand:
 //
 //	go test ./internal/history -run TestSizeAndCost -measure -v
@@ -23,9 +30,32 @@ func TestSizeAndCost(t *testing.T) {
 	if !*measure {
 		t.Skip("a measurement: run it with -measure")
 	}
-	t.Run("30 days of one target", func(t *testing.T) { measureSize(t, 1, 30*24*time.Hour) })
-	t.Run("a day of 100 targets", func(t *testing.T) { measureSize(t, 100, 24*time.Hour) })
-	t.Run("an hour of 10000 targets", func(t *testing.T) { measureCost(t, 10_000, time.Hour) })
+	t.Run("30 days of one target", func(t *testing.T) { measureSize(t, 1, 30) })
+	t.Run("a day of 100 targets", func(t *testing.T) { measureSize(t, 100, 1) })
+	t.Run("10000 targets", func(t *testing.T) {
+		memory, each := measureCost(t, 10_000)
+		checkMemory(t, memory/10_000)
+		if each > mostCPU {
+			t.Errorf("%v of CPU for a target and interval, want %v at most", each, mostCPU)
+		}
+	})
+}
+
+// TestBounds holds what a history may take of the disk and of memory, each day in a file
+// of its own.
+func TestBounds(t *testing.T) {
+	measureSize(t, 1, 2)
+	few, _ := measureCost(t, 100)
+	many, _ := measureCost(t, 600)
+	checkMemory(t, (many-few)/500) // without what any number of targets needs
+}
+
+func checkMemory(t *testing.T, each int) {
+	t.Helper()
+	t.Logf("%d bytes of memory for a target besides the rounds of its hour", each)
+	if each > mostMemory {
+		t.Errorf("%d bytes of memory for a target besides the rounds of its hour, want %d at most", each, mostMemory)
+	}
 }
 
 // used returns the bytes of the blocks of a folder's files, and their sizes.
@@ -59,71 +89,83 @@ func pool() []*icmpcore.PingResult {
 	return results
 }
 
-func measureSize(t *testing.T, targets int, long time.Duration) {
+// measureSize looks at what some days of targets take of the disk.
+func measureSize(t *testing.T, targets, days int) {
 	dir := t.TempDir()
-	h, _ := open(t, dir, begin)
+	from := begin.Truncate(24 * time.Hour)
+	long := time.Duration(days) * 24 * time.Hour
+	h, _ := open(t, dir, from)
 	results := pool()
 	list := make([]*Series, targets)
 	for i := range list {
 		list[i] = h.Series(id("host" + strconv.Itoa(i)))
 	}
 	n := 0
-	for at := begin; at.Before(begin.Add(long)); at = at.Add(10 * time.Second) {
-		for _, s := range list {
-			r := *results[n%len(results)]
-			r.Start = at
-			n++
-			s.Record(&r)
-		}
+	for at := from; at.Before(from.Add(long)); at = at.Add(10 * time.Second) {
+		n = recordAll(list, results, n, at)
 		h.Sweep(at)
 	}
-	if err := h.Close(context.Background(), begin.Add(long)); err != nil {
+	if err := h.Close(context.Background(), from.Add(long)); err != nil {
 		t.Fatal(err)
 	}
 	blocks, sizes := used(t, dir)
-	t.Logf("%d bytes on disk for each target (%d by the sizes of the files)", blocks/int64(targets), sizes/int64(targets))
+	month := int(max(blocks, sizes)) / targets * 30 / days
+	t.Logf("%d targets, %d days: %d bytes on disk for 30 days of a target", targets, days, month)
+	if month > mostDisk {
+		t.Errorf("%d bytes on disk for 30 days of a target, want %d at most", month, mostDisk)
+	}
 }
 
-func measureCost(t *testing.T, targets int, long time.Duration) {
-	dir := t.TempDir()
-	h, _ := open(t, dir, begin)
+// recordAll records a round of each target.
+func recordAll(list []*Series, results []*icmpcore.PingResult, n int, at time.Time) int {
+	for _, s := range list {
+		r := *results[n%len(results)]
+		r.Start = at
+		n++
+		s.Record(&r)
+	}
+	return n
+}
+
+// measureCost records two hours of targets, as fast as it can. It returns the bytes of
+// memory that they take besides the buffers of their rounds, and the CPU time for a target
+// and interval, the disk and the end of the process included.
+func measureCost(t *testing.T, targets int) (memory int, each time.Duration) {
+	h, _ := open(t, t.TempDir(), begin)
 	results := pool()
 	before := heap()
 	list := make([]*Series, targets)
 	for i := range list {
 		list[i] = h.Series(id("host" + strconv.Itoa(i)))
 	}
-	fixed := heap() - before
 	start, n := cpu(), 0
-	var most uint64
-	for at := begin; at.Before(begin.Add(long)); at = at.Add(10 * time.Second) {
-		for _, s := range list {
-			r := *results[n%len(results)]
-			r.Start = at
-			n++
-			s.Record(&r)
-		}
+	end := begin.Add(2 * time.Hour)
+	for at := begin; at.Before(end); at = at.Add(10 * time.Second) {
+		n = recordAll(list, results, n, at)
 		h.Sweep(at)
 	}
 	recorded := cpu() - start
-	most = heap() - before
-	hour := uint64(0)
+	all, buffers := int(heap()-before), 0
 	for _, s := range list {
-		hour += uint64(len(s.now.head) + len(s.now.body))
+		buffers += cap(s.now.head) + cap(s.now.body)
 	}
 	runtime.KeepAlive(results)
+	t.Logf("%d targets: %d bytes of memory each, %d of them for the rounds of the hour", targets, all/targets, buffers/targets)
 	start = cpu()
-	if err := h.Close(context.Background(), begin.Add(long)); err != nil {
+	if err := h.Close(context.Background(), end); err != nil {
 		t.Fatal(err)
 	}
 	closing := cpu() - start
-	t.Logf("%v of CPU for each target and interval (%v with the end of the process: %v)", recorded/time.Duration(n), (recorded+closing)/time.Duration(n), closing)
-	t.Logf("memory: %d bytes a target without rounds, %d with an hour of %d bytes", fixed/uint64(targets), most/uint64(targets), hour/uint64(targets))
+	each = (recorded + closing) / time.Duration(n)
+	t.Logf("%v of CPU for a target and interval, %v of it at the end of the process", each, closing/time.Duration(n))
+	return all - buffers, each
 }
 
 // heap returns the bytes of live objects.
 func heap() uint64 {
-	runtime.GC()
+	for range 3 { // pools keep what they have over one collection
+		runtime.GC()
+	}
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc

@@ -8,8 +8,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"image"
+	"image/color"
 	"image/png"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -156,6 +159,7 @@ func TestStatesOfColumns(t *testing.T) {
 	if !red {
 		t.Error("no red for 100 % loss in the picture")
 	}
+	checkLooks(t, v, img)
 }
 
 // A change of the path is in the JSON and in the picture. What a report says is text.
@@ -206,6 +210,42 @@ func jsonText(t *testing.T, s string) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// checkLooks checks that the columns of any two states look different in a picture: by
+// the part that each colour has.
+func checkLooks(t *testing.T, v *view, img image.Image) {
+	t.Helper()
+	plot := image.Rect(74, 34, 400-16, 200-62) // as in draw
+	long := float64(v.to-v.from) / float64(v.step)
+	looks := make(map[string]map[color.Color]float64)
+	for i, state := range v.states {
+		if i > 0 && v.states[i-1] == state {
+			continue // the name of the state may stand between two
+		}
+		look := make(map[color.Color]float64)
+		x0, x1 := plot.Min.X+int(float64(i)/long*float64(plot.Dx()))+3, plot.Min.X+int(float64(i+1)/long*float64(plot.Dx()))-3
+		for x := x0; x < x1; x++ {
+			for y := plot.Min.Y; y < plot.Max.Y; y++ {
+				look[img.At(x, y)] += 1 / float64((x1-x0)*plot.Dy())
+			}
+		}
+		looks[state] = look
+	}
+	if len(looks) != 7 {
+		t.Fatalf("%d states", len(looks))
+	}
+	for a := range looks {
+		for b := range looks {
+			differ := 0.0
+			for c := range looks[a] {
+				differ += math.Abs(looks[a][c] - looks[b][c])
+			}
+			if a != b && differ < .005 {
+				t.Errorf("%s looks like %s: %.3f", a, b, differ)
+			}
+		}
+	}
 }
 
 func TestRefusals(t *testing.T) {

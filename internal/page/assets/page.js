@@ -92,6 +92,7 @@ function fillState(ctx, state, x, y, w, h, unit = 1) {
 // last saw the old one.
 function pathMark(ctx, x, x0, top, height, unit = 1) {
   ctx.save()
+  x = Math.floor(x) + .5 // sharp
   ctx.fillStyle = ctx.strokeStyle = colour('fg')
   ctx.lineWidth = unit
   ctx.setLineDash([4 * unit, 3 * unit])
