@@ -2,11 +2,15 @@ package page
 
 import (
 	"encoding/json"
+	"image"
+	"image/color"
 	"math"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/pingtel/pingtel/icmpcore"
 	"github.com/pingtel/pingtel/internal/history"
 )
 
@@ -111,7 +115,7 @@ func TestAxes(t *testing.T) {
 		form    string
 	}{
 		{1, 1, "15:04:05"}, {29, 30, "15:04:05"}, {31, 60, "15:04"}, {10800, 10800, "15:04"}, {10801, 21600, "2 Jan 15:04"},
-		{43201, 86400, "2 Jan"}, {30 * 86400, 30 * 86400, "2 Jan"}, {31 * 86400, 100 * 86400, "2 Jan 2006"},
+		{43201, 86400, "2 Jan"}, {86401, 2 * 86400, "2 Jan"}, {2.1 * 86400, 5 * 86400, "2 Jan"}, {6 * 86400, 10 * 86400, "2 Jan"}, {30 * 86400, 30 * 86400, "2 Jan"}, {31 * 86400, 100 * 86400, "2 Jan 2006"},
 	} {
 		if got, form := timeStep(tt.v); float64(got) != tt.want || form != tt.form {
 			t.Errorf("timeStep(%v) = %v, %q, want %v, %q", tt.v, got, form, tt.want, tt.form)
@@ -146,7 +150,7 @@ func TestTargetList(t *testing.T) {
 				State          string
 				Last           int64
 				Sent, Received int
-				RTT            *float64
+				RTT, Usual     *float64
 			}
 		}
 		if err := json.Unmarshal(r.get("/api/targets").Body.Bytes(), &list); err != nil || len(list.Targets) != 1 {
@@ -158,6 +162,85 @@ func TestTargetList(t *testing.T) {
 		}
 		if (x.RTT == nil) != tt.lost || x.RTT != nil && math.Abs(*x.RTT-0.003) > 0.0001 {
 			t.Errorf("%s: round-trip time %v", tt.name, x.RTT)
+		}
+		if (x.Usual == nil) != tt.lost {
+			t.Errorf("%s: usual round-trip time %v", tt.name, x.Usual)
+		}
+	}
+}
+
+// The history of a target has a list for each count that is not zero, and for sent and
+// received always; the percentiles of the whole window have their names.
+func TestHistoryAnswer(t *testing.T) {
+	r := newRig(t, host("a.example"), host("b.example"))
+	r.targets[1].Options.Family, r.targets[1].Options.DSCP, r.targets[1].Interval = icmpcore.FamilyIPv6, 46, time.Minute
+	at := time.Now().Add(-100 * time.Second)
+	for i, rtts := range [][]time.Duration{{1e6, 2e6, 3e6, 4e6}, nil} {
+		round := result(at, 5, rtts...)
+		round.Late = 1 - i
+		r.Record(r.targets[i], round)
+	}
+	type answer struct {
+		Family string
+		DSCP   int
+		Step   int64
+		Rounds []uint64
+		Counts map[string][]uint64
+		Total  struct {
+			Rounds uint64
+			Counts map[string]uint64
+			Loss   float64
+			RTT    map[string]float64
+		}
+	}
+	get := func(i int) (a answer) {
+		if err := json.Unmarshal(r.get("/api/history/"+r.key(i)+"?range=1000").Body.Bytes(), &a); err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	a, b := get(0), get(1)
+	if a.Family != "" || a.DSCP != 0 || a.Step != 20 || b.Family != "ipv6" || b.DSCP != 46 || b.Step != 120 {
+		t.Errorf("%+v, %+v", a, b)
+	}
+	if n := len(a.Counts); n != 3 || len(a.Counts["sent"]) != len(a.Rounds) || len(a.Counts["late"]) != len(a.Rounds) {
+		t.Errorf("counts %v", a.Counts)
+	}
+	if n := len(b.Counts); n != 2 || len(b.Counts["received"]) != len(b.Rounds) {
+		t.Errorf("counts %v", b.Counts)
+	}
+	if a.Total.Rounds != 1 || a.Total.Counts["received"] != 4 || math.Abs(a.Total.Loss-0.2) > 1e-9 || b.Total.Loss != 1 || len(b.Total.RTT) != 0 {
+		t.Errorf("%+v, %+v", a.Total, b.Total)
+	}
+	for name, want := range map[string]float64{"p0": 1, "p5": 1.15, "p25": 1.75, "p50": 2.5, "p75": 3.25, "p90": 3.7, "p95": 3.85, "p99": 3.97, "p100": 4} {
+		if x, ok := a.Total.RTT[name]; !ok || math.Abs(x*1e3/want-1) > 0.02 { // a bucket is as wide
+			t.Errorf("%s is %v s, want %v ms", name, x, want)
+		}
+	}
+	if list := strings.Join(labels(&history.ID{Host: "b", Family: icmpcore.FamilyIPv6, DSCP: 46}), " "); list != "ipv6 DSCP 46" {
+		t.Errorf("labels %q", list)
+	}
+}
+
+// A colour is mixed into what is below it, in its rectangle and nowhere else.
+func TestFill(t *testing.T) {
+	c := &picture{RGBA: image.NewRGBA(image.Rect(0, 0, 10, 10))}
+	c.fill(c.Bounds(), color.RGBA{255, 255, 255, 255}, 1)
+	c.fill(image.Rect(2, 3, 4, 20), color.RGBA{100, 150, 200, 255}, .5)
+	c.fill(image.Rect(-5, 0, 1, 1), color.RGBA{1, 2, 3, 255}, 1)
+	near := func(got uint8, want int) bool { return int(got) >= want-1 && int(got) <= want+1 }
+	for y := range 10 {
+		for x := range 10 {
+			want := [3]int{255, 255, 255}
+			if x >= 2 && x < 4 && y >= 3 {
+				want = [3]int{177, 202, 227}
+			}
+			if x == 0 && y == 0 {
+				want = [3]int{1, 2, 3}
+			}
+			if p := c.RGBAAt(x, y); !near(p.R, want[0]) || !near(p.G, want[1]) || !near(p.B, want[2]) || p.A != 255 {
+				t.Errorf("%d, %d: %v, want %v", x, y, p, want)
+			}
 		}
 	}
 }
