@@ -226,14 +226,14 @@ func TestHistoryAnswer(t *testing.T) {
 func TestFill(t *testing.T) {
 	c := &picture{RGBA: image.NewRGBA(image.Rect(0, 0, 10, 10))}
 	c.fill(c.Bounds(), color.RGBA{255, 255, 255, 255}, 1)
-	c.fill(image.Rect(2, 3, 4, 20), color.RGBA{100, 150, 200, 255}, .5)
+	c.fill(image.Rect(2, 3, 4, 20), color.RGBA{100, 150, 200, 255}, .25)
 	c.fill(image.Rect(-5, 0, 1, 1), color.RGBA{1, 2, 3, 255}, 1)
 	near := func(got uint8, want int) bool { return int(got) >= want-1 && int(got) <= want+1 }
 	for y := range 10 {
 		for x := range 10 {
 			want := [3]int{255, 255, 255}
 			if x >= 2 && x < 4 && y >= 3 {
-				want = [3]int{177, 202, 227}
+				want = [3]int{216, 228, 241}
 			}
 			if x == 0 && y == 0 {
 				want = [3]int{1, 2, 3}
