@@ -15,6 +15,7 @@ import (
 // TestTelegrafParses gives what check prints to Telegraf's own parser: it finds
 // each value that there is, with its thresholds, and the text.
 func TestTelegrafParses(t *testing.T) {
+	t.Parallel()
 	parser := peer.NagiosParser(t)
 	netsim.Run(t, network(), func(t *testing.T, _ *netsim.Net) {
 		for _, tt := range []struct {

@@ -10,10 +10,13 @@ package peer
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -24,9 +27,18 @@ import (
 // built, for the test's processes inside network namespaces.
 const binaryEnv = "PINGTEL_TEST_BINARY"
 
+// sideBySide is how many tests that allow it run at once for each CPU. They wait most
+// of the time: for the next echo, for a timeout, for the next round.
+const sideBySide = 3
+
 // Main builds pingtel like a release, runs the tests, and returns their exit
-// status.
+// status. Unless -parallel says otherwise, more tests run side by side than there
+// are CPUs.
 func Main(m *testing.M) int {
+	if err := runSideBySide(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	if os.Getenv(binaryEnv) != "" {
 		return m.Run()
 	}
@@ -49,6 +61,18 @@ func Main(m *testing.M) int {
 		return 1
 	}
 	return m.Run()
+}
+
+// runSideBySide sets -parallel, unless the command line does.
+func runSideBySide() error {
+	flag.Parse()
+	const parallel = "test.parallel"
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == parallel })
+	if given {
+		return nil
+	}
+	return flag.Set(parallel, strconv.Itoa(sideBySide*runtime.GOMAXPROCS(0)))
 }
 
 // Pingtel returns the path of the binary that Main has built.
