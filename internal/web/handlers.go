@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -37,9 +38,15 @@ func (o *Output) handler() http.Handler {
 	return http.MaxBytesHandler(secured(mux), 0)
 }
 
-// secured adds the headers that keep a browser from taking text for anything else.
+// secured adds the headers that keep a browser from taking text for anything else. It
+// joins what a client accepts in several lines, which a proxy may make of one.
 func secured(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for _, name := range []string{"Accept", "Accept-Encoding"} {
+			if lines := r.Header[name]; len(lines) > 1 {
+				r.Header.Set(name, strings.Join(lines, ","))
+			}
+		}
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Content-Security-Policy", "default-src 'none'")
 		h.ServeHTTP(w, r)
