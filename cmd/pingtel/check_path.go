@@ -57,7 +57,7 @@ func explain(ctx context.Context, p path.Prober, end time.Time, rate int, aims [
 				v.Path = noTimeForTrace
 				continue
 			}
-			v.Path = "its trace did not end in time: want a longer -t" // until it ends
+			v.Path = "its trace did not end in time: want a longer -t, or a higher --rate" // until it ends
 			running++
 			path.Go(p, icmpcore.Target{Host: v.Result.Host, Addr: v.Result.Addr}, o, func(t *path.Trace) { done <- traced{v, t, o.Echoes.Timeout} })
 		}

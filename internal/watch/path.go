@@ -133,7 +133,7 @@ func (s *Screen) showPath(f *frame) {
 	if x.verdict.Cause == path.None || x.verdict.Cause == path.RateLimited {
 		look = plain
 	}
-	for _, line := range strings.Split(ansi.Wrap(report.Clean(x.verdict.Text), f.width, ""), "\n") {
+	for line := range strings.SplitSeq(ansi.Wrap(report.Clean(x.verdict.Text), f.width, ""), "\n") {
 		if f.lines < f.most {
 			f.put(look, line)
 			f.end()
