@@ -87,8 +87,8 @@ func past(t *testing.T, dir string, id history.ID, days int) history.Key {
 }
 
 // serve runs pingtel with a file until the test ends, and returns the address of its
-// page.
-func serve(t *testing.T, text string) (string, *peer.Process) {
+// page. wrap, if there is one, makes the command.
+func serve(t *testing.T, text string, wrap ...func(args ...string) *exec.Cmd) (string, *peer.Process) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -100,7 +100,11 @@ func serve(t *testing.T, text string) (string, *peer.Process) {
 	if err := os.WriteFile(file, []byte(strings.ReplaceAll(text, "LISTEN", address)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p := peer.Start(t, exec.Command(peer.Pingtel(), "serve", "--config", file))
+	cmd := exec.Command(peer.Pingtel(), "serve", "--config", file)
+	for _, w := range wrap {
+		cmd = w(cmd.Args...)
+	}
+	p := peer.Start(t, cmd)
 	peer.Await(t, "the listener", func() bool {
 		c, err := net.Dial("tcp", address)
 		if err == nil {

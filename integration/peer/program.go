@@ -44,6 +44,7 @@ var (
 	scrapeParser  = &program{name: "scrape_parser", folder: "peer/prometheus", main: "./parse"}
 	nagiosParser  = &program{name: "nagios_parser", folder: "peer/telegraf", main: "./nagios"}
 	grafanaSchema = &program{name: "grafana_schema", folder: "peer/grafana", main: "."}
+	kubernetes    = &program{name: "kubernetes_types", folder: "peer/kubernetes", main: "."}
 )
 
 // Collector returns the path of a real OpenTelemetry collector with an OTLP
@@ -87,6 +88,10 @@ func NagiosParser(t *testing.T) string { t.Helper(); return nagiosParser.get(t) 
 // GrafanaSchema returns the path of a program that checks dashboards against
 // Grafana's schema, as Collector does.
 func GrafanaSchema(t *testing.T) string { t.Helper(); return grafanaSchema.get(t) }
+
+// KubernetesTypes returns the path of a program that builds folders with kustomize and
+// decodes the objects strictly into Kubernetes' own types, as Collector does.
+func KubernetesTypes(t *testing.T) string { t.Helper(); return kubernetes.get(t) }
 
 func (p *program) get(t *testing.T) string {
 	t.Helper()

@@ -26,6 +26,7 @@ func TestPrograms(t *testing.T) {
 		{telegrafInput, "--sample", "[[inputs.pingtel]]"},
 		{stranger, "--help", "usage: stranger "},
 		{grafanaSchema, "--help", "usage: grafana_schema "},
+		{kubernetes, "--help", "usage: kubernetes_types "},
 		{scrapeParser, "application/openmetrics-text; version=1.0.0", "data does not end with # EOF"},
 	} {
 		t.Run(tt.p.name, func(t *testing.T) {

@@ -83,7 +83,9 @@ func pathFields(p *output.Path) (fields []field) {
 		}
 		number("mtu", t.MTU.Known())
 	}
-	text("previous_path_id", p.Previous)
+	if p.Before != nil {
+		text("previous_path_id", p.Before.ID())
+	}
 	number("last_hop", p.Verdict.LastHop)
 	if p.Verdict.LastAddress.IsValid() {
 		text("last_address", p.Verdict.LastAddress.String())

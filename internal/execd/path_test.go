@@ -28,8 +28,8 @@ func TestPathLine(t *testing.T) {
 		p    output.Path
 		want string
 	}{
-		{"reached", output.Path{Trace: reached, Route: reached.Route(), At: at, Previous: "00ff", Verdict: path.Verdict{LastHop: 2, LastAddress: addr, Text: "the target answers, 2 hops away"}},
-			`ping_path,address=198.18.1.1,site=lab\ 1,url=h.example hops=2i,path="198.18.200.1 198.18.1.1",path_id="` + id(reached) + `",mtu=1400i,previous_path_id="00ff",last_hop=2i,last_address="198.18.1.1",verdict="the target answers, 2 hops away" 1000000005`},
+		{"reached", output.Path{Trace: reached, Route: reached.Route(), At: at, Before: &path.Route{Hops: []netip.Addr{addr}}, Verdict: path.Verdict{LastHop: 2, LastAddress: addr, Text: "the target answers, 2 hops away"}},
+			`ping_path,address=198.18.1.1,site=lab\ 1,url=h.example hops=2i,path="198.18.200.1 198.18.1.1",path_id="` + id(reached) + `",mtu=1400i,previous_path_id="` + (&path.Route{Hops: []netip.Addr{addr}}).ID() + `",last_hop=2i,last_address="198.18.1.1",verdict="the target answers, 2 hops away" 1000000005`},
 		{"not reached", output.Path{Trace: cut, Route: cut.Route(), At: at, Verdict: path.Verdict{LastHop: 1, LastAddress: first, Text: "nothing answers beyond hop 1, 198.18.200.1"}},
 			`ping_path,address=198.18.1.1,site=lab\ 1,url=h.example path="198.18.200.1",last_hop=1i,last_address="198.18.200.1",verdict="nothing answers beyond hop 1, 198.18.200.1" 1000000005`},
 		{"joined", output.Path{Route: reached.Route(), At: at, Verdict: path.Verdict{LastHop: 1, LastAddress: first, Text: "as \"another\""}},

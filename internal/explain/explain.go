@@ -288,7 +288,7 @@ func (o *Output) judge(s *state, t *path.Trace, loss bool, now time.Time) {
 	if t.Reached {
 		route, same := before.Join(t)
 		if !same {
-			p.Previous = before.ID()
+			p.Before = before
 		}
 		p.Route, s.route = route, &route
 	}

@@ -237,6 +237,18 @@ func (d *decoder) signed() int64 {
 	return v
 }
 
+// text reads a length and so many bytes.
+func (d *decoder) text() string {
+	n := d.number()
+	if n > uint64(len(d.p)) {
+		d.bad, d.p = true, nil
+		return ""
+	}
+	s := string(d.p[:n])
+	d.p = d.p[n:]
+	return s
+}
+
 // each adds every round of the block to the sum that to returns for its time; nil
 // leaves it out. The block must be a copy, or packed and unpacked.
 func (b *block) each(to func(at int64) *Sum) error {

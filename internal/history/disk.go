@@ -41,6 +41,7 @@ var (
 	blocksBucket  = []byte("blocks")  // by slot, key, start and number: packed blocks
 	targetsBucket = []byte("targets") // by key: encoded IDs
 	runningBucket = []byte("running") // by start: end
+	changesBucket = []byte("paths")   // by key and time: path changes; only if there are some
 	allBuckets    = [][]byte{blocksBucket, targetsBucket, runningBucket}
 )
 

@@ -8,25 +8,36 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-func (d *disk) write(blocks []*sealed, running []Span) error {
+func (d *disk) write(blocks []*sealed, changes []noted, running []Span) error {
 	d.mu.Lock()
 	full := d.full
 	d.mu.Unlock()
 	if full {
 		return fmt.Errorf("%s: one day is larger than web.max_size", d.dir)
 	}
-	byDay := make(map[string][]*sealed)
+	type day struct {
+		blocks  []*sealed
+		changes []noted
+	}
+	days := map[string]day{dayOf(running[len(running)-1].End): {}} // for the spans
 	for _, b := range blocks {
-		day := dayOf(b.start)
-		byDay[day] = append(byDay[day], b)
+		d := days[dayOf(b.start)]
+		d.blocks = append(d.blocks, b)
+		days[dayOf(b.start)] = d
 	}
-	today := dayOf(running[len(running)-1].End)
-	if byDay[today] == nil {
-		byDay[today] = nil // for the spans
+	for _, c := range changes {
+		d := days[dayOf(c.At)]
+		d.changes = append(d.changes, c)
+		days[dayOf(c.At)] = d
 	}
-	for day, some := range byDay {
-		err := d.with(day, true, func(db *bolt.DB) error {
-			return db.Update(func(tx *bolt.Tx) error { return writeDay(tx, some, running) })
+	for name, of := range days {
+		err := d.with(name, true, func(db *bolt.DB) error {
+			return db.Update(func(tx *bolt.Tx) error {
+				if err := writeDay(tx, of.blocks, running); err != nil {
+					return err
+				}
+				return writeChanges(tx, of.changes)
+			})
 		})
 		if err != nil {
 			return err
@@ -51,10 +62,8 @@ func writeDay(tx *bolt.Tx, blocks []*sealed, running []Span) error {
 		if err := putBlock(of[0], b); err != nil {
 			return err
 		}
-		if of[1].Get(b.of.key[:]) == nil {
-			if err := of[1].Put(b.of.key[:], b.of.ID.encode()); err != nil {
-				return err
-			}
+		if err := putTarget(of[1], b.of); err != nil {
+			return err
 		}
 	}
 	for _, s := range running {
@@ -63,6 +72,34 @@ func writeDay(tx *bolt.Tx, blocks []*sealed, running []Span) error {
 		}
 	}
 	return nil
+}
+
+// writeChanges writes path changes of a day.
+func writeChanges(tx *bolt.Tx, changes []noted) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	to, err := tx.CreateBucketIfNotExists(changesBucket)
+	if err != nil {
+		return err
+	}
+	for i := range changes {
+		if err := putChange(to, &changes[i]); err != nil {
+			return err
+		}
+		if err := putTarget(tx.Bucket(targetsBucket), changes[i].of); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// putTarget writes what a target is known by, if it is not there yet.
+func putTarget(to *bolt.Bucket, s *Series) error {
+	if to.Get(s.key[:]) != nil {
+		return nil
+	}
+	return to.Put(s.key[:], s.ID.encode())
 }
 
 // blockPrefix is what the keys of the blocks of a target in a slot begin with.

@@ -60,8 +60,9 @@ type Span struct{ Start, End int64 }
 
 // store is where blocks stay.
 type store interface {
-	// write keeps blocks, and replaces the spans that have the same start.
-	write(blocks []*sealed, running []Span) error
+	// write keeps blocks and changes of paths, and replaces the spans that have the same
+	// start.
+	write(blocks []*sealed, changes []noted, running []Span) error
 	// blocks calls f for each block of a target that may have rounds from one time
 	// to before another.
 	blocks(k Key, from, to int64, f func(*block) error) error
@@ -69,6 +70,8 @@ type store interface {
 	// a bucket, 0 if there is none.
 	newest(k Key, before int64) int
 	running(from, to int64) ([]Span, error)
+	// changes returns the path changes of a target from one time to before another.
+	changes(k Key, from, to int64) ([]PathChange, error)
 	id(k Key) (ID, bool)
 	// expire removes what is too old or too much.
 	expire(now time.Time) error
@@ -95,11 +98,13 @@ type History struct {
 	series map[Key]*Series
 	sorted []*Series // by key; nil after a change
 
-	queueMu sync.Mutex // guards what follows
-	queue   []*sealed
-	queued  int    // bytes
-	dropped uint64 // rounds that did not get into the queue
-	failing error  // of the last write
+	queueMu        sync.Mutex // guards what follows
+	queue          []*sealed
+	queued         int     // bytes
+	dropped        uint64  // rounds that did not get into the queue
+	changes        []noted // path changes that wait for the store
+	changesDropped uint64
+	failing        error // of the last write
 
 	sweeping sync.Mutex // held by Sweep and Close; guards what follows
 	span     Span       // in which the process runs
@@ -343,16 +348,20 @@ func (h *History) waiting() bool {
 func (h *History) writeSome() bool {
 	h.queueMu.Lock()
 	some := h.queue[:min(len(h.queue), batch)]
+	changes := h.changes
 	spans := append(slices.Clone(h.unsaved), h.span)
 	h.queueMu.Unlock()
 	h.commit.Lock()
-	err := h.store.write(some, spans)
+	err := h.store.write(some, changes, spans)
 	if err == nil {
 		for _, b := range some {
 			b.of.mu.Lock()
 			b.of.pending = slices.DeleteFunc(b.of.pending, func(p *block) bool { return p == b.block })
 			b.of.mu.Unlock()
 		}
+		h.queueMu.Lock()
+		h.changes = slices.Clone(h.changes[len(changes):])
+		h.queueMu.Unlock()
 	}
 	h.commit.Unlock()
 	h.queueMu.Lock()
@@ -393,12 +402,13 @@ func (h *History) Close(ctx context.Context, now time.Time) error {
 	for _, b := range h.queue {
 		lost += b.rounds
 	}
+	changes := len(h.changes)
 	h.queueMu.Unlock()
-	if lost > 0 {
+	if lost+changes > 0 {
 		if err == nil {
 			err = ctx.Err()
 		}
-		err = fmt.Errorf("history: %d rounds are lost: %w", lost, err)
+		err = fmt.Errorf("history: %d rounds and %d changes of paths are lost: %w", lost, changes, err)
 	}
 	if closed := h.store.close(); err == nil {
 		err = closed

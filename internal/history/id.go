@@ -54,24 +54,14 @@ func (id *ID) key() (k Key) {
 // decodeID is the inverse of encode.
 func decodeID(p []byte) (id ID, ok bool) {
 	d := decoder{p: p}
-	text := func() string {
-		n := d.number()
-		if n > uint64(len(d.p)) {
-			d.bad, d.p = true, nil
-			return ""
-		}
-		s := string(d.p[:n])
-		d.p = d.p[n:]
-		return s
-	}
-	id.Host = text()
+	id.Host = d.text()
 	if len(d.p) < 2 {
 		return id, false
 	}
 	id.Family, id.DSCP = icmpcore.Family(d.p[0]), int(d.p[1])
 	d.p = d.p[2:]
 	for len(d.p) > 0 {
-		id.Tags = append(id.Tags, config.Tag{Key: text(), Value: text()})
+		id.Tags = append(id.Tags, config.Tag{Key: d.text(), Value: d.text()})
 	}
 	return id, !d.bad
 }

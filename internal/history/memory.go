@@ -2,6 +2,7 @@ package history
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -19,7 +20,8 @@ type memory struct {
 	of    map[Key]*kept
 	order []Key // of all blocks, the oldest first
 	size  int64
-	spans []Span // ascending by when they were written
+	spans []Span  // ascending by when they were written
+	noted []noted // the newest path changes
 }
 
 // kept are the blocks of a target, in the order of their ends.
@@ -39,7 +41,7 @@ func (m *memory) String() string {
 // overhead is what a block takes besides its bytes.
 const overhead = 60
 
-func (m *memory) write(blocks []*sealed, running []Span) error {
+func (m *memory) write(blocks []*sealed, changes []noted, running []Span) error {
 	packed := make([][]byte, len(blocks))
 	for i, b := range blocks {
 		packed[i] = b.pack()
@@ -59,6 +61,8 @@ func (m *memory) write(blocks []*sealed, running []Span) error {
 	for m.size > m.most {
 		m.removeOldest()
 	}
+	m.noted = append(m.noted, changes...)
+	m.noted = slices.Delete(m.noted, 0, max(0, len(m.noted)-maxChanges))
 	for _, s := range running {
 		if n := len(m.spans); n > 0 && m.spans[n-1].Start == s.Start {
 			m.spans = m.spans[:n-1]
@@ -122,6 +126,7 @@ func (m *memory) id(k Key) (ID, bool) {
 func (m *memory) expire(now time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.noted = slices.DeleteFunc(m.noted, func(c noted) bool { return c.At < now.Add(-m.keep).Unix() })
 	for len(m.order) > 0 {
 		b, _, _, _, err := unpackHead(m.of[m.order[0]].blocks[0])
 		if err != nil {

@@ -23,6 +23,6 @@ type Path struct {
 	At      time.Time
 	Loss    bool // loss was the reason to look, not that a healthy path is traced from time to time
 
-	// Previous is the ID of the route before, if this trace took another one.
-	Previous string
+	// Before is the route before, if this trace took another one.
+	Before *path.Route
 }

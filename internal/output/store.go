@@ -70,7 +70,7 @@ func (s *Store) RecordPath(t *monitor.Target, p *Path) {
 	if target == nil {
 		return // it is gone, or has no result yet
 	}
-	o := otel.Path{Changed: p.Previous != "", Last: p.Verdict.LastAddress}
+	o := otel.Path{Changed: p.Before != nil, Last: p.Verdict.LastAddress}
 	switch p.Verdict.Cause {
 	case path.None, path.RateLimited, path.Changed: // no place where loss begins
 	default:

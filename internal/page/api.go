@@ -117,7 +117,19 @@ type historyAnswer struct {
 	RTT         [][]figure          `json:"rtt"` // seconds by percentile, null if there is no reply
 	Jitter      []figure            `json:"jitter"`
 
+	PathChanges []pathChange `json:"path_changes"`
+	OlderPaths  int          `json:"path_changes_left_off,omitempty"` // changes before the first of these
+
 	Total totalAnswer `json:"total"`
+}
+
+// pathChange is a change of the path in JSON.
+type pathChange struct {
+	Time    int64  `json:"time"`  // Unix seconds of the trace that took the new path
+	Since   int64  `json:"since"` // of the trace that last took the old one: the change came between them
+	Before  string `json:"before"`
+	After   string `json:"after"`
+	Verdict string `json:"verdict"`
 }
 
 // totalAnswer is the sum of all columns.
@@ -134,7 +146,11 @@ func (v *view) json(interval float64) *historyAnswer {
 		target: targetOf(v.key, &v.id), From: v.from, To: v.to, Step: v.step, Now: v.now, Interval: interval,
 		State: v.states, Rounds: make([]uint64, len(v.columns)), Counts: make(map[string][]uint64), Percentiles: smoke,
 		RTT: make([][]figure, len(v.columns)), Jitter: make([]figure, len(v.columns)),
+		PathChanges: make([]pathChange, len(v.changes)), OlderPaths: v.older,
 		Total: totalAnswer{Rounds: v.total.Rounds, Counts: make(map[string]uint64), RTT: make(map[string]figure)},
+	}
+	for i, c := range v.changes {
+		a.PathChanges[i] = pathChange{c.At, c.Since, c.Before, c.After, c.Text}
 	}
 	for i, name := range history.CountNames {
 		a.Total.Counts[name] = v.total.Counts[i]

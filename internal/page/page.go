@@ -80,6 +80,22 @@ func (p *Page) Record(t *monitor.Target, r *icmpcore.PingResult) {
 	s.Record(r)
 }
 
+// RecordPath takes a path that is another one than before.
+func (p *Page) RecordPath(t *monitor.Target, found *output.Path) {
+	if found.Before == nil {
+		return
+	}
+	p.mu.Lock()
+	s := p.targets[t]
+	p.mu.Unlock()
+	if s == nil {
+		return // it is gone, or has no result yet
+	}
+	s.RecordPathChange(history.PathChange{
+		At: found.At.Unix(), Since: found.Before.At.Unix(), Before: found.Before.String(), After: found.Route.String(), Text: found.Verdict.Text,
+	})
+}
+
 // Forget says that a target is no longer probed. If it is replaced by one with the
 // same host and tags, its history goes on with the next result.
 func (p *Page) Forget(t *monitor.Target) {
@@ -108,7 +124,9 @@ func (p *Page) Close(ctx context.Context) error { return p.history.Close(ctx, ti
 
 // Counts returns what the history lost.
 func (p *Page) Counts() []output.Count {
-	return []output.Count{{Name: "history_rounds_dropped", Value: p.history.Dropped()}}
+	return []output.Count{
+		{Name: "history_rounds_dropped", Value: p.history.Dropped()}, {Name: "history_path_changes_dropped", Value: p.history.PathChangesDropped()},
+	}
 }
 
 // Register adds the paths of the page. zip makes a handler compress its answers.

@@ -1,6 +1,7 @@
 package page
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -12,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
@@ -22,6 +24,7 @@ import (
 	"github.com/pingtel/pingtel/internal/history"
 	"github.com/pingtel/pingtel/internal/monitor"
 	"github.com/pingtel/pingtel/internal/output"
+	"github.com/pingtel/pingtel/internal/path"
 )
 
 const hostile = `</script><script>alert(1)</script>"><img src=x onerror=alert(1)>` + "'&\u202e\u2028\x00\a{{.}}"
@@ -153,6 +156,56 @@ func TestStatesOfColumns(t *testing.T) {
 	if !red {
 		t.Error("no red for 100 % loss in the picture")
 	}
+}
+
+// A change of the path is in the JSON and in the picture. What a report says is text.
+func TestPathChange(t *testing.T) {
+	r := newRig(t, host("a.example"), host("b.example"))
+	now := time.Now()
+	old := &path.Route{Hops: []netip.Addr{netip.MustParseAddr("198.18.200.1"), {}, netip.MustParseAddr("198.18.1.1")}, Reached: true, At: now.Add(-40 * time.Minute)}
+	found := &output.Path{
+		Route:   path.Route{Hops: []netip.Addr{netip.MustParseAddr("198.18.200.2"), netip.MustParseAddr("198.18.1.1")}, Reached: true},
+		Verdict: path.Verdict{Cause: path.Changed, Text: hostile}, At: now.Add(-10 * time.Minute),
+	}
+	r.RecordPath(r.targets[0], found) // before its first result
+	for _, x := range r.targets {
+		r.Record(x, result(now.Add(-20*time.Minute), 5, 1e6, 2e6))
+	}
+	png := func(i int) []byte { return r.get("/graph/" + r.key(i) + ".png?range=3600").Body.Bytes() }
+	r.RecordPath(r.targets[0], found) // the same path as before
+	plain := png(0)
+	found.Before = old
+	r.RecordPath(r.targets[0], found)
+	if bytes.Equal(png(0), plain) {
+		t.Error("the change is not in the picture")
+	}
+	for i, want := range []string{
+		fmt.Sprintf(`"path_changes":[{"time":%d,"since":%d,"before":"198.18.200.1 * 198.18.1.1","after":"198.18.200.2 198.18.1.1","verdict":%s}],"total"`, found.At.Unix(), old.At.Unix(), jsonText(t, hostile)),
+		`"path_changes":[],"total"`,
+	} {
+		if body := r.get("/api/history/" + r.key(i)).Body.String(); !strings.Contains(body, want) {
+			t.Errorf("want %s in %s", want, body)
+		}
+	}
+	for i := range maxChanges {
+		found.At = now.Add(-time.Duration(i+1) * time.Second)
+		r.RecordPath(r.targets[0], found)
+	}
+	body := r.get("/api/history/" + r.key(0)).Body.String()
+	if n := strings.Count(body, `"verdict"`); n != maxChanges || !strings.Contains(body, `"path_changes_left_off":1,`) {
+		t.Errorf("%d of %d changes", n, maxChanges+1)
+	}
+	r.Forget(r.targets[1])
+	r.RecordPath(r.targets[1], found)
+}
+
+func jsonText(t *testing.T, s string) string {
+	t.Helper()
+	b, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }
 
 func TestRefusals(t *testing.T) {

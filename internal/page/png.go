@@ -161,6 +161,9 @@ func (c *picture) draw(v *view) {
 			c.column(i)
 		}
 	}
+	for i := range v.changes {
+		c.change(&v.changes[i])
+	}
 	c.captions()
 }
 
@@ -272,6 +275,21 @@ func (c *picture) column(i int) {
 	}
 }
 
+// change marks a change of the path: a dashed line at the trace that saw the new one, and
+// a bar on top from the trace that last saw the old one.
+func (c *picture) change(p *history.PathChange) {
+	x, top := c.x(p.At), c.plot.Min.Y
+	for y := top; y < c.plot.Max.Y; y += 7 {
+		c.fill(image.Rect(x, y, x+1, min(y+4, c.plot.Max.Y)).Intersect(c.plot), c.look.text, .9)
+	}
+	for i := range 6 {
+		c.fill(image.Rect(x-5+i, top+i, x+6-i, top+i+1), c.look.text, 1)
+	}
+	if p.Since < p.At {
+		c.fill(image.Rect(c.x(max(p.Since, c.v.from)), top, x, top+2), c.look.text, .55)
+	}
+}
+
 // captions writes the figures of the whole window, its time, and what the colours
 // mean.
 func (c *picture) captions() {
@@ -286,6 +304,9 @@ func (c *picture) captions() {
 	}
 	if j, ok := t.Jitter(); ok {
 		parts = append(parts, "jitter "+ms(j))
+	}
+	if n := len(c.v.changes) + c.v.older; n > 0 {
+		parts = append(parts, fmt.Sprintf("path changes %d", n))
 	}
 	c.text(b.Min.X+12, b.Max.Y-28, strings.Join(parts, "   "), c.look.text, small, left)
 	when := func(at int64) string { return time.Unix(at, 0).In(c.zone).Format("2 Jan 2006 15:04:05") }

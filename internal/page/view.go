@@ -90,7 +90,12 @@ type view struct {
 	columns []history.Sum // those at the end that have no round yet are left out
 	states  []string
 	total   history.Sum
+	changes []history.PathChange // the newest of the window
+	older   int                  // changes that are left out
 }
+
+// maxChanges is how many path changes a graph shows at most.
+const maxChanges = 500
 
 var errUnknown = errors.New("no target has this key, now or in the history")
 
@@ -109,6 +114,11 @@ func (p *Page) view(k history.Key, w window) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
+	if v.changes, err = p.history.PathChanges(k, w.from, w.to); err != nil {
+		return nil, err
+	}
+	v.older = max(0, len(v.changes)-maxChanges)
+	v.changes = v.changes[v.older:]
 	interval := p.intervalOf(k)
 	fresh := w.now - int64(2*interval) - 5 // a round may be under way since then
 	for n := len(v.columns); n > 0 && v.columns[n-1].Rounds == 0 && w.from+int64(n)*w.step > fresh; n = len(v.columns) {

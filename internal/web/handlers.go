@@ -2,7 +2,6 @@ package web
 
 import (
 	"bufio"
-	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/klauspost/compress/gzip"
 	"github.com/prometheus/common/expfmt"
 
 	"github.com/pingtel/pingtel/internal/config"
@@ -65,10 +65,15 @@ func (o *Output) ready(w http.ResponseWriter, _ *http.Request) {
 		plain(w, http.StatusServiceUnavailable, "not running\n")
 		return
 	}
-	switch s := own(); {
+	s := own()
+	targets := s.Schedule.Targets
+	if s.Fleet != nil { // whose other probers may have them all
+		targets = s.Fleet.Targets
+	}
+	switch {
 	case s.Fleet != nil && s.Fleet.Waiting:
 		plain(w, http.StatusServiceUnavailable, "the other probers of the fleet are not known yet\n")
-	case s.Schedule.Targets == 0 && s.Fleet == nil && !o.probes.settings.Load().On(): // they may come from requests alone, and in a fleet the others may have them all
+	case targets == 0 && !o.probes.settings.Load().On(): // with /probe they may come from requests alone
 		plain(w, http.StatusServiceUnavailable, "no targets\n")
 	case s.Behind > stalledTime:
 		plain(w, http.StatusServiceUnavailable, fmt.Sprintf("the schedule is %v behind\n", s.Behind.Round(time.Second)))

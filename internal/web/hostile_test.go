@@ -17,6 +17,9 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/pingtel/pingtel/icmpcore"
+	"github.com/pingtel/pingtel/internal/monitor"
 )
 
 // dial opens a connection to the listener and writes a text.
@@ -157,4 +160,35 @@ func TestRapidReset(t *testing.T) {
 	}
 	c.Close()
 	await(t, "the end of the probes", func() bool { return len(s.probes.slots) == 0 })
+}
+
+// TestCutShort: a scrape that ends early because its reader is too slow never looks
+// complete, also in HTTP/1.0, where the end of the connection is that of the answer.
+func TestCutShort(t *testing.T) {
+	s := serve(t, "")
+	s.get(t, "/-/ready", nil)
+	for i := range 2000 {
+		target := &monitor.Target{Target: parse(t, "").Targets[0]}
+		target.Host = fmt.Sprintf("host%d", i)
+		s.Record(target, &icmpcore.PingResult{Sent: 1, Received: 1, RTTs: []time.Duration{1e6}})
+	}
+	for _, version := range []string{"HTTP/1.0", "HTTP/1.1"} {
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+			c := s.dial(t, "GET /metrics "+version+"\r\nHost: h\r\n\r\n")
+			r := bufio.NewReader(c)
+			if line, err := r.ReadString('\n'); err != nil || !strings.Contains(line, " 200 ") { // it takes no more until it is too late
+				t.Fatal(line, err)
+			}
+			await(t, "the scrape is cut short", func() bool { return len(s.scrapes) == 0 })
+			answer, err := http.ReadResponse(bufio.NewReader(io.MultiReader(strings.NewReader(version+" 200 OK\r\n"), r)), nil)
+			if err != nil {
+				return // not even a header arrived
+			}
+			defer answer.Body.Close()
+			if b, err := io.ReadAll(answer.Body); err == nil {
+				t.Errorf("%d bytes, and no error", len(b))
+			}
+		})
+	}
 }

@@ -88,6 +88,27 @@ function fillState(ctx, state, x, y, w, h, unit = 1) {
   ctx.restore()
 }
 
+// pathMark marks a change of the path: a dashed line at the trace that saw the new one, a bar on top from the trace that
+// last saw the old one.
+function pathMark(ctx, x, x0, top, height, unit = 1) {
+  ctx.save()
+  ctx.fillStyle = ctx.strokeStyle = colour('fg')
+  ctx.lineWidth = unit
+  ctx.setLineDash([4 * unit, 3 * unit])
+  ctx.beginPath()
+  ctx.moveTo(x, top)
+  ctx.lineTo(x, top + height)
+  ctx.stroke()
+  ctx.beginPath()
+  ctx.moveTo(x - 6 * unit, top)
+  ctx.lineTo(x + 6 * unit, top)
+  ctx.lineTo(x, top + 7 * unit)
+  ctx.fill()
+  ctx.globalAlpha = .55
+  if (x0 < x) ctx.fillRect(x0, top, x - x0, 2 * unit)
+  ctx.restore()
+}
+
 function legend(withStates, map) {
   const list = $('#legend')
   list.replaceChildren()
@@ -98,6 +119,7 @@ function legend(withStates, map) {
   }
   losses.forEach(([, text], i) => entry((i ? '' : 'loss ') + text, ctx => { ctx.fillStyle = colour('loss' + i); ctx.fillRect(0, 0, 22, 14) }))
   for (const s of withStates) entry(states[s], ctx => fillState(ctx, s, 0, 0, 22, 14))
+  if (!map) entry('path changed', ctx => pathMark(ctx, 14, 0, 0, 14))
   if (map) list.append(el('li', {}, matchMedia('(prefers-color-scheme: dark)').matches ? 'lighter: slower than usual' : 'darker: slower than usual'))
 }
 
@@ -398,6 +420,7 @@ function target() {
       }
       ctx.fillRect(x0, y(q[half]) - 1.5 * unit, w, 3 * unit)
     })
+    for (const c of h.path_changes) pathMark(ctx, x(c.time), x(Math.max(c.since, h.from)), top, height, unit)
     ctx.restore()
   }
 
@@ -413,13 +436,18 @@ function target() {
         ...(q ? [`loss ${percent(1 - h.counts.received[i] / sent)} of ${sent}`] : []),
         ...(h.jitter[i] == null ? [] : ['jitter ' + ms(h.jitter[i])]),
         ...extras(k => h.counts[k]?.[i]),
+        ...changesIn(h, i).map(c => `${clock(c.time)}: the path was ${c.before || '?'}, and is ${c.after}: ${c.verdict}`),
       ].join(' · ')
     }
+    const changes = h.path_changes.length + (h.path_changes_left_off || 0)
     const gone = {}
     for (const s of h.state) gone[s] = (gone[s] || 0) + 1
     const parts = Object.keys(states).filter(s => s !== 'measured' && gone[s]).map(s => `${gone[s]} of ${h.state.length} columns ${states[s]}`)
+    if (changes) parts.push(`${changes} path change${changes > 1 ? 's' : ''}`)
     g.u.root.setAttribute('aria-label', `Smoke graph: median ${ms(t.rtt.p50)}, loss ${percent(t.loss)}${parts.length ? ', ' + parts.join(', ') : ''}. The table below has the figures.`)
   }
+
+  const changesIn = (h, i) => h.path_changes.filter(c => Math.floor((c.time - h.from) / h.step) === i)
 
   function figures(g) {
     const t = g.h.total
@@ -432,13 +460,18 @@ function target() {
   function table(g) {
     const h = g.h, last = h.percentiles.length - 1
     const names = ['Time', 'State', 'Sent', 'Loss', 'Min', 'p10', 'Median', 'p90', 'Max', 'Jitter', 'Other']
-    $('thead', g.section).replaceChildren(el('tr', {}, ...names.map((n, i) => el('th', { scope: 'col', className: i > 1 && i < 10 ? 'n' : '' }, n))))
-    $('tbody', g.section).replaceChildren(...h.state.map((s, i) => {
+    $('.columns thead', g.section).replaceChildren(el('tr', {}, ...names.map((n, i) => el('th', { scope: 'col', className: i > 1 && i < 10 ? 'n' : '' }, n))))
+    $('.columns tbody', g.section).replaceChildren(...h.state.map((s, i) => {
       const q = h.rtt[i] || [], sent = h.counts.sent[i]
       const cells = [clock(h.from + i * h.step), states[s], sent, sent ? percent(1 - h.counts.received[i] / sent) : '–', ms(q[0]), ms(q[1]), ms(q[last / 2]), ms(q[last - 1]), ms(q[last]),
-        ms(h.jitter[i]), extras(k => h.counts[k]?.[i]).join(', ')]
+        ms(h.jitter[i]), extras(k => h.counts[k]?.[i]).concat(changesIn(h, i).map(() => 'path changed')).join(', ')]
       return el('tr', {}, ...cells.map((c, k) => el('td', { className: k > 1 && k < 10 ? 'n' : '' }, String(c))))
     }))
+    const box = $('.paths', g.section), list = h.path_changes
+    box.hidden = !list.length
+    $('tbody', box).replaceChildren(...list.toReversed().map(c => el('tr', {},
+      ...[clock(c.time), clock(c.since), c.before, c.after, c.verdict].map(text => el('td', {}, text)))))
+    $('p', box).textContent = h.path_changes_left_off ? `${h.path_changes_left_off} older changes are left out.` : ''
   }
 
   function zoom(by) {
