@@ -115,7 +115,7 @@ func plain(text string) http.HandlerFunc {
 // endless answers with a gigabyte, unless the client has enough before.
 func (s *server) endless(head, piece string) http.HandlerFunc {
 	piece = strings.Repeat(piece, 1+(64<<10)/len(piece))
-	return func(w http.ResponseWriter, r *http.Request) {
+	return func(w http.ResponseWriter, _ *http.Request) {
 		n, err := io.WriteString(w, head)
 		for sum := n; err == nil && sum < 1<<30; sum += n {
 			n, err = io.WriteString(w, piece)
