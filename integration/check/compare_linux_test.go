@@ -18,7 +18,7 @@ import (
 	"github.com/pingtel/pingtel/integration/peer"
 )
 
-func TestMain(m *testing.M) { os.Exit(peer.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(peer.MainSideBySide(m)) }
 
 // plugins is where Debian's package monitoring-plugins-basic has check_ping and
 // check_icmp.

@@ -27,18 +27,9 @@ import (
 // built, for the test's processes inside network namespaces.
 const binaryEnv = "PINGTEL_TEST_BINARY"
 
-// sideBySide is how many tests that allow it run at once for each CPU. They wait most
-// of the time: for the next echo, for a timeout, for the next round.
-const sideBySide = 3
-
 // Main builds pingtel like a release, runs the tests, and returns their exit
-// status. Unless -parallel says otherwise, more tests run side by side than there
-// are CPUs.
+// status.
 func Main(m *testing.M) int {
-	if err := runSideBySide(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
 	if os.Getenv(binaryEnv) != "" {
 		return m.Run()
 	}
@@ -63,16 +54,24 @@ func Main(m *testing.M) int {
 	return m.Run()
 }
 
-// runSideBySide sets -parallel, unless the command line does.
-func runSideBySide() error {
+// sideBySide is how many tests MainSideBySide runs at once for each CPU.
+const sideBySide = 3
+
+// MainSideBySide is Main for tests that wait most of the time: for the next echo, or
+// for a timeout. Unless -parallel says otherwise, more of those that call t.Parallel
+// run at once than there are CPUs.
+func MainSideBySide(m *testing.M) int {
 	flag.Parse()
 	const parallel = "test.parallel"
 	given := false
 	flag.Visit(func(f *flag.Flag) { given = given || f.Name == parallel })
-	if given {
-		return nil
+	if !given {
+		if err := flag.Set(parallel, strconv.Itoa(sideBySide*runtime.GOMAXPROCS(0))); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
 	}
-	return flag.Set(parallel, strconv.Itoa(sideBySide*runtime.GOMAXPROCS(0)))
+	return Main(m)
 }
 
 // Pingtel returns the path of the binary that Main has built.
