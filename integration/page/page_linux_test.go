@@ -126,9 +126,9 @@ func TestMonth(t *testing.T) {
 	checkSpeed(t, b, 200_000)
 	b.picture("month", true)
 	eval[bool](b, "(document.querySelector('details').open = true)")
-	b.await("the table behind the graph", "document.querySelectorAll('details tbody tr').length > 700")
+	b.await("the table behind the graph", "document.querySelectorAll('details .columns tbody tr').length > 700")
 	for _, state := range []string{"100 % loss", "no such name", "not sent", "no data", "prober away", "measured"} {
-		if !eval[bool](b, fmt.Sprintf("[...document.querySelectorAll('details tbody tr')].some(r => r.cells[1].textContent == %q)", state)) {
+		if !eval[bool](b, fmt.Sprintf("[...document.querySelectorAll('details .columns tbody tr')].some(r => r.cells[1].textContent == %q)", state)) {
 			t.Errorf("no column is %q", state)
 		}
 	}

@@ -13,9 +13,14 @@ function el(tag, properties = {}, ...children) {
 
 async function get(url) {
   const answer = await fetch(url)
-  if (!answer.ok) throw new Error(`${answer.status}: ${(await answer.text()).trim()}`)
+  if (!answer.ok) throw Object.assign(new Error(`${answer.status}: ${(await answer.text()).trim()}`), { refused: answer.status >= 400 && answer.status < 500 })
   return answer.json()
 }
+
+const failure = e => e.refused ? `pingtel refuses this view (${e.message}).` : `No answer from pingtel (${e.message}): what is shown is old.`
+
+// plain makes a text safe to stand inside a sentence: characters that change the direction of what follows do not.
+const plain = s => s.replace(/[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '\ufffd')
 
 const colour = name => getComputedStyle(document.documentElement).getPropertyValue('--' + name).trim()
 
@@ -137,7 +142,9 @@ function index() {
   const rank = { no_data: 1, not_sent: 2.2, no_such_name: 2.5, lookup_failed: 2.4, down: 3 }
   const badness = t => (rank[t.state] || 0) + (loss(t) || 0) * 2 + (t.state === 'measured' && slow(t) > 1.2 ? Math.min(slow(t), 10) / 1000 : 0)
   const tags = t => Object.entries(t.tags).map(([k, v]) => k + '=' + v).concat(t.family || [], t.dscp ? 'DSCP ' + t.dscp : [])
-  const describe = t => `${t.host}: ${t.state === 'measured' ? percent(loss(t)) + ' loss, ' + ms(t.rtt) + (t.usual ? ', usually ' + ms(t.usual) : '') : states[t.state]}${tags(t).length ? ' (' + tags(t).join(', ') + ')' : ''}`
+  const describe = t => plain(`${t.host}: ${t.state === 'measured' ? percent(loss(t)) + ' loss, ' + ms(t.rtt) + (t.usual ? ', usually ' + ms(t.usual) : '') : states[t.state]}${tags(t).length ? ' (' + tags(t).join(', ') + ')' : ''}`)
+  const cut = (text, most) => text.length > most ? text.slice(0, most) + '…' : text // the page of the target has all
+  const tag = (t, name) => Object.hasOwn(t.tags, name) ? t.tags[name] : '' // and not a property that all objects have
 
   function arrange() {
     const words = find.value.toLowerCase().split(/\s+/).filter(Boolean)
@@ -155,7 +162,7 @@ function index() {
   function drawMap() {
     const root = $('#map'), groups = new Map(), width = root.clientWidth
     for (const t of shown) {
-      const value = group.value ? t.tags[group.value.slice(1)] ?? '' : ''
+      const value = group.value ? tag(t, group.value.slice(1)) : ''
       groups.has(value) ? groups.get(value).push(t) : groups.set(value, [t])
     }
     let list = [...groups]
@@ -168,17 +175,17 @@ function index() {
       if (!tones.has(k)) tones.set(k, slower ? mix(base[step], slower * .1) : base[step])
       return tones.get(k)
     }
-    const focused = document.activeElement?.dataset?.group
+    const focused = document.activeElement?.dataset?.group, place = focused == null ? null : document.activeElement.dataset.place
     root.replaceChildren()
     for (const [name, members] of list) {
       if (group.value) {
         const trouble = members.filter(t => t.bad >= .02).length
-        root.append(el('h3', {}, name || '(none)', ' ', el('small', {}, `${members.length} targets${trouble ? ', ' + trouble + ' in trouble' : ''}`)))
+        root.append(el('h3', {}, plain(name) || '(none)', ' ', el('small', {}, `${members.length} targets${trouble ? ', ' + trouble + ' in trouble' : ''}`)))
       }
       const across = Math.max(1, Math.floor(width / size))
       const c = el('canvas', { tabIndex: 0, role: 'img' })
       c.dataset.group = name
-      c.setAttribute('aria-label', `${members.length} targets${name ? ' of ' + name : ''}. Arrow keys read them, Enter opens one. The table below has the same.`)
+      c.setAttribute('aria-label', `${members.length} targets${name ? ' of ' + plain(name) : ''}. Arrow keys read them, Enter opens one. The table below has the same.`)
       root.append(c)
       const ctx = canvas(c, width, Math.ceil(members.length / across) * size)
       members.forEach((t, i) => {
@@ -197,31 +204,38 @@ function index() {
         } else fillState(ctx, t.state, x, y, side, side, Math.max(.5, side / 14))
       })
       const at = e => { const b = c.getBoundingClientRect(); return members[Math.floor((e.clientY - b.top) / size) * across + Math.floor((e.clientX - b.left) / size)] }
-      let here = -1
-      const read = t => { $('#cell').textContent = t ? describe(t) : '\u00a0' }
-      c.onmousemove = e => { read(at(e)); c.title = at(e)?.host || '' }
+      let here = focused === name ? members.findIndex(t => t.key === place) : -1 // where the keyboard was before the renewal
+      const read = t => { $('#cell').textContent = t ? cut(describe(t), 400) : '\u00a0' }
+      c.onmousemove = e => { read(at(e)); c.title = plain(at(e)?.host || '') }
       c.onclick = e => { const t = at(e); if (t) location.href = '/t/' + t.key }
       c.onkeydown = e => {
         const by = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: across, ArrowUp: -across }[e.key]
-        if (by) { here = Math.max(0, Math.min(members.length - 1, here + by)); read(members[here]); e.preventDefault() }
+        if (by) { here = Math.max(0, Math.min(members.length - 1, here + by)); c.dataset.place = members[here].key; read(members[here]); e.preventDefault() }
         if (e.key === 'Enter' && members[here]) location.href = '/t/' + members[here].key
       }
-      if (focused === name) c.focus({ preventScroll: true })
+      if (focused === name) {
+        if (members[here]) { c.dataset.place = place; read(members[here]) }
+        c.focus({ preventScroll: true })
+      }
     }
   }
 
   function drawList() {
+    const active = document.activeElement, focused = body.contains(active) && active.closest('tr').dataset.key, kind = active?.tagName
     body.replaceChildren(...shown.slice(0, rows).map(t => {
       const box = el('input', { type: 'checkbox', checked: chosen.has(t.key) })
-      box.setAttribute('aria-label', 'compare ' + t.host)
+      box.setAttribute('aria-label', 'compare ' + plain(t.host))
       box.onchange = () => { box.checked ? chosen.add(t.key) : chosen.delete(t.key); compare() }
       const mark = el('span', { className: 'mark' })
       mark.style.background = t.state === 'measured' ? colour('loss' + lossStep(loss(t) || 0)) : colour(stateColours[t.state])
-      return el('tr', {},
+      const row = el('tr', {},
         el('td', {}, box), el('td', { className: 'host' }, el('a', { href: '/t/' + t.key }, t.host || '""')), el('td', {}, mark, t.state === 'measured' ? el('span', { className: 'hidden' }, 'measured') : states[t.state]),
         el('td', { className: 'n' }, percent(loss(t))), el('td', { className: 'n' }, ms(t.rtt)), el('td', { className: 'n' }, ms(t.usual)),
-        el('td', { className: 'tags' }, ...tags(t).map(text => el('bdi', {}, text))))
+        el('td', { className: 'tags' }, ...tags(t).slice(0, 20).map(text => el('bdi', {}, cut(text, 100))), ...(tags(t).length > 20 ? ['…'] : [])))
+      row.dataset.key = t.key
+      return row
     }))
+    if (focused) [...body.rows].find(r => r.dataset.key === focused)?.querySelector(kind === 'INPUT' ? 'input' : 'a').focus({ preventScroll: true })
     $('#more').hidden = shown.length <= rows
     $('#more').textContent = `Show more of ${shown.length}`
   }
@@ -235,7 +249,7 @@ function index() {
 
   async function load() {
     let answer
-    try { answer = await get('/api/targets') } catch (e) { $('#summary').textContent = `No answer from pingtel (${e.message}): what is shown is old.`; return }
+    try { answer = await get('/api/targets') } catch (e) { $('#summary').textContent = failure(e); return }
     all = answer.targets
     const keys = new Set()
     let worse = 0
@@ -306,7 +320,7 @@ function target() {
       draw(graphs[i], a.value)
     })
     const first = answers.find(a => a.status === 'fulfilled')?.value
-    $('#window').textContent = bad ? `No answer from pingtel (${bad.message}): what is shown is old.`
+    $('#window').textContent = bad ? failure(bad)
       : `${clock(from, true)} to ${fixed() ? clock(to, true) : 'now'}, ${Intl.DateTimeFormat().resolvedOptions().timeZone}; a column is ${long(first.step)}`
     drawn(mine)
   }
