@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -38,13 +39,13 @@ func TestMerge(t *testing.T) {
 // tags, options and families.
 func someTargets(t *testing.T, hosts int) []Target {
 	t.Helper()
-	var list string
+	var list strings.Builder
 	for i := range hosts {
-		list += fmt.Sprintf("\"h%d\", ", i)
+		fmt.Fprintf(&list, "\"h%d\", ", i)
 	}
 	text := ""
 	for _, keys := range []string{"", "tags = { a = \"1\" }", "tags = { a = \"2\" }", "dscp = 46", "size = 100", "family = \"ipv6\"", "family = \"ipv4\""} {
-		text += "[[targets]]\nhosts = [" + list + "]\n" + keys + "\n"
+		text += "[[targets]]\nhosts = [" + list.String() + "]\n" + keys + "\n"
 	}
 	c, err := Parse("f.toml", text, env)
 	if err != nil {

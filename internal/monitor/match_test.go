@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/pingtel/pingtel/internal/config"
@@ -16,11 +17,11 @@ func TestMatch(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	var pool []config.Target
 	for _, keys := range []string{"", "tags = { a = \"1\" }", "dscp = 46", "family = \"ipv6\"", "size = 100", "interval = \"60s\""} {
-		list := ""
+		var list strings.Builder
 		for i := range 40 {
-			list += fmt.Sprintf("\"h%d\", ", i)
+			fmt.Fprintf(&list, "\"h%d\", ", i)
 		}
-		pool = append(pool, parseText(t, "[[targets]]\nhosts = ["+list+"]\n"+keys+"\n").Targets...)
+		pool = append(pool, parseText(t, "[[targets]]\nhosts = ["+list.String()+"]\n"+keys+"\n").Targets...)
 	}
 	c := parseText(t, "[[targets]]\nhosts = [\"a\"]\n")
 	with := func(list []config.Target) *config.Config {
