@@ -39,6 +39,7 @@ var (
 	telegraf   = &program{name: "telegraf", folder: "peer/telegraf", main: "github.com/influxdata/telegraf/cmd/telegraf", tags: "custom," +
 		"inputs.execd,inputs.exec,inputs.ping,outputs.file,outputs.influxdb,parsers.influx,parsers.nagios,serializers.influx"}
 	natsServer    = &program{name: "nats", folder: "peer/nats", main: "github.com/nats-io/nats-server/v2"}
+	natsCreds     = &program{name: "nats_creds", folder: "peer/nats", main: "./creds"}
 	telegrafInput = &program{name: "telegraf_input", folder: "telegraf/input", main: ".", ours: true}
 	stranger      = &program{name: "stranger", folder: "stranger/program", main: ".", ours: true}
 	scrapeParser  = &program{name: "scrape_parser", folder: "peer/prometheus", main: "./parse"}
@@ -72,6 +73,10 @@ func Telegraf(t *testing.T) string { t.Helper(); return telegraf.get(t) }
 
 // NATS returns the path of a real NATS server, as Collector does.
 func NATS(t *testing.T) string { t.Helper(); return natsServer.get(t) }
+
+// NATSCreds returns the path of a program that makes credentials for a NATS server, as
+// Collector does.
+func NATSCreds(t *testing.T) string { t.Helper(); return natsCreds.get(t) }
 
 // TelegrafInput returns the path of an input of Telegraf that is made of
 // pingtel's packages and run by Telegraf's shim, as Collector does.
