@@ -77,14 +77,14 @@ func (t *table) anyTraced() bool {
 }
 
 // scrapeBreaks writes the family of breaks, unless there are none.
-func (s *Store) scrapeBreaks(x exposition) {
+func (s *Store) scrapeBreaks(x exposition, started []byte) {
 	n := s.table.breaksNow()
 	if len(n) == 0 {
 		return
 	}
-	x.family(selfInstruments[breaksMetric], func() {
+	x.family(selfInstruments[breaksMetric], 0, func() {
 		for _, last := range slices.Sorted(maps.Keys(n)) {
-			x.sample(sample{labels: x.label(nil, "ping_path_last_address", last), counted: true, count: n[last], start: s.started.UnixNano()})
+			x.sample(sample{labels: x.label(nil, "ping_path_last_address", last), counted: true, count: n[last], start: started})
 		}
 	})
 }

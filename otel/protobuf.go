@@ -15,24 +15,20 @@ import (
 // and buckets with bounds unless it was made with Exponential. Counters and
 // histograms have the time at which they began.
 func (s *Store) WriteProtobuf(w io.Writer) error {
-	p := &protobuf{blocks: blocks{w: w}}
-	for _, bound := range s.buckets() {
-		p.bounds = append(p.bounds, appendDouble(nil, bucketBound, bound))
-	}
-	return s.scrape(p)
+	return s.scrape(&protobuf{blocks: blocks{w: w}, bounds: s.buckets()})
 }
 
 // protobuf writes families of metrics as messages. A family is one message, however
 // many series it has, and begins with its length. So each is gone through twice: the
-// first time only counts bytes.
+// first time, when sizing is set, only counts bytes.
 type protobuf struct {
 	blocks
-	bounds [][]byte // of the buckets of a histogram, as fields
+	bounds  []float64                         // of the buckets of a histogram
+	buckets [binary.MaxVarintLen64 + 1][]byte // one of each bound, by the size of the count
 
-	kind            string // of the family
-	sizing          bool
-	size            int    // of the family's metrics
-	message, bucket []byte // parts of a metric
+	kind   metricType // of the family
+	sizing bool
+	size   int // of the family's metrics
 }
 
 // Fields of the messages in client_model's io/prometheus/client/metrics.proto.
@@ -56,35 +52,56 @@ const (
 	timestampSeconds, timestampNanos = 1, 2
 )
 
-// types are the values of MetricType and the field of a Metric for each.
-var types = map[string]struct {
+// metricType is a value of MetricType, and the field of a Metric for it.
+type metricType struct {
 	number uint64
 	field  protowire.Number
-}{
+}
+
+var metricTypes = map[string]metricType{
 	"counter": {0, metricCounter}, "gauge": {1, metricGauge}, "untyped": {3, metricUntyped}, "histogram": {4, metricHistogram},
 }
 
+// tag is the tag of a field below 16, which takes one byte.
+func tag(field protowire.Number, t protowire.Type) byte { return byte(protowire.EncodeTag(field, t)) }
+
 func appendVarint(b []byte, field protowire.Number, v uint64) []byte {
-	return protowire.AppendVarint(protowire.AppendTag(b, field, protowire.VarintType), v)
+	return protowire.AppendVarint(append(b, tag(field, protowire.VarintType)), v)
 }
 
 func appendDouble(b []byte, field protowire.Number, v float64) []byte {
-	return protowire.AppendFixed64(protowire.AppendTag(b, field, protowire.Fixed64Type), math.Float64bits(v))
+	return protowire.AppendFixed64(append(b, tag(field, protowire.Fixed64Type)), math.Float64bits(v))
 }
 
 func appendString(b []byte, field protowire.Number, s string) []byte {
-	return protowire.AppendString(protowire.AppendTag(b, field, protowire.BytesType), s)
+	return protowire.AppendString(append(b, tag(field, protowire.BytesType)), s)
 }
 
-// appendStart appends a google.protobuf.Timestamp, if the time is known.
-func appendStart(b []byte, field protowire.Number, unixNano int64) []byte {
+// start appends a google.protobuf.Timestamp with its length in front, if the time is
+// known.
+func (p *protobuf) start(b []byte, unixNano int64) []byte {
 	if unixNano <= 0 {
 		return b
 	}
 	seconds, nanos := uint64(unixNano/1e9), uint64(unixNano%1e9)
-	b = protowire.AppendTag(b, field, protowire.BytesType)
 	b = protowire.AppendVarint(b, uint64(2+protowire.SizeVarint(seconds)+protowire.SizeVarint(nanos)))
 	return appendVarint(appendVarint(b, timestampSeconds, seconds), timestampNanos, nanos)
+}
+
+// startSize returns the size of the field that appendStart appends.
+func startSize(start []byte) int {
+	if len(start) == 0 {
+		return 0
+	}
+	return 1 + len(start)
+}
+
+// appendStart appends a field with what protobuf.start has made.
+func appendStart(b []byte, field protowire.Number, start []byte) []byte {
+	if len(start) == 0 {
+		return b
+	}
+	return append(append(b, tag(field, protowire.BytesType)), start...)
 }
 
 func (p *protobuf) native() bool { return true }
@@ -92,7 +109,7 @@ func (p *protobuf) native() bool { return true }
 // label appends a field of a Metric with a LabelPair.
 func (p *protobuf) label(b []byte, name, value string) []byte {
 	value = valid(value)
-	b = protowire.AppendTag(b, metricLabel, protowire.BytesType)
+	b = append(b, tag(metricLabel, protowire.BytesType))
 	b = protowire.AppendVarint(b, uint64(2+protowire.SizeBytes(len(name))+protowire.SizeBytes(len(value))))
 	return appendString(appendString(b, labelOfName, name), labelOfValue, value)
 }
@@ -105,75 +122,129 @@ func valid(s string) string {
 	return string([]rune(s))
 }
 
-func (p *protobuf) family(in instrument, samples func()) {
-	p.kind = typeOf(in)
+// measure goes through all metrics of a point before it goes to the next point: the
+// processor's cache does not hold the points of many targets.
+func (p *protobuf) measure(n *snapshot, metrics []int) (sizes [scrapedMetrics]int) {
+	var kinds [scrapedMetrics]metricType
+	for _, metric := range metrics {
+		kinds[metric] = metricTypes[typeOf(scrapedInstrument(metric))]
+	}
+	p.sizing = true
+	for i := range n.list {
+		for _, metric := range metrics {
+			p.size, p.kind = 0, kinds[metric]
+			n.samples(p, &n.list[i], metric)
+			sizes[metric] += p.size
+		}
+	}
+	p.sizing = false
+	return sizes
+}
+
+func (p *protobuf) family(in instrument, size int, samples func()) {
+	p.kind = metricTypes[typeOf(in)]
 	head := appendString(nil, familyName, metricName(in))
 	head = appendString(head, familyHelp, in.description)
-	head = appendVarint(head, familyType, types[p.kind].number)
+	head = appendVarint(head, familyType, p.kind.number)
 	if unit := unitOf(in); unit != "" {
 		head = appendString(head, familyUnit, unit)
 	}
-	p.size, p.sizing = 0, true
-	samples()
-	p.sizing = false
-	if p.size == 0 { // a family without metrics is none
+	if size == 0 { // not measured, or no metrics
+		p.size, p.sizing = 0, true
+		samples()
+		p.sizing, size = false, p.size
+	}
+	if size == 0 {
 		return
 	}
-	p.b = append(protowire.AppendVarint(p.b, uint64(len(head)+p.size)), head...)
+	p.b = append(protowire.AppendVarint(p.b, uint64(len(head)+size)), head...)
 	samples()
 }
 
-// metric writes a metric with what is in p.message.
-func (p *protobuf) metric(labels, more []byte) {
-	field := types[p.kind].field
-	n := len(labels) + len(more) + protowire.SizeTag(field) + protowire.SizeBytes(len(p.message))
+// begin writes the part of a metric that is in front of the fields of its value,
+// whose size is given, and reports whether these are to follow.
+func (p *protobuf) begin(labels, more []byte, size int) bool {
+	n := len(labels) + len(more) + 1 + protowire.SizeBytes(size)
 	if p.sizing {
-		p.size += protowire.SizeTag(familyMetric) + protowire.SizeBytes(n)
-		return
+		p.size += 1 + protowire.SizeBytes(n)
+		return false
 	}
 	p.flushFull()
-	p.b = protowire.AppendVarint(protowire.AppendTag(p.b, familyMetric, protowire.BytesType), uint64(n))
+	p.b = protowire.AppendVarint(append(p.b, tag(familyMetric, protowire.BytesType)), uint64(n))
 	p.b = append(append(p.b, labels...), more...)
-	p.b = protowire.AppendBytes(protowire.AppendTag(p.b, field, protowire.BytesType), p.message)
+	p.b = protowire.AppendVarint(append(p.b, tag(p.kind.field, protowire.BytesType)), uint64(size))
+	return true
 }
 
 func (p *protobuf) sample(v sample) {
 	if v.counted {
 		v.value = float64(v.count)
 	}
-	p.message = appendDouble(p.message[:0], simpleValue, v.value)
-	if p.kind == "counter" {
-		p.message = appendStart(p.message, counterStart, v.start)
+	if p.kind.field != metricCounter {
+		v.start = nil
 	}
-	p.metric(v.labels, v.more)
+	if p.begin(v.labels, v.more, doubleSize+startSize(v.start)) {
+		p.b = appendStart(appendDouble(p.b, simpleValue, v.value), counterStart, v.start)
+	}
 }
 
 func (p *protobuf) histogram(e *point) {
-	b := appendVarint(p.message[:0], histogramCount, e.values)
-	b = appendDouble(b, histogramSum, seconds(e.sum))
-	counts, sum := e.buckets, uint64(0)
-	p.beginBucket(0)
-	for at, bound := range p.bounds { // that of +Inf goes without saying
-		if at >= e.offset && len(counts) > 0 {
-			n, size := binary.Uvarint(counts)
-			if counts = counts[size:]; n > 0 {
-				sum += n
-				p.beginBucket(sum)
-			}
-		}
-		b = append(append(b, p.bucket...), bound...)
+	if p.sizing {
+		e.size = 1 + protowire.SizeVarint(e.values) + doubleSize + p.bucketsSize(e) + len(e.nativeBytes) + startSize(e.start)
 	}
-	b = append(b, e.nativeBytes...)
-	p.message = appendStart(b, histogramStart, e.start)
-	p.metric(e.labels, nil)
+	if !p.begin(e.labels, nil, e.size) {
+		return
+	}
+	p.b = appendVarint(p.b, histogramCount, e.values)
+	p.b = appendDouble(p.b, histogramSum, seconds(e.sum))
+	e.runs(len(p.bounds), p.appendBuckets)
+	p.b = append(p.b, e.nativeBytes...)
+	p.b = appendStart(p.b, histogramStart, e.start)
 }
 
-// beginBucket makes the part of a Bucket that is in front of its bound.
-func (p *protobuf) beginBucket(count uint64) {
-	const boundBytes = 1 + 8
-	b := protowire.AppendTag(p.bucket[:0], histogramBucket, protowire.BytesType)
-	b = protowire.AppendVarint(b, uint64(1+protowire.SizeVarint(count)+boundBytes))
-	p.bucket = appendVarint(b, bucketCount, count)
+// doubleSize is the size of a field with a floating-point number, and bucketSize
+// that of one with a Bucket, without its count.
+const (
+	doubleSize = 1 + 8
+	bucketSize = 1 + 1 + 1 + doubleSize
+)
+
+// bucketsSize returns the size of the buckets of a histogram.
+func (p *protobuf) bucketsSize(e *point) int {
+	n := 0
+	e.runs(len(p.bounds), func(from, to int, count uint64) {
+		n += (to - from) * (bucketSize + protowire.SizeVarint(count))
+	})
+	return n
+}
+
+// appendBuckets appends buckets that have the same count. It copies them from those
+// of all bounds and fills in the count.
+func (p *protobuf) appendBuckets(from, to int, count uint64) {
+	const before = 1 + 1 + 1 // bytes of a bucket in front of its count
+	var varint [binary.MaxVarintLen64]byte
+	size := binary.PutUvarint(varint[:], count)
+	if p.buckets[size] == nil {
+		p.buckets[size] = boundedBuckets(p.bounds, varint[:size])
+	}
+	at, width := len(p.b), bucketSize+size
+	p.b = append(p.b, p.buckets[size][from*width:to*width]...)
+	for at += before; at < len(p.b); at += width {
+		for i, v := range varint[:size] { // one byte or two: cheaper than a copy
+			p.b[at+i] = v
+		}
+	}
+}
+
+// boundedBuckets returns a bucket of each bound with the count.
+func boundedBuckets(bounds []float64, count []byte) (b []byte) {
+	for _, bound := range bounds {
+		b = append(b, tag(histogramBucket, protowire.BytesType))
+		b = protowire.AppendVarint(b, uint64(1+len(count)+doubleSize))
+		b = append(append(b, tag(bucketCount, protowire.VarintType)), count...)
+		b = appendDouble(b, bucketBound, bound)
+	}
+	return b
 }
 
 const (
@@ -208,37 +279,52 @@ func appendNative(b []byte, h histogram) []byte {
 	if e.zero > 0 {
 		b = appendVarint(b, nativeZeroCount, e.zero)
 	}
-	var room [512]byte
+	var room [2 * maxBuckets]byte
 	deltas := room[:0]
-	var span struct{ offset, length, end int32 } // end: the bucket behind it
+	offset, counts := e.offset, e.counts
+	var merged [maxBuckets]uint64
+	if shift > 0 && len(counts) > 0 {
+		offset >>= shift
+		for i, n := range counts {
+			merged[(e.offset+int32(i))>>shift-offset] += n
+		}
+		counts = merged[:(e.offset+int32(len(counts))-1)>>shift-offset+1]
+	}
 	var last uint64
 	add := func(n uint64) {
-		deltas = protowire.AppendVarint(deltas, protowire.EncodeZigZag(int64(n-last)))
+		deltas = appendZigZag(deltas, int64(n-last))
 		last = n
-		span.length, span.end = span.length+1, span.end+1
 	}
-	for i := 0; i < len(e.counts); {
-		at, n := (e.offset+int32(i))>>shift, uint64(0)
-		for ; i < len(e.counts) && (e.offset+int32(i))>>shift == at; i++ {
-			n += e.counts[i]
-		}
-		if at++; n == 0 {
+	var from, length int32 // of the span; from the end of the one before, or from bucket 0
+	gap := offset + 1      // empty buckets behind the span
+	for _, n := range counts {
+		if n == 0 {
+			gap++
 			continue
 		}
-		if gap := at - span.end; span.length == 0 || gap > maxGap {
-			b = appendSpan(b, span.offset, span.length)
-			span.offset, span.length, span.end = gap, 0, at
+		if length == 0 || gap > maxGap {
+			b = appendSpan(b, from, length)
+			from, length, gap = gap, 0, 0
 		}
-		for span.end < at {
+		length += gap + 1
+		for ; gap > 0; gap-- {
 			add(0)
 		}
 		add(n)
 	}
-	b = appendSpan(b, span.offset, span.length)
+	b = appendSpan(b, from, length)
 	if len(deltas) > 0 {
-		b = protowire.AppendBytes(protowire.AppendTag(b, nativeDelta, protowire.BytesType), deltas)
+		b = protowire.AppendBytes(append(b, tag(nativeDelta, protowire.BytesType)), deltas)
 	}
 	return b
+}
+
+// appendZigZag appends a signed number, most often a small one.
+func appendZigZag(b []byte, v int64) []byte {
+	if z := protowire.EncodeZigZag(v); z >= 1<<7 {
+		return protowire.AppendVarint(b, z)
+	}
+	return append(b, byte(protowire.EncodeZigZag(v)))
 }
 
 // appendSpan appends a BucketSpan, unless it is empty.
@@ -247,7 +333,7 @@ func appendSpan(b []byte, offset, length int32) []byte {
 		return b
 	}
 	from, n := protowire.EncodeZigZag(int64(offset)), uint64(length)
-	b = protowire.AppendTag(b, nativeSpan, protowire.BytesType)
+	b = append(b, tag(nativeSpan, protowire.BytesType))
 	b = protowire.AppendVarint(b, uint64(2+protowire.SizeVarint(from)+protowire.SizeVarint(n)))
 	return appendVarint(appendVarint(b, spanOffset, from), spanLength, n)
 }

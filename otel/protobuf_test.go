@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -108,6 +109,41 @@ func TestProtobufStart(t *testing.T) {
 	}
 	if got := m[1].Counter.CreatedTimestamp.AsTime(); got.After(time.Now()) {
 		t.Errorf("start %v is in the future", got)
+	}
+}
+
+// TestProtobufCounts: the counts of buckets take more bytes the larger they are, and
+// each comes out as it went in.
+func TestProtobufCounts(t *testing.T) {
+	for _, ms := range [][]int{{}, {1}, {126, 1, 1}, {0, 127, 1}, {0, 16_383, 0, 1}, {1, 126, 1, 16_255, 1}, {0, 0, 0, 0, 200}, {300, 0, 0, 0, 1}} {
+		st, err := NewStore(StoreOptions{Bounds: []float64{.001, .002, .003, .004}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		target, sum := st.Add(TargetOptions{Host: "h"}), uint64(0)
+		want := []uint64{0, 0, 0, 0, 0} // cumulative
+		for i := range want {
+			if i < len(ms) {
+				sum += uint64(ms[i])
+				r := &icmpcore.PingResult{Addr: addrA, Sent: ms[i], Received: ms[i]}
+				for range ms[i] {
+					r.RTTs = append(r.RTTs, time.Duration(i+1)*time.Millisecond)
+				}
+				st.Record(target, r)
+			}
+			want[i] = sum
+		}
+		if len(ms) == 0 {
+			st.Record(target, &icmpcore.PingResult{Addr: addrA, Sent: 1})
+		}
+		h := writtenFamilies(t, st)["ping_rtt_seconds"].Metric[0].Histogram
+		var got []uint64
+		for _, b := range h.Bucket {
+			got = append(got, b.GetCumulativeCount())
+		}
+		if got = append(got, h.GetSampleCount()); !slices.Equal(got, want) {
+			t.Errorf("%v in buckets: counts %v, want %v", ms, got, want)
+		}
 	}
 }
 

@@ -14,11 +14,18 @@ import (
 type exposition interface {
 	// label appends a label to those of a series.
 	label(b []byte, name, value string) []byte
+	// start appends what the format has of the time at which a series began, in Unix
+	// nanoseconds.
+	start(b []byte, unixNano int64) []byte
 	// native reports whether the format has native histograms.
 	native() bool
-	// family writes a family. samples calls sample and histogram for each of its
-	// points. If it is called twice, it does the same twice.
-	family(in instrument, samples func())
+	// measure returns the sizes of the metrics' families, in bytes, if family needs
+	// them.
+	measure(n *snapshot, metrics []int) (sizes [scrapedMetrics]int)
+	// family writes a family, whose size is 0 if it was not measured. samples calls
+	// sample and histogram for each of its points. If it is called twice, it does the
+	// same twice.
+	family(in instrument, size int, samples func())
 	sample(sample)
 	histogram(*point)
 	flush() error
@@ -30,7 +37,7 @@ type sample struct {
 	count        uint64
 	value        float64 // unless it is counted
 	counted      bool
-	start        int64 // when a counter began, Unix ns
+	start        []byte // when a counter began, as the format has it
 }
 
 // point is a series in a snapshot.
@@ -41,7 +48,7 @@ type point struct {
 
 	totals   totals
 	latest   latest
-	start    int64
+	start    []byte // as the format has it
 	resolved bool
 	current  bool // it is the one recorded last of its target
 
@@ -49,18 +56,24 @@ type point struct {
 	offset      int    // of the first of buckets among the bounds
 	buckets     []byte // counts, as varints
 	nativeBytes []byte // fields of a Histogram of Prometheus
+	size        int    // of a Histogram of Prometheus, once it was measured
 }
 
 // snapshot is what a store holds: each series of one moment.
 type snapshot struct {
 	list  []point
 	arena arena
+	kinds [failures][]byte // labels of ping.errors
+	own   []byte           // room for the labels of a point
 }
 
 // snapshot copies what the store holds, and returns which series that are.
 func (s *Store) snapshot(x exposition, now time.Time) (*snapshot, []ref) {
 	refs := s.table.kept()
 	n := &snapshot{list: make([]point, len(refs))}
+	for f, name := range failureNames {
+		n.kinds[f] = x.label(nil, "error_type", name)
+	}
 	namer := labels{names: make(map[attribute.Key]string)}
 	var scratch []byte
 	for i := range refs {
@@ -74,15 +87,17 @@ func (s *Store) snapshot(x exposition, now time.Time) (*snapshot, []ref) {
 		s.table.mu.Lock()
 		r.recorded = r.stream.recorded
 		e.copy(*r)
+		start := min(r.stream.start, now.UnixNano()) // the wall clock may have been set back
 		b = appendBuckets(b[:0], e, r.stream.total.rtts)
 		at := len(b)
 		if x.native() {
 			b = appendNative(b, r.stream.total.rtts)
 		}
 		s.table.mu.Unlock()
-		e.start = min(e.start, now.UnixNano()) // the wall clock may have been set back
 		kept := n.arena.keep(b)
 		e.buckets, e.nativeBytes = kept[:at], kept[at:]
+		b = x.start(b[:0], start)
+		e.start = n.arena.keep(b)
 		scratch = b
 	}
 	return n, refs
@@ -90,7 +105,7 @@ func (s *Store) snapshot(x exposition, now time.Time) (*snapshot, []ref) {
 
 // copy takes over the figures of a stream. The table is locked.
 func (e *point) copy(r ref) {
-	e.totals, e.latest, e.start = r.stream.total, r.stream.latest, r.stream.start
+	e.totals, e.latest = r.stream.total, r.stream.latest
 	e.totals.rtts = nil // it goes on counting
 	e.resolved, e.current = r.stream.addr.IsValid(), r.current()
 }
@@ -112,6 +127,22 @@ func appendBuckets(b []byte, e *point, h histogram) []byte {
 		}
 	}
 	return b
+}
+
+// runs calls run for each run of bounds whose buckets have the same cumulative count.
+func (e *point) runs(bounds int, run func(from, to int, count uint64)) {
+	from, at, sum := 0, e.offset, uint64(0)
+	for counts := e.buckets; len(counts) > 0 && at < bounds; at++ {
+		n, size := binary.Uvarint(counts)
+		if counts = counts[size:]; n == 0 {
+			continue
+		}
+		if from < at {
+			run(from, at, sum)
+		}
+		from, sum = at, sum+n
+	}
+	run(from, bounds, sum)
 }
 
 // appendOwn appends the labels without the address.
@@ -138,73 +169,98 @@ func (s *Store) scrape(x exposition) error {
 	self, now := s.self(), s.stamp()
 	series, refs := s.snapshot(x, now)
 	s.settle(refs, now)
-	var kinds [failures][]byte
-	for f, name := range failureNames {
-		kinds[f] = x.label(nil, "error_type", name)
+	metrics := s.scraped()
+	sizes := x.measure(series, metrics)
+	for _, metric := range metrics {
+		x.family(scrapedInstrument(metric), sizes[metric], func() {
+			for i := range series.list {
+				series.samples(x, &series.list[i], metric)
+			}
+		})
 	}
-	for i, in := range targetInstruments {
-		if path := i >= pathHopsMetric; s.targets[i] && (!path || s.table.anyTraced()) {
-			x.family(in, func() { series.samples(x, i, &kinds) })
-		}
-	}
-	if s.targets[upMetric] {
-		x.family(resolvedInstrument, func() { series.resolved(x) })
-	}
+	started := x.start(nil, s.started.UnixNano())
 	for i, in := range selfInstruments {
 		if s.selves[i] && i == breaksMetric {
-			s.scrapeBreaks(x)
+			s.scrapeBreaks(x, started)
 			continue
 		}
 		if s.selves[i] && self[i] != none && (i != failedMetric || s.pushed.Load()) {
-			x.family(in, func() {
-				x.sample(sample{counted: true, count: uint64(max(0, self[i])), start: s.started.UnixNano()})
+			x.family(in, 0, func() {
+				x.sample(sample{counted: true, count: uint64(max(0, self[i])), start: started})
 			})
 		}
 	}
 	return x.flush()
 }
 
+// The metrics of a target in a scrape: those of targetInstruments, and ping.resolved.
+const (
+	resolvedMetric = targetMetrics + iota
+	scrapedMetrics // how many there are
+)
+
 // resolvedInstrument is for Prometheus alone: OTLP has the error type resolve for
 // what it says.
 var resolvedInstrument = instrument{"ping.resolved", "{target}", "1 if the latest series had an address to probe, else 0.", gauge}
 
-func (n *snapshot) resolved(x exposition) {
-	var own []byte
-	for i := range n.list {
-		if e := &n.list[i]; e.current {
-			own = e.appendOwn(own[:0])
-			x.sample(sample{labels: own, counted: true, count: oneIf(e.resolved)})
-		}
+func scrapedInstrument(metric int) instrument {
+	if metric == resolvedMetric {
+		return resolvedInstrument
 	}
+	return targetInstruments[metric]
 }
 
-// samples writes the points of an instrument of targets.
-func (n *snapshot) samples(x exposition, metric int, kinds *[failures][]byte) {
-	for i := range n.list {
-		switch e := &n.list[i]; {
-		case metric == rttMetric:
-			x.histogram(e)
-		case metric == errorsMetric:
-			for f, n := range e.totals.failed {
-				if n > 0 || e.resolved && outage[f] {
-					x.sample(sample{labels: e.labels, more: kinds[f], counted: true, count: n, start: e.start})
-				}
+// scraped returns the metrics of targets that are wanted.
+func (s *Store) scraped() (metrics []int) {
+	for i := range targetMetrics {
+		if path := i >= pathHopsMetric; s.targets[i] && (!path || s.table.anyTraced()) {
+			metrics = append(metrics, i)
+		}
+	}
+	if s.targets[upMetric] {
+		metrics = append(metrics, resolvedMetric)
+	}
+	return metrics
+}
+
+// samples calls sample or histogram of x for what a point has of a metric.
+func (n *snapshot) samples(x exposition, e *point, metric int) {
+	t := &e.totals
+	counter := func(count uint64) {
+		x.sample(sample{labels: e.labels, counted: true, count: count, start: e.start})
+	}
+	switch metric {
+	case rttMetric:
+		x.histogram(e)
+	case requestsMetric:
+		counter(t.requests)
+	case repliesMetric:
+		counter(t.replies)
+	case duplicatesMetric:
+		counter(t.duplicates)
+	case reorderedMetric:
+		counter(t.reordered)
+	case corruptMetric:
+		counter(t.corrupt)
+	case errorsMetric:
+		for f, count := range t.failed {
+			if count > 0 || e.resolved && outage[f] {
+				x.sample(sample{labels: e.labels, more: n.kinds[f], counted: true, count: count, start: e.start})
 			}
-		case metric == pathChangesMetric:
-			if e.latest.traced {
-				x.sample(sample{labels: e.labels, counted: true, count: e.totals.changes, start: e.start})
-			}
-		case metric < lossMetric:
-			n := [...]uint64{
-				requestsMetric: e.totals.requests, repliesMetric: e.totals.replies, duplicatesMetric: e.totals.duplicates,
-				reorderedMetric: e.totals.reordered, corruptMetric: e.totals.corrupt,
-			}[metric]
-			x.sample(sample{labels: e.labels, counted: true, count: n, start: e.start})
-		case e.current:
-			if v, ok := e.latest.sample(metric); ok {
-				v.labels = e.labels
-				x.sample(v)
-			}
+		}
+	case pathChangesMetric:
+		if e.latest.traced {
+			counter(t.changes)
+		}
+	case resolvedMetric:
+		if e.current {
+			n.own = e.appendOwn(n.own[:0])
+			x.sample(sample{labels: n.own, counted: true, count: oneIf(e.resolved)})
+		}
+	default:
+		if v, ok := e.latest.sample(metric); ok && e.current {
+			v.labels = e.labels
+			x.sample(v)
 		}
 	}
 }

@@ -295,6 +295,9 @@ func (t *table) sweep(now time.Time, keep time.Duration) uint64 {
 		t.gone = make(map[identity]ref) // a map does not give back the memory of deleted keys
 	}
 	for e := range t.targets {
+		if len(e.streams) < 2 { // the one recorded last is never idle
+			continue
+		}
 		e.streams = slices.DeleteFunc(e.streams, func(s *stream) bool {
 			return e.rounds-s.round > idleRounds && s.delivered == s.recorded
 		})

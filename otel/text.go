@@ -2,7 +2,6 @@ package otel
 
 import (
 	"bytes"
-	"encoding/binary"
 	"io"
 	"strconv"
 	"strings"
@@ -49,13 +48,17 @@ func (t *text) setBounds(bounds []float64) {
 
 func (t *text) native() bool { return false }
 
+func (t *text) start(b []byte, _ int64) []byte { return b }
+
 // label appends a label with a comma in front.
 func (t *text) label(b []byte, name, value string) []byte {
 	b = append(append(append(b, ','), name...), '=', '"')
 	return append(appendEscaped(b, value), '"')
 }
 
-func (t *text) family(in instrument, samples func()) {
+func (t *text) measure(*snapshot, []int) (sizes [scrapedMetrics]int) { return sizes }
+
+func (t *text) family(in instrument, _ int, samples func()) {
 	t.name = metricName(in)
 	name, kind := t.name, typeOf(in)
 	if t.open { // a counter's suffix is no part of the family's name
@@ -98,18 +101,12 @@ func (t *text) histogram(e *point) {
 	t.flushFull()
 	t.head = append(append(append(t.head[:0], t.name...), "_bucket"...), e.labels...)
 	t.head[len(t.name)+len("_bucket")] = '{' // in place of the comma
-	counts, sum := e.buckets, uint64(0)
-	t.end = append(t.end[:0], "0\n"...)
-	for at, end := range t.ends {
-		if at >= e.offset && len(counts) > 0 {
-			n, size := binary.Uvarint(counts)
-			if counts = counts[size:]; n > 0 {
-				sum += n
-				t.end = append(strconv.AppendUint(t.end[:0], sum, 10), '\n')
-			}
+	e.runs(len(t.ends), func(from, to int, count uint64) {
+		t.end = append(strconv.AppendUint(t.end[:0], count, 10), '\n')
+		for _, end := range t.ends[from:to] {
+			t.b = append(append(append(t.b, t.head...), end...), t.end...)
 		}
-		t.b = append(append(append(t.b, t.head...), end...), t.end...)
-	}
+	})
 	t.end = append(strconv.AppendUint(t.end[:0], e.values, 10), '\n')
 	t.b = append(append(append(t.b, t.head...), `,le="+Inf"} `...), t.end...)
 	line := func(suffix string) {

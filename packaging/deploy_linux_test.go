@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -21,6 +23,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/pingtel/pingtel/internal/config"
+	"github.com/pingtel/pingtel/internal/fleet"
 )
 
 // workload is what the manifests use of a Deployment or a DaemonSet, by the
@@ -30,9 +33,11 @@ type workload struct {
 	Kind       string
 	Metadata   metadata
 	Spec       struct {
-		Replicas int
-		Strategy struct{ Type string }
-		Selector struct {
+		Replicas            int
+		Strategy            struct{ Type string }
+		ServiceName         string `yaml:"serviceName"`         // of a StatefulSet
+		PodManagementPolicy string `yaml:"podManagementPolicy"` // of the same
+		Selector            struct {
 			MatchLabels map[string]string `yaml:"matchLabels"`
 		}
 		Template template
@@ -131,11 +136,11 @@ type kustomization struct {
 func TestManifests(t *testing.T) {
 	bin := build(t, "..")
 	image := readDockerfile(t)
-	for _, dir := range []string{"../deploy/kubernetes", "../deploy/kubernetes/raw"} {
+	for _, dir := range []string{"../deploy/kubernetes", "../deploy/kubernetes/raw", "../deploy/kubernetes/fleet"} {
 		t.Run(filepath.Base(dir), func(t *testing.T) {
 			k := decode[kustomization](t, filepath.Join(dir, "kustomization.yaml"))
-			if len(k.Resources) != 1 || len(k.ConfigMapGenerator) != 1 {
-				t.Fatalf("%d resources and %d maps, want one of each", len(k.Resources), len(k.ConfigMapGenerator))
+			if len(k.Resources) == 0 || len(k.ConfigMapGenerator) != 1 {
+				t.Fatalf("%d resources and %d maps, want the pods first and one map", len(k.Resources), len(k.ConfigMapGenerator))
 			}
 			used := append([]string{"kustomization.yaml"}, k.Resources...)
 			used = append(used, k.ConfigMapGenerator[0].Files...)
@@ -166,8 +171,8 @@ func TestManifests(t *testing.T) {
 
 func checkLabels(t *testing.T, w workload) {
 	t.Helper()
-	if w.APIVersion != "apps/v1" || w.Kind != "Deployment" && w.Kind != "DaemonSet" {
-		t.Errorf("%s %s, want a Deployment or DaemonSet of apps/v1", w.APIVersion, w.Kind)
+	if w.APIVersion != "apps/v1" || !slices.Contains([]string{"Deployment", "DaemonSet", "StatefulSet"}, w.Kind) {
+		t.Errorf("%s %s, want a Deployment, DaemonSet or StatefulSet of apps/v1", w.APIVersion, w.Kind)
 	}
 	if d := cmp.Diff(w.Spec.Selector.MatchLabels, w.Spec.Template.Metadata.Labels); d != "" {
 		t.Errorf("the selector (-) does not match the pod's labels (+):\n%s", d)
@@ -232,6 +237,8 @@ func checkConfig(t *testing.T, name string, c container) {
 				case v.Name != key:
 				case v.ValueFrom.FieldRef.FieldPath == "status.hostIP":
 					return try.host, true
+				case v.ValueFrom.FieldRef.FieldPath == "metadata.name":
+					return "pingtel-0", true
 				case v.ValueFrom.SecretKeyRef.Key != "" && try.text != string(b): // it is optional
 					return "secret", true
 				}
@@ -253,6 +260,61 @@ func checkConfig(t *testing.T, name string, c container) {
 	}
 }
 
+// service is what a headless Service has.
+type service struct {
+	APIVersion string `yaml:"apiVersion"`
+	Kind       string
+	Metadata   metadata
+	Spec       struct {
+		ClusterIP                string `yaml:"clusterIP"`
+		PublishNotReadyAddresses bool   `yaml:"publishNotReadyAddresses"`
+		Selector                 map[string]string
+		Ports                    []struct {
+			Name string
+			Port int
+		}
+	}
+}
+
+// TestStatefulSet: the pods of the StatefulSet have the names and parts that the file gives
+// them, and measure each target once.
+func TestStatefulSet(t *testing.T) {
+	const dir = "../deploy/kubernetes/fleet/"
+	w, s := decode[workload](t, dir+"statefulset.yaml"), decode[service](t, dir+"service.yaml")
+	if w.Spec.Replicas < 2 || s.Kind != "Service" || s.APIVersion != "v1" || s.Spec.ClusterIP != "None" || w.Spec.ServiceName != s.Metadata.Name ||
+		!maps.Equal(s.Spec.Selector, w.Spec.Template.Metadata.Labels) || s.Spec.Ports[0].Port != w.Spec.Template.Spec.Containers[0].Ports[0].ContainerPort {
+		t.Errorf("%+v does not fit the StatefulSet's %d pods and its Service %s", s, w.Spec.Replicas, w.Spec.ServiceName)
+	}
+	text, err := os.ReadFile(dir + "pingtel.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	more := strings.Replace(string(text), `hosts = ["127.0.0.1"]`, `hosts = ["127.0.0.1-200"]`, 1)
+	probers := make(map[string][]string) // by target
+	for i := range w.Spec.Replicas {
+		name := fmt.Sprintf("%s-%d", w.Metadata.Name, i)
+		c, err := config.Parse("pingtel.toml", more, func(key string) (string, bool) { return name, key == "POD_NAME" })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.Fleet.Shards != w.Spec.Replicas || c.Fleet.Shard != i || c.Fleet.Member != name {
+			t.Errorf("%s: %+v, want part %d of %d", name, c.Fleet, i, w.Spec.Replicas)
+		}
+		mine, _ := fleet.New(c, slog.New(slog.DiscardHandler)).Take(c, time.Now())
+		for _, target := range mine.Targets {
+			probers[target.Host] = append(probers[target.Host], name)
+		}
+	}
+	for host, names := range probers {
+		if len(names) != 1 {
+			t.Errorf("%s is measured by %v", host, names)
+		}
+	}
+	if len(probers) != 200 {
+		t.Errorf("%d of 200 targets are measured", len(probers))
+	}
+}
+
 // checkProbes: the kubelet and Prometheus ask where the configuration has pingtel
 // listen, and for what it has.
 func checkProbes(t *testing.T, name string, w template) {
@@ -261,7 +323,9 @@ func checkProbes(t *testing.T, name string, w template) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	parsed, err := config.Parse(name, string(b), func(string) (string, bool) { return "192.0.2.1", true })
+	parsed, err := config.Parse(name, string(b), func(key string) (string, bool) {
+		return map[string]string{"HOST_IP": "192.0.2.1", "POD_NAME": "pingtel-0"}[key], true
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,6 +38,9 @@ rtmax and jitter in ms, pl in %, U where there is no value, after the host's nam
 if there are several hosts. More than 5 KiB of it (some 25 hosts) are replaced by
 counts of the states, unless you set --perfdata all.
 
+With --path, the path to a host that is not OK because of loss is traced, within the
+time that the run has left. What it shows stands below the first line.
+
 A host is a name, an address, a prefix (198.18.0.0/24) or a range (198.18.1.1-9).
 Durations are seconds (0.5) or have a unit (500ms). Times in thresholds are
 milliseconds (100) or have a unit.`,
@@ -45,6 +48,7 @@ milliseconds (100) or have a unit.`,
   pingtel check -w 5000,100% -c 5000,100% 192.0.2.1   # a host check
   pingtel check -m 2 --warn-jitter 10 192.0.2.1 192.0.2.2 2001:db8::1
   pingtel check --config pingtel.toml
+  pingtel check --path -H 192.0.2.1    # where the loss begins
   pingtel check --quiet -f hosts.txt    # from cron: mail only in trouble`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
@@ -91,15 +95,16 @@ func (f *checkFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	ctx, cancel := context.WithDeadline(ctx, start.Add(f.total))
 	defer cancel()
-	verdicts, err := f.judge(ctx, job, pinger)
+	r, err := f.judge(ctx, job, pinger)
 	if err != nil {
 		return err
 	}
-	return f.print(cmd.OutOrStdout(), verdicts)
+	return f.print(cmd.OutOrStdout(), r)
 }
 
-// judge reads the hosts and probes them.
-func (f *checkFlags) judge(ctx context.Context, job checkJob, pinger sweep.Pinger) ([]nagios.Verdict, error) {
+// judge reads the hosts and probes them. With --path it also traces those that lose
+// echoes. It closes the Pinger.
+func (f *checkFlags) judge(ctx context.Context, job checkJob, pinger sweep.Pinger) (*nagios.Report, error) {
 	aims, err := job.read(ctx)
 	if err == nil && f.need > len(aims) {
 		err = fmt.Errorf("-m %d: want at most the number of hosts, which is %d", f.need, len(aims))
@@ -107,12 +112,20 @@ func (f *checkFlags) judge(ctx context.Context, job checkJob, pinger sweep.Pinge
 	if err != nil {
 		return nil, errors.Join(err, pinger.Close())
 	}
-	return newCheckRun(aims, f.need).judge(ctx, sweep.New(pinger))
+	r := &nagios.Report{Need: f.need, Perfdata: f.perfdata, Verbose: f.verbose > 0}
+	if !f.paths {
+		r.Verdicts, err = newCheckRun(aims, f.need).judge(ctx, sweep.New(pinger))
+		return r, err
+	}
+	r.Verdicts, err = newCheckRun(aims, f.need).judge(ctx, sweep.New(sweep.Lend(pinger)))
+	if err == nil && !(f.quiet && r.Status() == nagios.OK) {
+		explain(ctx, pinger, f.tracesEnd(ctx), job.config.MaxRate, aims, r)
+	}
+	return r, errors.Join(err, pinger.Close())
 }
 
 // print writes the verdicts, or nothing if all is well and -q is set.
-func (f *checkFlags) print(stdout io.Writer, verdicts []nagios.Verdict) error {
-	r := nagios.Report{Verdicts: verdicts, Need: f.need, Perfdata: f.perfdata, Verbose: f.verbose > 0}
+func (f *checkFlags) print(stdout io.Writer, r *nagios.Report) error {
 	state := r.Status()
 	if state == nagios.OK && f.quiet {
 		return nil

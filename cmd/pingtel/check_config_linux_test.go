@@ -11,6 +11,7 @@ import (
 
 // TestCheckConfig judges two hosts with the same loss by their own thresholds.
 func TestCheckConfig(t *testing.T) {
+	t.Parallel()
 	netsim.Run(t, simulated(), func(t *testing.T, _ *netsim.Net) {
 		path := writeConfig(t, `
 [defaults]
@@ -85,6 +86,7 @@ critical = "1s"
 // TestMissingInterface: what the machine lacks keeps the other targets from
 // nothing, and 'config check' warns and succeeds.
 func TestMissingInterface(t *testing.T) {
+	t.Parallel()
 	netsim.Run(t, simulated(), func(t *testing.T, _ *netsim.Net) {
 		path := writeConfig(t, "[[targets]]\nhosts = [\"198.18.1.1\"]\ncount = 1\n[[targets]]\nhosts = [\"198.18.1.2\"]\ninterface = \"vpn0\"\n")
 		const warning = `:6: targets[1].interface: "vpn0": this machine does not have the interface now`

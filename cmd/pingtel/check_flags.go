@@ -39,6 +39,7 @@ type checkFlags struct {
 	quiet      bool
 	verbose    int
 	version    bool
+	paths      bool // trace the paths of hosts with too much loss
 	configFile string
 
 	echoTimeout bool // is given
@@ -61,6 +62,7 @@ func (f *checkFlags) register(cmd *cobra.Command) {
 	set.Var(&flagValue[nagios.Perfdata]{&f.perfdata, parsePerfdata, nagios.Perfdata.String, "perfdata", "which", &f.faults},
 		"perfdata", "main, none, or all without a limit of its size")
 	complete(cmd, "perfdata", "main", "none", "all")
+	set.BoolVar(&f.paths, "path", false, "trace the path to a host with too much loss, and say below the first line where the loss begins")
 	set.BoolVarP(&f.quiet, "quiet", "q", false, "print nothing when all is OK")
 	set.CountVarP(&f.verbose, "verbose", "v", "a line with all figures for each host")
 	set.BoolVarP(&f.version, "version", "V", false, "print the version")

@@ -114,7 +114,7 @@ var errIncomplete = errors.New("ended before the list of hosts was complete")
 // fileJob makes the job of a config file. It refuses flags that say whom and how
 // to check: the file does.
 func (f *checkFlags) fileJob(cmd *cobra.Command, args []string) (checkJob, error) {
-	if also := besideConfig(cmd, args, "timeout", "need", "quiet", "verbose", "perfdata"); len(also) > 0 {
+	if also := besideConfig(cmd, args, "timeout", "need", "quiet", "verbose", "perfdata", "path"); len(also) > 0 {
 		f.faults.add(fmt.Errorf("--config: hosts, options and thresholds are in the file: want no %s with it", strings.Join(also, ", ")))
 	}
 	if err := f.faults.err(); err != nil {

@@ -34,6 +34,7 @@ func TestCheckEndsWhenCertain(t *testing.T) {
 		{"enough with a name that is none", "-m 1 -p 1 host.invalid " + live, 0, "PING OK - 1 of 2 hosts ok (1 needed), 1 ", 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			netsim.Run(t, append(simulated(), up), func(t *testing.T, n *netsim.Net) {
 				args := append([]string{"check", "-i", "1m", "--echo-timeout", "100", "-t", "3h", "--perfdata", "none"}, strings.Fields(tt.args)...)
 				status, stdout, stderr := runWith(t, "", args...)
@@ -51,6 +52,7 @@ func TestCheckEndsWhenCertain(t *testing.T) {
 // TestCheckRunsToItsEnd: figures of a check that is not for the host alone are of
 // the whole series, however certain its state may be.
 func TestCheckRunsToItsEnd(t *testing.T) {
+	t.Parallel()
 	netsim.Run(t, simulated(), func(t *testing.T, n *netsim.Net) {
 		status, stdout, stderr := runWith(t, "", strings.Fields("check -p 5 -i 0.01 -w 5000,80% -c 5000,90% 198.18.1.1")...)
 		if got := len(n.Arrived()); got != 5 || status != 0 || stderr != "" || strings.Contains(stdout, "certain") {
@@ -62,6 +64,7 @@ func TestCheckRunsToItsEnd(t *testing.T) {
 // TestCheckFlagsReachThePackets: what the letters of check_icmp set is on the
 // wire.
 func TestCheckFlagsReachThePackets(t *testing.T) {
+	t.Parallel()
 	netsim.Run(t, simulated(), func(t *testing.T, n *netsim.Net) {
 		for _, tt := range []struct{ args, src string }{{"-s 198.18.0.1", "198.18.0.1"}, {"-s sim0", "198.18.0.1"}, {"--source 198.18.0.1 -I sim0", "198.18.0.1"}} {
 			n.Forget()
@@ -84,6 +87,7 @@ func TestCheckFlagsReachThePackets(t *testing.T) {
 // TestCheckWaitsForSlowReplies: a reply slower than a second counts where the
 // critical RTT is longer.
 func TestCheckWaitsForSlowReplies(t *testing.T) {
+	t.Parallel()
 	slow := netsim.Rule{Prefix: netip.MustParsePrefix("198.18.3.1/32"), Delay: 1200 * time.Millisecond}
 	netsim.Run(t, append(simulated(), slow), func(t *testing.T, _ *netsim.Net) {
 		status, stdout, stderr := runWith(t, "", strings.Fields("check -p 1 -t 60 -w 30000,80% -c 50000,100% 198.18.3.1")...)

@@ -120,7 +120,7 @@ func printTargets(out io.Writer, own []config.Target, sources []discovery.Status
 	for _, st := range sources {
 		lists = append(lists, st.List)
 	}
-	_, fresh, _ := config.Merge(lists...)
+	fresh := config.Merge(nil, lists...).Fresh
 	w := bufio.NewWriter(out)
 	if len(own) > 0 {
 		fmt.Fprintf(w, "# hosts: %d targets\n", len(own))

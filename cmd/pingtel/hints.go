@@ -41,10 +41,16 @@ var otherPathFlags = map[string]string{
 	"a": "want -S 192.0.2.1 for mtr's -a",
 	"A": "numbers of networks are not looked up: want it without -A",
 	"b": "want --names: names are shown with their addresses",
+	"B": "the payload is pingtel's own: want it without -B",
 	"C": "want -j for mtr's -C",
+	"d": "want it without -d",
 	"e": "MPLS labels are always shown: want it without -e",
-	"F": "want -M for traceroute's -F",
+	"E": "want -c 20 to look longer at each hop: want it without -E",
+	"F": "want -M for traceroute's -F, -f for mtr's -F",
+	"g": "the way is that of the routers: want it without -g",
+	"G": "want -t 1 for mtr's -G 1, how long a whole trace waits",
 	"l": "want -j for mtr's -l",
+	"L": "hops are found by themselves: want it without -L",
 	"n": "names are looked up only with --names: want it without -n",
 	"N": "all hops are probed at once: want it without -N",
 	"o": "the columns are always the same: want it without -o, or -j for all figures",
@@ -55,17 +61,35 @@ var otherPathFlags = map[string]string{
 	"T": "pingtel probes with ICMP echo only: want it without -T",
 	"u": "pingtel probes with ICMP echo only: want it without -u",
 	"U": "pingtel probes with ICMP echo only: want it without -U",
+	"v": "'pingtel version' says the version: want it without -v",
+	"V": "'pingtel version' says the version: want it without -V",
 	"w": "want -t 1 for traceroute's -w 1; mtr's -w is the default",
 	"x": "want -j for mtr's -x",
 	"y": "networks are not looked up: want it without -y",
 	"z": "networks are not looked up, and all hops are probed at once: want it without -z",
 	"Z": "want -t 1 for mtr's -Z 1, how long a whole trace waits",
+
+	"report":        reportHint,
+	"report-cycles": "want -c 10 for mtr's --report-cycles 10",
+	"max-ttl":       hopsHint,
+	"max-hops":      hopsHint,
+	"first-ttl":     hopsHint,
+	"first":         hopsHint,
+	"psize":         "want -s 56 for the payload",
+	"icmp":          "ICMP echo is all that path sends: want it without --icmp",
+	"curses":        "'pingtel watch' is the live view, with paths on p",
 }
+
+const (
+	reportHint = "the report is what path prints: want it without mtr's -r, and -r 1000 for echoes per second"
+	hopsHint   = "all hops are probed at once, and a trace ends where the path ends: want none of the numbers of hops"
+)
 
 // otherPathNames are the long names of those flags.
 var otherPathNames = map[string]string{
-	"no-dns": "n", "show-ips": "b", "report-wide": "w", "report-cycles": "q", "tcp": "T", "udp": "u", "mpls": "e", "aslookup": "z",
-	"csv": "C", "raw": "l", "xml": "x", "order": "o", "address": "a", "port": "P", "tos": "Q", "report": "w",
+	"no-dns": "n", "show-ips": "b", "report-wide": "report", "tcp": "T", "udp": "u", "mpls": "e", "aslookup": "z", "as-path-lookups": "A", "ipinfo": "y",
+	"csv": "C", "raw": "l", "xml": "x", "split": "l", "order": "o", "address": "a", "port": "P", "tos": "Q", "queries": "q", "wait": "w", "sim-queries": "N",
+	"gracetime": "G", "bitpattern": "B", "filename": "F", "gateway": "g", "debug": "d", "version": "V", "displaymode": "curses", "gtk": "curses",
 }
 
 // otherNames are the long names of those flags.

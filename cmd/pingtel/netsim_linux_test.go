@@ -41,6 +41,7 @@ func simulated() []netsim.Rule {
 }
 
 func TestPingFaults(t *testing.T) {
+	t.Parallel()
 	netsim.Run(t, simulated(), func(t *testing.T, _ *netsim.Net) {
 		tests := []struct {
 			name, args string
@@ -91,6 +92,7 @@ type echoLine struct {
 // TestPingEchoesInJSON: each outcome has its line, in the order of events and before the
 // result of its host.
 func TestPingEchoesInJSON(t *testing.T) {
+	t.Parallel()
 	netsim.Run(t, simulated(), func(t *testing.T, _ *netsim.Net) {
 		for _, tt := range []struct{ args, want string }{
 			{"-c 2 -i 1 198.18.1.5", "1 reply, 1 duplicate, 2 reply, result"},
@@ -132,6 +134,7 @@ func TestPingEchoesInJSON(t *testing.T) {
 
 // TestPingUntilReply: a host gets no more echoes once it has answered.
 func TestPingUntilReply(t *testing.T) {
+	t.Parallel()
 	netsim.Run(t, simulated(), func(t *testing.T, n *netsim.Net) {
 		requests := func(host string) (sent int) {
 			for _, r := range n.Arrived() {
@@ -153,6 +156,7 @@ func TestPingUntilReply(t *testing.T) {
 
 // TestPingLists prints only hosts, in the given order, from prefixes and files.
 func TestPingLists(t *testing.T) {
+	t.Parallel()
 	netsim.Run(t, simulated(), func(t *testing.T, _ *netsim.Net) {
 		for args, want := range map[string]string{
 			"--alive": "198.18.1.1\n198.18.1.3\n198.18.1.5\n",
@@ -167,6 +171,7 @@ func TestPingLists(t *testing.T) {
 }
 
 func TestPingTableOfFaults(t *testing.T) {
+	t.Parallel()
 	netsim.Run(t, simulated(), func(t *testing.T, _ *netsim.Net) {
 		status, stdout, _ := runWith(t, "198.18.1.4\n198.18.1.2", "ping", "-q", "-c", "1", "-t", "2", "-f", "-", "198.18.1.1")
 		want := `198.18.1.4  1  0  100%  host unreachable, reported by 198.18.0.9
@@ -181,6 +186,7 @@ func TestPingTableOfFaults(t *testing.T) {
 }
 
 func TestCheckFaults(t *testing.T) {
+	t.Parallel()
 	netsim.Run(t, simulated(), func(t *testing.T, _ *netsim.Net) {
 		tests := []struct {
 			args   string
@@ -204,6 +210,7 @@ func TestCheckFaults(t *testing.T) {
 // TestCheckEndsInTime has an echo without a reply when the check has to end. Nobody knows
 // whether a reply would have come, and the check must say so.
 func TestCheckEndsInTime(t *testing.T) {
+	t.Parallel()
 	var ended atomic.Pointer[context.CancelFunc]
 	ends := func(netsim.Request) []netsim.Packet {
 		(*ended.Load())()

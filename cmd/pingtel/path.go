@@ -59,11 +59,28 @@ func (f *pathFlags) register(cmd *cobra.Command) {
 		"count", "c", "echoes to each hop")
 	f.probeFlags.register(cmd)
 	f.markText = keepText(set, "mark")
+	if rate, ok := set.Lookup("rate").Value.(*flagValue[int]); ok {
+		rate.parse = hintOn(rate.parse, reportHint)
+	}
+	if name, ok := set.Lookup("interface").Value.(*flagValue[string]); ok {
+		name.parse = hintOn(name.parse, "ICMP echo is all that path sends, so want it without -I for traceroute's -I")
+	}
 	set.Var(&flagValue[int]{&f.flows, intIn(1, 64, ""), strconv.Itoa, "flows", "number", &f.faults},
 		"flows", "flows to follow, each with its own echoes: shows where the path splits")
 	set.BoolVar(&f.mtu, "mtu", false, "find the largest packet that the path takes")
-	set.BoolVar(&f.names, "names", false, "look up the names of hops, within the timeout")
+	set.BoolVar(&f.names, "names", false, "look up the names of hops, without waiting for them")
 	set.BoolVarP(&f.json, "json", "j", false, "one JSON object for each host")
+}
+
+// hintOn adds to the errors of a flag what the same letter of mtr or traceroute needs.
+func hintOn[T any](parse func(string) (T, error), hint string) func(string) (T, error) {
+	return func(text string) (T, error) {
+		v, err := parse(text)
+		if err != nil {
+			err = fmt.Errorf("%w; %s", err, hint)
+		}
+		return v, err
+	}
 }
 
 // run traces all hosts and reports them.
@@ -101,6 +118,9 @@ func (f *pathFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	out := &pathOutput{cmd: cmd, json: f.json, names: names}
 	err = path.Run(ctx, pinger, each, path.Options{Echoes: f.opts, Flows: f.flows}, names, f.interfaceMTU(), out.show)
+	if n := out.nameless; n > 0 {
+		fmt.Fprintf(cmd.ErrOrStderr(), "pingtel: note: %d %s did not come in time: the next run may find %s\n", n, plural(n, "name", "names"), plural(n, "it", "them"))
+	}
 	switch {
 	case err != nil:
 		return fmt.Errorf("hosts: %w", err)
@@ -147,6 +167,7 @@ type pathOutput struct {
 	json                   bool
 	names                  *path.Names
 	hosts, reached, unable int
+	nameless               int // addresses whose names had not come
 	failed                 error
 }
 
@@ -159,10 +180,11 @@ func (o *pathOutput) show(t *path.Trace) {
 	case t.Sent == 0:
 		o.unable++
 	}
+	o.nameless += o.names.Missing(t)
 	v := path.Judge(t, nil, path.Series{})
 	var b []byte
 	if o.json {
-		b = append(path.AppendJSON(nil, t, v), '\n')
+		b = append(path.AppendJSON(nil, t, v, o.names), '\n')
 	} else {
 		if o.hosts > 1 {
 			b = append(b, '\n')

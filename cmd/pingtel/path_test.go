@@ -77,3 +77,76 @@ func TestPathStatus(t *testing.T) {
 		}
 	}
 }
+
+// TestPathHabits: what people type for mtr and traceroute works, or one line says what to
+// write.
+func TestPathHabits(t *testing.T) {
+	needSocket(t)
+	for args, want := range map[string]string{
+		"-n":                   "names are looked up only with --names",
+		"-4":                   "",
+		"-4 -c 2":              "",
+		"-6":                   "want an ipv6 address, or leave out -4 and -6",
+		"-c 5":                 "",
+		"-c5":                  "",
+		"--count=5":            "",
+		"-i 0.2 -c 2":          "",
+		"-i 1 -c 1":            "",
+		"-s 100":               "",
+		"-j":                   "",
+		"--json":               "",
+		"-h":                   "",
+		"--help":               "",
+		"-M":                   "",
+		"--mtu":                "",
+		"-r":                   "want it without mtr's -r",
+		"-rw":                  "want it without mtr's -r",
+		"-rn":                  "want it without mtr's -r",
+		"-rwc 10":              "want it without mtr's -r",
+		"--report":             "want it without mtr's -r",
+		"--report-wide":        "want it without mtr's -r",
+		"--report-cycles 10":   "want -c 10",
+		"-w":                   "want -t 1 for traceroute's -w 1; mtr's -w is the default",
+		"-w 1":                 "want -t 1 for traceroute's -w 1",
+		"-b":                   "want --names",
+		"-nb":                  "names are looked up only with --names",
+		"-Q 0xb8":              "want --dscp EF for mtr's -Q 0xb8",
+		"--tos 184":            "want --dscp EF",
+		"-I":                   "want it without -I for traceroute's -I",
+		"-T -p 443":            "pingtel probes with ICMP echo only",
+		"-u":                   "pingtel probes with ICMP echo only",
+		"--tcp":                "pingtel probes with ICMP echo only",
+		"-q 1":                 "want -c 3 for traceroute's -q 3",
+		"-f 3":                 "want it without -f for the first hop",
+		"--max-ttl 20":         "want none of the numbers of hops",
+		"--first-ttl 2":        "want none of the numbers of hops",
+		"-A":                   "numbers of networks are not looked up",
+		"-z":                   "networks are not looked up",
+		"-y 2":                 "networks are not looked up",
+		"-e":                   "MPLS labels are always shown",
+		"-o LSD":               "the columns are always the same",
+		"-a 192.0.2.1":         "want -S 192.0.2.1 for mtr's -a",
+		"-F":                   "want -M for traceroute's -F",
+		"-G 1":                 "want -t 1 for mtr's -G 1",
+		"--csv":                "want -j",
+		"--curses":             "'pingtel watch' is the live view",
+		"--version":            "'pingtel version' says the version",
+		"--nosuch":             "('pingtel path --help' lists the flags)",
+		"--names -c 1 --flows": "want a whole number from 1 to 64",
+	} {
+		status, stdout, stderr := pathOf(t, append(strings.Fields(args), "127.0.0.1")...)
+		if want == "" {
+			if status != 0 || stderr != "" || stdout == "" {
+				t.Errorf("%s: status %d, stderr %q, stdout %q", args, status, stderr, stdout)
+			}
+			continue
+		}
+		if status != statusUnable || !strings.Contains(stderr, want) || strings.Count(stderr, "\n") != 1 || stdout != "" {
+			t.Errorf("%s: status %d, stdout %q, stderr\n got %s\nwant %s", args, status, stdout, stderr, want)
+		}
+	}
+	// It works, with a note, where the system allows marks.
+	if status, _, stderr := pathOf(t, "-m", "30", "127.0.0.1"); !strings.Contains(stderr, "want it without -m for the most hops of mtr and traceroute") {
+		t.Errorf("-m 30: status %d, stderr %q", status, stderr)
+	}
+}

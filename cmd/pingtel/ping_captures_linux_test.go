@@ -34,6 +34,7 @@ const longAddress = "2001:db8:1234:5678:9abc:def0:1234:5678"
 
 // TestPingCaptures holds what terminals of several sizes show against files.
 func TestPingCaptures(t *testing.T) {
+	t.Parallel()
 	netsim.Run(t, onScreen(), func(t *testing.T, _ *netsim.Net) {
 		const five = " 198.18.1.1 localhost 198.18.1.2 198.18.1.4 " + longAddress
 		t.Run("sizes", func(t *testing.T) { // ends when all of its parallel tests have

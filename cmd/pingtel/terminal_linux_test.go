@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, runWithoutFamily(family))
 		os.Exit(125)
 	}
-	os.Exit(peer.Main(m))
+	os.Exit(peer.MainSideBySide(m))
 }
 
 // terminal opens a pseudo-terminal: a file for the program, and a function that

@@ -40,8 +40,8 @@ func newWatchCommand() *cobra.Command {
 lost echoes stand red in their place, and a map with a cell for each host where
 there are more than fit.
 
-Enter shows one host: its distribution over time, errors and addresses. / filters,
-s sorts, space freezes, ? helps, q quits.
+Enter shows one host: its distribution over time, errors and addresses. p traces its
+path and says where loss begins. / filters, s sorts, space freezes, ? helps, q quits.
 A host is a name, an address, a prefix (198.18.0.0/24) or a range (198.18.1.1-9).
 Durations are seconds (0.5) or have a unit (500ms).`,
 		Example: `  pingtel watch 192.0.2.1 router.example.net

@@ -51,6 +51,7 @@ func tenThousand(t *testing.T) string {
 // TestWatchCaptures holds what terminals of several sizes show of five hosts
 // and of 10,000 against files.
 func TestWatchCaptures(t *testing.T) {
+	t.Parallel()
 	netsim.Run(t, watched(), func(t *testing.T, _ *netsim.Net) {
 		for name, args := range map[string]string{
 			"five": "-i 0.2 -t 4 198.18.100.101-105",
@@ -123,6 +124,7 @@ func masked(text string) string {
 // TestWatchLeaves ends the view in every way that a user or the system has: the
 // terminal is then as it was, with what stood there before.
 func TestWatchLeaves(t *testing.T) {
+	t.Parallel()
 	netsim.Run(t, watched(), func(t *testing.T, _ *netsim.Net) {
 		signal := func(s syscall.Signal) func(*tmux.Terminal, string) {
 			return func(x *tmux.Terminal, pid string) {
@@ -204,6 +206,7 @@ func TestWatchRefuses(t *testing.T) {
 
 // TestWatchConfig shows the targets of a file, by their tags.
 func TestWatchConfig(t *testing.T) {
+	t.Parallel()
 	netsim.Run(t, watched(), func(t *testing.T, _ *netsim.Net) {
 		config := writeConfig(t, `[agent]
 interval = "1s"
@@ -242,6 +245,7 @@ tags = { site = "south" }
 
 // TestWatchColours looks at what terminals of several kinds get.
 func TestWatchColours(t *testing.T) {
+	t.Parallel()
 	netsim.Run(t, watched(), func(t *testing.T, _ *netsim.Net) {
 		for _, tt := range []struct {
 			name   string

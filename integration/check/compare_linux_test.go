@@ -18,7 +18,7 @@ import (
 	"github.com/pingtel/pingtel/integration/peer"
 )
 
-func TestMain(m *testing.M) { os.Exit(peer.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(peer.MainSideBySide(m)) }
 
 // plugins is where Debian's package monitoring-plugins-basic has check_ping and
 // check_icmp.
@@ -116,6 +116,7 @@ func TestSideBySide(t *testing.T) {
 		{"too little time", "-H 198.18.1.1 -w 2000,20% -c 5000,60% -p 15 -i 20 -t 1", none, ok, unknown},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			netsim.Run(t, network(), func(t *testing.T, n *netsim.Net) {
 				dns.Serve(t, names)
 				asking := dns.Asking(t, "timeout:5 attempts:1")

@@ -123,6 +123,7 @@ func icinga(t *testing.T, conf string, wants ...string) {
 // TestIcingaCommands gives the command lines of Icinga's own commands to pingtel:
 // they are what its template library makes for a host.
 func TestIcingaCommands(t *testing.T) {
+	t.Parallel()
 	netsim.Run(t, network(), func(t *testing.T, _ *netsim.Net) {
 		for args, want := range map[string]int{
 			"-4 -H 198.18.1.1 -c 5000,15% -w 1000,5%":                                                                                ok,       // ping4
@@ -144,6 +145,7 @@ func TestIcingaCommands(t *testing.T) {
 // TestCronExample runs the command of the crontab: it says nothing when all is
 // well, and names the host when not.
 func TestCronExample(t *testing.T) {
+	t.Parallel()
 	hosts := filepath.Join(t.TempDir(), "hosts.txt")
 	lines := strings.Split(strings.TrimSpace(examples(t, "cron")[0]), "\n")
 	if len(lines) != 2 || !strings.HasPrefix(lines[0], "MAILTO=") {
@@ -171,6 +173,7 @@ func TestCronExample(t *testing.T) {
 // TestSystemdExample lets systemd verify both units, and runs the command of the
 // service.
 func TestSystemdExample(t *testing.T) {
+	t.Parallel()
 	analyze := tool(t, "systemd-analyze", "systemd")
 	dir := t.TempDir()
 	units := examples(t, "systemd")

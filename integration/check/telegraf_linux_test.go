@@ -15,6 +15,7 @@ import (
 // TestTelegrafParses gives what check prints to Telegraf's own parser: it finds
 // each value that there is, with its thresholds, and the text.
 func TestTelegrafParses(t *testing.T) {
+	t.Parallel()
 	parser := peer.NagiosParser(t)
 	netsim.Run(t, network(), func(t *testing.T, _ *netsim.Net) {
 		for _, tt := range []struct {
@@ -31,6 +32,9 @@ func TestTelegrafParses(t *testing.T) {
 					"198.18.1.1 #2 rta ms 2000 5000 0 -|198.18.1.1 #2 pl % 20 100 0 100|198.18.1.1 #2 rtmin ms - - 0 -|198.18.1.1 #2 rtmax ms - - 0 -|" +
 					"198.18.1.6 pl % 20 100 0 100"},
 			{"-p 1 --perfdata none 198.18.1.6", "PING CRITICAL - 198.18.1.6: ", 0, ""},
+			{"--path -p 1 --perfdata none 198.18.1.6", "PING CRITICAL - 198.18.1.6: ", 1, ""},
+			{"--path -p 1 -w 2000 -c 5000,100% 198.18.1.6 198.18.1.1", "PING CRITICAL - 1 of 2 hosts ok, 1 critical: 198.18.1.6 CRITICAL ", 1,
+				"198.18.1.6 pl % 20 100 0 100|198.18.1.1 rta ms 2000 5000 0 -|198.18.1.1 pl % 20 100 0 100|198.18.1.1 rtmin ms - - 0 -|198.18.1.1 rtmax ms - - 0 -"},
 			{"-p 1 --echo-timeout 3 -w 3s,99% -c 3s,100% 198.18.1.0/25", "PING CRITICAL - ", 1000, // as many as fit
 				"hosts_ok  - - 0 126|hosts_warning  - - 0 126|hosts_critical  - - 0 126|hosts_unknown  - - 0 126"},
 		} {
@@ -48,6 +52,9 @@ func TestTelegrafParses(t *testing.T) {
 			}
 			if !strings.HasPrefix(text, tt.first) || tt.below > 0 && strings.Count(long, "\n")+1 != tt.below || tt.below == 0 && long != "" {
 				t.Errorf("%s: text %q, want %q; below it %d lines are wanted: %q", tt.args, text, tt.first, tt.below, long)
+			}
+			if path := strings.HasPrefix(tt.args, "--path"); path != strings.Contains(long, "path: 198.18.0.99 reports: host unreachable") {
+				t.Errorf("%s: below it %q", tt.args, long)
 			}
 			if diff := cmp.Diff(tt.want, strings.Join(got, "|")); diff != "" {
 				t.Errorf("%s: values (-want +got)\n%s\nof %s", tt.args, diff, stdout)

@@ -20,7 +20,12 @@ func TestSchema(t *testing.T) {
 // TestRules runs the rules over the written cases in testdata.
 func TestRules(t *testing.T) {
 	promtool := peer.Promtool(t)
-	if out, err := peer.Output(exec.Command(promtool, "test", "rules", "testdata/rules.yaml")); err != nil {
-		t.Errorf("%v\n%s", err, out)
+	for _, file := range []string{"rules.yaml", "rules-week.yaml"} {
+		t.Run(file, func(t *testing.T) {
+			t.Parallel()
+			if out, err := peer.Output(exec.Command(promtool, "test", "rules", "testdata/"+file)); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
 	}
 }

@@ -22,6 +22,8 @@ import (
 // Reply is the server's answer about a name.
 type Reply struct {
 	Addrs []netip.Addr     // the answer has those of the requested family; without one it is empty
+	Hosts []string         // of SRV records, for a question for these
+	Name  string           // the answer for an address, as it stands in the packet: with any bytes, and a dot at its end
 	Code  dnsmessage.RCode // of a failure
 	Drop  bool             // no answer
 	After time.Duration
@@ -36,8 +38,9 @@ func Addr(addrs ...string) Reply {
 	return r
 }
 
-// Rule returns the answer to a question for the IPv4 or IPv6 addresses of a name.
-// The name has no dot at the end. Calls come one at a time.
+// Rule returns the answer to a question for the IPv4 or IPv6 addresses of a name, for its
+// SRV records, or for the name of an address (1.200.18.198.in-addr.arpa). The name has no
+// dot at the end. Calls come one at a time.
 type Rule func(name string, ipv6 bool) Reply
 
 // Server is a DNS server on port 53 of loopback, in the network namespace of the
@@ -136,6 +139,24 @@ func response(m *dnsmessage.Message, r Reply) ([]byte, error) {
 		}
 		reply.Answers = append(reply.Answers, dnsmessage.Resource{
 			Header: dnsmessage.ResourceHeader{Name: q.Name, Class: dnsmessage.ClassINET, TTL: 1}, Body: body})
+	}
+	for _, h := range r.Hosts {
+		host, err := dnsmessage.NewName(h + ".")
+		if err != nil {
+			return nil, err
+		}
+		if q.Type == dnsmessage.TypeSRV {
+			reply.Answers = append(reply.Answers, dnsmessage.Resource{
+				Header: dnsmessage.ResourceHeader{Name: q.Name, Class: dnsmessage.ClassINET, TTL: 1}, Body: &dnsmessage.SRVResource{Target: host, Port: 9473}})
+		}
+	}
+	if r.Name != "" && q.Type == dnsmessage.TypePTR {
+		name, err := dnsmessage.NewName(r.Name)
+		if err != nil {
+			return nil, err
+		}
+		reply.Answers = append(reply.Answers, dnsmessage.Resource{
+			Header: dnsmessage.ResourceHeader{Name: q.Name, Class: dnsmessage.ClassINET, TTL: 1}, Body: &dnsmessage.PTRResource{PTR: name}})
 	}
 	return reply.Pack()
 }

@@ -42,7 +42,7 @@ func TestOnLoss(t *testing.T) {
 			hosts[i] = fmt.Sprintf("%q", of(i))
 		}
 		file := filepath.Join(t.TempDir(), "pingtel.toml")
-		text := "[agent]\ninterval = \"2s\"\n[defaults]\ncount = 2\nping_interval = \"100ms\"\ntimeout = \"500ms\"\n[path]\nwhen = \"loss\"\n[[targets]]\nhosts = [" +
+		text := "[agent]\ninterval = \"2s\"\n[defaults]\ncount = 2\nping_interval = \"100ms\"\ntimeout = \"500ms\"\n[web]\nlisten = \"127.0.0.1:9473\"\npage = false\n[path]\nwhen = \"loss\"\n[[targets]]\nhosts = [" +
 			strings.Join(hosts, ", ") + "]\n"
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -63,12 +63,14 @@ func TestOnLoss(t *testing.T) {
 		}
 		var mu sync.Mutex // guards lines
 		var lines []string
+		var latest time.Time // when the last of them came
 		var reading sync.WaitGroup
 		reading.Go(func() { // ends with the process
 			for s := bufio.NewScanner(stdout); s.Scan(); {
 				if strings.HasPrefix(s.Text(), "ping_path,") {
 					mu.Lock()
 					lines = append(lines, s.Text())
+					latest = time.Now()
 					mu.Unlock()
 				}
 			}
@@ -88,7 +90,10 @@ func TestOnLoss(t *testing.T) {
 		n.Set(rules(1)...)
 		const verdict = `last_hop=3i,last_address="198.18.200.3",verdict="nothing answers beyond `
 		peer.Await(t, "a verdict for every target", func() bool { return with(verdict) == targets })
-		t.Logf("%d verdicts %v after the loss", targets, time.Since(lost))
+		mu.Lock()
+		t.Logf("%d verdicts %v after the loss, with an interval of 2s and a timeout of 500ms", targets, latest.Sub(lost))
+		mu.Unlock()
+		checkBreaks(t, router(icmpcore.FamilyIPv4, 2), targets)
 		if n := with(verdict + "198.18.200.3, as a trace to "); n == 0 {
 			t.Error("no target was joined to the cause that a trace had shown")
 		}

@@ -10,10 +10,13 @@ package peer
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -49,6 +52,26 @@ func Main(m *testing.M) int {
 		return 1
 	}
 	return m.Run()
+}
+
+// sideBySide is how many tests MainSideBySide runs at once for each CPU.
+const sideBySide = 3
+
+// MainSideBySide is Main for tests that wait most of the time: for the next echo, or
+// for a timeout. Unless -parallel says otherwise, more of those that call t.Parallel
+// run at once than there are CPUs.
+func MainSideBySide(m *testing.M) int {
+	flag.Parse()
+	const parallel = "test.parallel"
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == parallel })
+	if !given {
+		if err := flag.Set(parallel, strconv.Itoa(sideBySide*runtime.GOMAXPROCS(0))); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
+	return Main(m)
 }
 
 // Pingtel returns the path of the binary that Main has built.

@@ -39,11 +39,13 @@ var (
 	telegraf   = &program{name: "telegraf", folder: "peer/telegraf", main: "github.com/influxdata/telegraf/cmd/telegraf", tags: "custom," +
 		"inputs.execd,inputs.exec,inputs.ping,outputs.file,outputs.influxdb,parsers.influx,parsers.nagios,serializers.influx"}
 	natsServer    = &program{name: "nats", folder: "peer/nats", main: "github.com/nats-io/nats-server/v2"}
+	natsCreds     = &program{name: "nats_creds", folder: "peer/nats", main: "./creds"}
 	telegrafInput = &program{name: "telegraf_input", folder: "telegraf/input", main: ".", ours: true}
 	stranger      = &program{name: "stranger", folder: "stranger/program", main: ".", ours: true}
 	scrapeParser  = &program{name: "scrape_parser", folder: "peer/prometheus", main: "./parse"}
 	nagiosParser  = &program{name: "nagios_parser", folder: "peer/telegraf", main: "./nagios"}
 	grafanaSchema = &program{name: "grafana_schema", folder: "peer/grafana", main: "."}
+	kubernetes    = &program{name: "kubernetes_types", folder: "peer/kubernetes", main: "."}
 )
 
 // Collector returns the path of a real OpenTelemetry collector with an OTLP
@@ -72,6 +74,10 @@ func Telegraf(t *testing.T) string { t.Helper(); return telegraf.get(t) }
 // NATS returns the path of a real NATS server, as Collector does.
 func NATS(t *testing.T) string { t.Helper(); return natsServer.get(t) }
 
+// NATSCreds returns the path of a program that makes credentials for a NATS server, as
+// Collector does.
+func NATSCreds(t *testing.T) string { t.Helper(); return natsCreds.get(t) }
+
 // TelegrafInput returns the path of an input of Telegraf that is made of
 // pingtel's packages and run by Telegraf's shim, as Collector does.
 func TelegrafInput(t *testing.T) string { t.Helper(); return telegrafInput.get(t) }
@@ -87,6 +93,10 @@ func NagiosParser(t *testing.T) string { t.Helper(); return nagiosParser.get(t) 
 // GrafanaSchema returns the path of a program that checks dashboards against
 // Grafana's schema, as Collector does.
 func GrafanaSchema(t *testing.T) string { t.Helper(); return grafanaSchema.get(t) }
+
+// KubernetesTypes returns the path of a program that builds folders with kustomize and
+// decodes the objects strictly into Kubernetes' own types, as Collector does.
+func KubernetesTypes(t *testing.T) string { t.Helper(); return kubernetes.get(t) }
 
 func (p *program) get(t *testing.T) string {
 	t.Helper()

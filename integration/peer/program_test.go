@@ -26,9 +26,11 @@ func TestPrograms(t *testing.T) {
 		{telegrafInput, "--sample", "[[inputs.pingtel]]"},
 		{stranger, "--help", "usage: stranger "},
 		{grafanaSchema, "--help", "usage: grafana_schema "},
+		{kubernetes, "--help", "usage: kubernetes_types "},
 		{scrapeParser, "application/openmetrics-text; version=1.0.0", "data does not end with # EOF"},
 	} {
 		t.Run(tt.p.name, func(t *testing.T) {
+			t.Parallel() // one links while another one compiles
 			path := tt.p.get(t)
 			if out, err := Output(exec.Command(path, tt.ask)); !strings.Contains(out, tt.answer) {
 				t.Errorf("%s %s: %v, %q, want %q in it", path, tt.ask, err, out, tt.answer)

@@ -26,6 +26,7 @@ const nobody = 65534
 // execute.
 func inside(t *testing.T, f func(t *testing.T, bin string)) {
 	t.Helper()
+	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("becomes another user: run the tests as root")
 	}

@@ -108,8 +108,9 @@ type agent struct {
 	outputs []running
 	monitor *monitor.Monitor
 	started time.Time
-	demand  bool   // rounds come on demand, not by the schedule
-	alike   string // what was last warned of
+	demand  bool            // rounds come on demand, not by the schedule
+	alike   string          // what was last warned of
+	apart   []config.Target // targets that line protocol can tell apart, of which the next ones are compared
 
 	confined bool          // by Confine
 	planned  atomic.Uint64 // echo requests a second of the schedule: the bits of a float64

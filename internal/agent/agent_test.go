@@ -257,7 +257,7 @@ func TestUseProcessors(t *testing.T) {
 			t.Setenv("GOMAXPROCS", tt.env)
 			runtime.GOMAXPROCS(other)
 			a := agent{Options: Options{Command: "telegraf", Once: tt.once}, demand: tt.demand, outputs: make([]running, tt.outputs)}
-			a.useProcessors(c)
+			a.useProcessors(c.Plan().Rate)
 			if got := runtime.GOMAXPROCS(0); got != tt.want {
 				t.Errorf("%d processors at %.0f echo requests a second, want %d", got, c.Plan().Rate, tt.want)
 			}

@@ -46,13 +46,14 @@ func (a *agent) takeShare() {
 		if a.mine, next = a.fleet.Take(a.config, time.Now()); !next.IsZero() {
 			a.release = time.After(time.Until(next))
 		}
-		if p := a.mine.Plan(); p.Share > 1 {
-			a.Log.Warn("this prober's part of the targets needs more echo requests than max_rate allows, so series come late or are left out: want more probers in the fleet, or a higher max_rate",
-				"echoes_per_second", p.Rate, "max_rate", a.config.Agent.MaxRate)
-		}
 	}
-	a.planned.Store(math.Float64bits(a.mine.Plan().Rate))
-	a.useProcessors(a.mine)
+	plan := a.mine.Plan()
+	if a.fleet != nil && plan.Share > 1 {
+		a.Log.Warn("this prober's part of the targets needs more echo requests than max_rate allows, so series come late or are left out: want more probers in the fleet, or a higher max_rate",
+			"echoes_per_second", plan.Rate, "max_rate", a.config.Agent.MaxRate)
+	}
+	a.planned.Store(math.Float64bits(plan.Rate))
+	a.useProcessors(plan.Rate)
 }
 
 // fleetChanged returns a channel with a value when this prober has other targets.

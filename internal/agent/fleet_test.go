@@ -63,7 +63,7 @@ func TestShard(t *testing.T) {
 				if n := r.agent.monitor.Stats().Targets; n != 32-before {
 					t.Errorf("%d targets after an interval, want %d", n, 32-before)
 				}
-				if s := r.agent.fleet.Stats(); s.Owned != 32-before || s.Changes != 1 || s.Members != 2 {
+				if s := r.agent.fleet.Stats(); s.Targets != 32 || s.Owned != 32-before || s.Changes != 1 || s.Members != 2 {
 					t.Errorf("%+v", s)
 				}
 			}

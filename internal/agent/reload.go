@@ -49,7 +49,10 @@ func (a *agent) warnAlike(c *config.Config) {
 	if a.Command != "telegraf" {
 		return
 	}
-	hosts := c.Alike()
+	hosts := c.AlikeSince(a.apart)
+	if a.apart = nil; len(hosts) == 0 {
+		a.apart = c.Targets
+	}
 	about := fmt.Sprint(len(hosts), hosts[:min(1, len(hosts))])
 	if len(hosts) > 0 && about != a.alike {
 		a.Log.Warn("several targets of a host have the same tags: give them a tag each, or one hides the other", "hosts", len(hosts), "first", hosts[0])
@@ -75,18 +78,18 @@ func (a *agent) logStart() {
 const lightRate = 10_000
 
 // useProcessors gives the runtime one processor if the schedule is light work and
-// lines on stdout are the only output, unless GOMAXPROCS is set. With more processors
-// the runtime wakes another thread each time there is something to do, several
-// hundred times a second, and that thread finds that the first one is doing it
-// already. At 5,000 echoes a second an echo took 11 to 15 µs of CPU that way, and
-// takes 9 to 11 with one processor. The figures do not change, because the kernel
-// takes the times.
-func (a *agent) useProcessors(c *config.Config) {
+// lines on stdout are the only output, unless GOMAXPROCS is set. rate is that of the
+// schedule, in echo requests a second. With more processors the runtime wakes another
+// thread each time there is something to do, several hundred times a second, and that
+// thread finds that the first one is doing it already. At 5,000 echoes a second an echo
+// took 11 to 15 µs of CPU that way, and takes 9 to 11 with one processor. The figures do
+// not change, because the kernel takes the times.
+func (a *agent) useProcessors(rate float64) {
 	if os.Getenv("GOMAXPROCS") != "" {
 		return
 	}
 	onlyLines := a.Command == "telegraf" && len(a.outputs) == 1
-	if onlyLines && !a.demand && !a.Once && c.Plan().Rate <= lightRate {
+	if onlyLines && !a.demand && !a.Once && rate <= lightRate {
 		runtime.GOMAXPROCS(1)
 		return
 	}

@@ -20,7 +20,11 @@ func (a *agent) serve(ctx context.Context) error {
 	broken := a.runOutputs(running)
 	var parts sync.WaitGroup
 	events := make(chan event)
-	parts.Go(func() { a.listen(running, events) })
+	next := a.nextSignal
+	if a.Stdin != nil {
+		next = plugin.NewConversation(a.Stdin, a.config.Telegraf.Signal, a.Signals).Next
+	}
+	parts.Go(func() { listen(running, next, events) })
 	if !a.demand {
 		parts.Go(func() { a.monitor.Run(running) })
 	}
@@ -45,11 +49,7 @@ type event struct {
 
 // listen sends events until ctx is done or stdin ends. If Telegraf runs this process,
 // they are those of inputs.execd, otherwise only SIGHUP.
-func (a *agent) listen(ctx context.Context, events chan<- event) {
-	next := a.nextSignal
-	if a.Stdin != nil {
-		next = plugin.NewConversation(a.Stdin, a.config.Telegraf.Signal, a.Signals).Next
-	}
+func listen(ctx context.Context, next func(context.Context) (plugin.Event, error), events chan<- event) {
 	for {
 		e, err := next(ctx)
 		select {

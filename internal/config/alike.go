@@ -60,6 +60,20 @@ func (c *Config) Alike() []string {
 	return hosts
 }
 
+// AlikeSince is Alike where before are targets without such hosts, or nil. It looks only
+// at points that have changed since then.
+func (c *Config) AlikeSince(before []Target) []string {
+	changed := make(map[Point]bool)
+	Differing(before, c.Targets, func(t *Target) { changed[t.Point()] = true })
+	some := &Config{}
+	for i := range c.Targets {
+		if len(changed) > 0 && changed[c.Targets[i].Point()] {
+			some.Targets = append(some.Targets, c.Targets[i])
+		}
+	}
+	return some.Alike()
+}
+
 // family returns the family that t is probed in. It is auto if the name's
 // addresses decide.
 func (t *Target) family() icmpcore.Family {

@@ -223,17 +223,24 @@ func (c *Config) Plan() Plan {
 	p := Plan{Targets: len(c.Targets)}
 	echoes := make(map[time.Duration]int) // in a round, by interval
 	last := (*Probe)(nil)
+	interval, n := time.Duration(0), 0 // of the last targets, and their echoes
 	for i := range c.Targets {
 		t := &c.Targets[i]
-		echoes[c.IntervalOf(t)] += t.Options.Count
 		if t.Probe != last {
 			last = t.Probe
-			if d := SeriesTime(t.Options, c.Agent.MaxRate); d > p.Longest {
-				p.Longest, p.LongestOf = d, c.IntervalOf(t)
+			if own := c.IntervalOf(t); own != interval {
+				echoes[interval] += n
+				interval, n = own, 0
 			}
-			p.Own = p.Own || c.IntervalOf(t) != c.Agent.Interval
+			if d := SeriesTime(t.Options, c.Agent.MaxRate); d > p.Longest {
+				p.Longest, p.LongestOf = d, interval
+			}
+			p.Own = p.Own || interval != c.Agent.Interval
 		}
+		n += t.Options.Count
 	}
+	echoes[interval] += n
+	delete(echoes, 0) // of no target
 	for interval, n := range echoes {
 		p.Rate += float64(n) / interval.Seconds()
 	}

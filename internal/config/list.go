@@ -23,26 +23,27 @@ type List struct {
 
 	source *Source
 	given  hosts.List
-	before map[string]*group  // groups of the list before, by their tags
-	probes map[string]*group  // groups of this list
-	group  *group             // the present one
-	known  map[[2]uint64]span // targets by the text that they are made of
-	old    *List              // the list before, while this one is made
-	tags   []Tag              // reused
-	key    []byte             // reused
+	groups map[string]*group // by their tags: those of this list, and some of lists before
+	number uint64            // of the list, counted from one that has none before
+	used   int               // groups of this list
+	group  *group            // the present one
+	known  []span            // targets by the text that they are made of, in order
+	again  again
+	tags   []Tag  // reused
+	key    []byte // reused
 }
 
 // NewList returns an empty list. Targets that were in the list before, which may be
-// nil, have the same [Probe] again if their tags are the same.
+// nil, have the same [Probe] again if their tags are the same. Only one list may be made
+// of the same one before at a time.
 func (s *Source) NewList(before *List) *List {
-	l := &List{source: s, given: hosts.List{Max: s.hosts}}
+	l := &List{source: s, given: hosts.List{Max: s.hosts}, number: 1}
 	if before == nil {
-		l.probes, l.known = make(map[string]*group), make(map[[2]uint64]span)
-	} else {
-		l.probes, l.known = make(map[string]*group, len(before.probes)), make(map[[2]uint64]span, len(before.known))
-		l.Targets = make([]Target, 0, len(before.Targets))
-		l.before, l.old = before.probes, before
+		l.groups = make(map[string]*group)
+		return l
 	}
+	l.groups, l.number, l.again = before.groups, before.number+1, again{list: before}
+	l.Targets, l.known = make([]Target, 0, len(before.Targets)+1), make([]span, 0, len(before.known)+1)
 	return l
 }
 
@@ -50,48 +51,105 @@ func (s *Source) NewList(before *List) *List {
 type group struct {
 	key    string   // the tags
 	probes []*Probe // one for each family
+	list   uint64   // number of the last list that has it
 }
 
-// span is a part of a list's targets, and their group.
+// span is a part of a list's targets, all of one group.
 type span struct {
+	hash     textHash
 	from, to int32
 	group    *group
 }
 
-// seeds are those of the hashes that stand for a text: 128 bits.
+// textHash stands for a text: 128 bits, with a seed of this process.
+type textHash [2]uint64
+
 var seeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
 
-// Again makes the targets of a text as Group and Add do, but takes over those of the
-// list before if that has the same text: most of a long list stays as it is. make
-// reports whether all of the text became targets.
-func (l *List) Again(text []byte, make func() (bool, error)) error {
-	hash := [2]uint64{maphash.Bytes(seeds[0], text), maphash.Bytes(seeds[1], text)}
-	s := span{from: int32(len(l.Targets))}
-	if l.old != nil {
-		if o, ok := l.old.known[hash]; ok {
-			l.Targets = append(l.Targets, l.old.Targets[o.from:o.to]...)
-			if len(l.Targets) > l.source.most {
-				return l.tooLong()
-			}
-			s.to, s.group = int32(len(l.Targets)), o.group
-			l.known[hash], l.probes[s.group.key] = s, s.group
-			return nil
-		}
+func hashOf(text []byte) textHash {
+	return textHash{maphash.Bytes(seeds[0], text), maphash.Bytes(seeds[1], text)}
+}
+
+// again finds texts in the list before. Most of a long list stays as it is and where it
+// is, so it looks at the next text first, and behind it.
+type again struct {
+	list  *List
+	next  int              // index in list.known
+	lost  bool             // the last text was not there
+	index map[textHash]int // of all, once it is needed
+}
+
+// find returns what was made of a text, nil if nothing is known of it.
+func (a *again) find(hash textHash) *span {
+	if a.list == nil {
+		return nil
 	}
-	all, err := make()
-	if err != nil || !all || l.Dropped != "" {
+	at, ok := a.next, false
+	for ; at < min(a.next+2, len(a.list.known)) && !ok; at++ {
+		ok = a.list.known[at].hash == hash
+	}
+	if !ok && a.lost { // by now this is more than one text that is new
+		if a.index == nil {
+			a.index = make(map[textHash]int, len(a.list.known))
+			for i := range a.list.known {
+				a.index[a.list.known[i].hash] = i + 1
+			}
+		}
+		at, ok = a.index[hash]
+	}
+	if a.lost = !ok; !ok {
+		return nil
+	}
+	a.next = at
+	return &a.list.known[at-1]
+}
+
+// Again makes the targets of a text as Group and Add do, but takes over those of the
+// list before if that has the same text. make reports whether all of the text became
+// targets.
+func (l *List) Again(text []byte, make func() (bool, error)) error {
+	s := span{hash: hashOf(text), from: int32(len(l.Targets))}
+	if o := l.again.find(s.hash); o != nil {
+		l.Targets = append(l.Targets, l.again.list.Targets[o.from:o.to]...)
+		if len(l.Targets) > l.source.most {
+			return l.tooLong()
+		}
+		l.use(o.group)
+	} else if all, err := make(); err != nil || !all || l.Dropped != "" {
 		return err
 	}
 	s.to, s.group = int32(len(l.Targets)), l.group
-	l.known[hash] = s
+	l.known = append(l.known, s)
 	return nil
+}
+
+// use makes g the present group.
+func (l *List) use(g *group) {
+	if g.list != l.number {
+		g.list = l.number
+		l.used++
+	}
+	l.group = g
 }
 
 // Same reports whether l has the same targets as o, in the same order.
 func (l *List) Same(o *List) bool { return slices.Equal(l.Targets, o.Targets) }
 
-// Done frees what only the making of the list needs.
-func (l *List) Done() { l.before, l.old, l.group, l.tags, l.key = nil, nil, nil, nil, nil }
+// Done frees what only the making of the list needs, and groups that only lists before
+// had, if they are many.
+func (l *List) Done() {
+	l.again, l.group, l.tags, l.key = again{}, nil, nil, nil
+	if len(l.groups) <= 2*l.used+16 {
+		return
+	}
+	mine := make(map[string]*group, l.used)
+	for key, g := range l.groups {
+		if g.list == l.number {
+			mine[key] = g
+		}
+	}
+	l.groups = mine // the list before may stay in force, and has all of its own
+}
 
 // Group begins the targets that have these labels. Labels become tags if their names
 // do not begin with "__"; the tags of the table win over them, and they over those
@@ -122,13 +180,12 @@ func (l *List) Group(labels map[string]string) {
 	for _, tag := range l.tags {
 		l.key = append(append(append(append(l.key, tag.Key...), 0), tag.Value...), 0)
 	}
-	if l.group = l.probes[string(l.key)]; l.group != nil {
-		return
+	g := l.groups[string(l.key)]
+	if g == nil {
+		g = &group{key: string(l.key), probes: l.source.probes(slices.Clone(l.tags))}
+		l.groups[g.key] = g
 	}
-	if l.group = l.before[string(l.key)]; l.group == nil {
-		l.group = &group{string(l.key), l.source.probes(slices.Clone(l.tags))}
-	}
-	l.probes[l.group.key] = l.group
+	l.use(g)
 }
 
 func (l *List) addTag(key, value string) {
@@ -200,61 +257,4 @@ func shortened(text string) string {
 		return text[:100] + "..."
 	}
 	return text
-}
-
-// series is what all outputs can tell targets apart by, apart from their family.
-type series struct {
-	host string
-	tags tagsHandle
-	dscp int
-}
-
-func (t *Target) series() series { return series{t.Host, t.tags, t.Options.DSCP} }
-
-// Merge returns all lists as one. A target that is the same series as an earlier one
-// is left out: a host that several lists have with the same tags is one target.
-// fresh holds how many targets of each list are in the result. other is one that has
-// other options than the target that it gives way to, nil if there is none; the two
-// need a tag each.
-func Merge(lists ...[]Target) (all []Target, fresh []int, other *Target) {
-	n := 0
-	for _, list := range lists {
-		n += len(list)
-	}
-	all, fresh = make([]Target, 0, n), make([]int, len(lists))
-	first := make(map[series]int32, n) // index of the first target of a series
-	more := make(map[int32][]int32)    // indexes of its other families
-	for i, list := range lists {
-		for j := range list {
-			t := &list[j]
-			k := t.series()
-			at, seen := first[k]
-			if seen {
-				if same := sameFamily(all, at, more[at], t); same != nil {
-					if same.Probe != t.Probe && same.Key() != t.Key() {
-						other = t
-					}
-					continue
-				}
-				more[at] = append(more[at], int32(len(all)))
-			} else {
-				first[k] = int32(len(all))
-			}
-			all = append(all, *t)
-			fresh[i]++
-		}
-	}
-	return all, fresh, other
-}
-
-// sameFamily returns the target at an index of all, or at one of more, that outputs
-// cannot tell from t, whose series they have.
-func sameFamily(all []Target, at int32, more []int32, t *Target) *Target {
-	for _, i := range append(more[:len(more):len(more)], at) {
-		f, o := t.Options.Family, all[i].Options.Family
-		if f == o || f == icmpcore.FamilyAuto || o == icmpcore.FamilyAuto {
-			return &all[i]
-		}
-	}
-	return nil
 }

@@ -12,11 +12,18 @@ type Path struct {
 	Loss   float64 // percent of a round's echoes from which on they do
 	Max    int     // traces after a loss at once
 	MTU    bool    // find the MTU of the path, too
+
+	// Share is what traces may add to the echoes of the schedule; a full budget adds to it.
+	// The file does not set it.
+	Share float64
 }
+
+// pathShare is less than the one percent that a storm may cost.
+const pathShare = 0.006
 
 // readPath reads the [path] table.
 func (r *reader) readPath(t *table, p *Path) {
-	*p = Path{Loss: 20, Max: 20}
+	*p = Path{Loss: 20, Max: 20, Share: pathShare}
 	when := "never"
 	read(t, "when", r.oneOf("never", "loss"), &when)
 	p.OnLoss = when == "loss"

@@ -10,9 +10,9 @@ func TestPath(t *testing.T) {
 	const head = "[[targets]]\nhosts = [\"127.0.0.1\"]\n[path]\n"
 	none := func(string) (string, bool) { return "", false }
 	for text, want := range map[string]Path{
-		"":                             {Loss: 20, Max: 20},
-		"when = \"loss\"\nmtu = true":  {OnLoss: true, Loss: 20, Max: 20, MTU: true},
-		"loss = \"2.5 %\"\nmax = 1000": {Loss: 2.5, Max: 1000},
+		"":                             {Loss: 20, Max: 20, Share: pathShare},
+		"when = \"loss\"\nmtu = true":  {OnLoss: true, Loss: 20, Max: 20, MTU: true, Share: pathShare},
+		"loss = \"2.5 %\"\nmax = 1000": {Loss: 2.5, Max: 1000, Share: pathShare},
 	} {
 		c, err := Parse("pingtel.toml", head+text, none)
 		if err != nil || c.Path != want {

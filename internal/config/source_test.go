@@ -4,8 +4,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 // TestSourceFiles loads the files of the guide unchanged.
@@ -57,30 +55,5 @@ func TestSources(t *testing.T) {
 		case want != "" && strings.Contains(err.Error(), "secret"):
 			t.Errorf("%s: the message has the password: %v", text, err)
 		}
-	}
-}
-
-// TestMerge has hosts that several lists have: with the same tags they are one target.
-func TestMerge(t *testing.T) {
-	targets := func(text string) []Target {
-		c, err := Parse("f.toml", text, env)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return c.Targets
-	}
-	all, fresh, other := Merge(
-		targets("[[targets]]\nhosts = [\"a\", \"b\"]\n"),
-		targets("[[targets]]\nhosts = [\"b\", \"c\"]\n[[targets]]\nhosts = [\"b\"]\ntags = { x = \"y\" }\n[[targets]]\nhosts = [\"b\"]\ndscp = 46\n"),
-		targets("[[targets]]\nhosts = [\"a\", \"d\"]\nfamily = \"both\"\n"))
-	var hosts []string
-	for _, target := range all {
-		hosts = append(hosts, target.Host)
-	}
-	if diff := cmp.Diff([]string{"a", "b", "c", "b", "b", "d", "d"}, hosts); diff != "" {
-		t.Errorf("targets (-want +got):\n%s", diff)
-	}
-	if diff := cmp.Diff([]int{2, 3, 2}, fresh); diff != "" || other == nil || other.Host != "a" {
-		t.Errorf("fresh (-want +got):\n%s, other %+v", diff, other)
 	}
 }

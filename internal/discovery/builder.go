@@ -19,6 +19,7 @@ type builder struct {
 
 	faults  []string // of targets, the first maxFaults
 	refused int      // targets
+	groups  int
 }
 
 // addGroup adds the targets of a group. at says where a target stands.
@@ -30,14 +31,31 @@ func (b *builder) addGroup(g *group, at func(int) string) error {
 		}
 		b.copy.add(raw)
 	}
+	if err := b.count(); err != nil {
+		return err
+	}
 	_, err := b.add(g, at)
 	return err
 }
+
+// count counts a group. A list with more groups than targets are allowed is too long
+// even if they have none, since each takes time and memory.
+func (b *builder) count() error {
+	if b.groups++; b.groups > b.source.Most() {
+		return b.tooLong()
+	}
+	return nil
+}
+
+func (b *builder) tooLong() error { return fmt.Errorf("%w, %d", config.ErrTooLong, b.source.Most()) }
 
 // addJSON adds the targets of a group in JSON.
 func (b *builder) addJSON(i int, raw []byte) error {
 	if b.copy != nil {
 		b.copy.add(raw)
+	}
+	if err := b.count(); err != nil {
+		return err
 	}
 	return b.list.Again(raw, func() (bool, error) {
 		g, err := decodeGroup(raw)
@@ -60,6 +78,9 @@ func (b *builder) add(g *group, at func(int) string) (plain bool, err error) {
 			return false, err
 		case err != nil:
 			b.refuse(at(j), err)
+			if b.refused > b.source.Most() { // what cannot be a target counts too
+				return false, b.tooLong()
+			}
 		}
 	}
 	return plain, nil

@@ -15,10 +15,12 @@ import (
 )
 
 // The largest answers, in bytes. Of YAML the whole document is in memory while it is
-// read, in many small pieces.
+// read, in many small pieces, and of JSON a group: in the worst case these are ten times
+// as large as the text.
 const (
 	maxAnswer = 64 << 20
 	maxYAML   = 16 << 20
+	maxGroup  = 8 << 20
 )
 
 // group is an element of Prometheus' file_sd and http_sd: targets with the same
@@ -76,36 +78,19 @@ func decodeFile(name string, r io.Reader, b *builder) error {
 
 // decodeJSON adds the targets of a list in JSON, one group after the other.
 func decodeJSON(r io.Reader, b *builder) error {
-	d := json.NewDecoder(r)
-	switch t, err := d.Token(); {
-	case errors.Is(err, io.EOF):
-		return errEmpty
-	case err != nil:
+	list, err := newElements(r)
+	if err != nil {
 		return err
-	case t == nil:
-		return errNull
-	case t != json.Delim('['):
-		return errors.New("is not a list: want [ at its begin")
 	}
-	var raw json.RawMessage
-	for i := 0; d.More(); i++ {
-		if err := d.Decode(&raw); err != nil {
-			return fmt.Errorf("[%d]: %w", i, cut(err))
+	for i := 0; ; i++ {
+		raw, err := list.next()
+		if err != nil || raw == nil {
+			return err
 		}
 		if err := b.addJSON(i, raw); err != nil {
 			return err
 		}
 	}
-	if _, err := d.Token(); err != nil { // the ] at the end
-		return cut(err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		if large := (*tooLargeError)(nil); errors.As(err, &large) {
-			return err
-		}
-		return errBehind
-	}
-	return nil
 }
 
 // shortened returns a text that is fit for a message.
@@ -132,7 +117,10 @@ func decodeGroup(raw []byte) (*group, error) {
 	if err := d.Decode(&g); err != nil {
 		return nil, err
 	}
-	if g == nil {
+	switch {
+	case d.InputOffset() != int64(len(raw)):
+		return nil, errors.New("has something behind its end: want a comma")
+	case g == nil:
 		return nil, errNull
 	}
 	return g, nil

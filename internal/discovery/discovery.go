@@ -34,8 +34,8 @@ type Set struct {
 	running sync.WaitGroup
 	first   sync.WaitGroup // of the sources' first looks
 
-	mu      sync.Mutex // guards what follows, and the parts of sources
-	targets []config.Target
+	mu      sync.Mutex     // guards what follows, and the parts of sources
+	merged  *config.Merged // the targets in force
 	started bool
 	noCopy  bool // the log says that copies cannot be written
 }
@@ -55,7 +55,7 @@ func New(c *config.Config, o Options) *Set {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Set{config: c, log: o.Log, changed: make(chan struct{}, 1), stop: func() {}, targets: c.Targets}
+	s := &Set{config: c, log: o.Log, changed: make(chan struct{}, 1), stop: func() {}, merged: &config.Merged{Targets: c.Targets}}
 	names := make(map[string]int)
 	for _, cs := range c.Sources {
 		name := cs.Name()
@@ -154,7 +154,7 @@ func (s *Set) Changed() <-chan struct{} { return s.changed }
 func (s *Set) Targets() []config.Target {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.targets
+	return s.merged.Targets
 }
 
 // Status is the state of one source.
@@ -234,22 +234,28 @@ func (s *Set) merge() error {
 			}
 		}
 	}
-	all, _, other := config.Merge(lists...)
-	with := *s.config
-	with.Targets = all
-	if err := with.CheckRate(); err != nil {
-		return err
+	if s.merged.Of(lists...) {
+		return nil
 	}
-	if other != nil {
-		s.log.Warn("a target of a source is left out: another one has its host and tags but other options; give one of them a tag", "host", other.Host)
-	}
-	same := slices.Equal(all, s.targets)
-	s.targets = all
+	all := config.Merge(s.merged, lists...)
+	same := slices.Equal(all.Targets, s.merged.Targets)
 	if !same {
-		select {
-		case s.changed <- struct{}{}:
-		default:
+		with := *s.config
+		with.Targets = all.Targets
+		if err := with.CheckRate(); err != nil {
+			return err
 		}
+	}
+	if other := s.merged.Other; all.Other != nil && (other == nil || other.Host != all.Other.Host) {
+		s.log.Warn("a target of a source is left out: another one has its host and tags but other options; give one of them a tag", "host", all.Other.Host)
+	}
+	s.merged = all
+	if same {
+		return nil
+	}
+	select {
+	case s.changed <- struct{}{}:
+	default:
 	}
 	return nil
 }

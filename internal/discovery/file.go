@@ -18,18 +18,26 @@ import (
 const (
 	quietNew     = 200 * time.Millisecond
 	quietInPlace = 2 * time.Second
+
+	// restless is how long a file may change all the time before it is read anyway, if
+	// each change is another file, or reported, if it is written in place.
+	restless = 10 * time.Second
 )
+
+var errRestless = errors.New("is written all the time, and may not be whole: write another file and rename it")
 
 // fileLooker reads files.
 type fileLooker struct {
 	patterns []string
 	changed  map[string]sighting // files that may still be written
+	restless time.Duration
 }
 
 // sighting is how a file was seen.
 type sighting struct {
-	info os.FileInfo
-	at   time.Time
+	info  os.FileInfo
+	at    time.Time
+	since time.Time // when it began to change
 }
 
 // fileStamp is the stamp of a file's list.
@@ -157,19 +165,29 @@ func (f *fileLooker) lookAt(l *look, name string) time.Duration {
 		}
 		return f.read(l, name)
 	}
-	quiet := quietNew
-	if os.SameFile(stamp.info, info) {
+	quiet, inPlace := quietNew, os.SameFile(stamp.info, info)
+	if inPlace {
 		quiet = quietInPlace
 	}
-	if seen := f.changed[name]; !sameFile(seen.info, info) {
-		f.changed[name] = sighting{info, time.Now()}
-		l.keep(p)
-		return quiet
-	} else if left := quiet - time.Since(seen.at); left > 0 {
-		l.keep(p)
-		return left
+	now := time.Now()
+	seen, known := f.changed[name]
+	if !known {
+		seen.since = now
 	}
-	return f.read(l, name)
+	if !sameFile(seen.info, info) {
+		seen.info, seen.at = info, now
+		f.changed[name] = seen
+	}
+	left := quiet - now.Sub(seen.at)
+	switch long := now.Sub(seen.since) >= f.restless; {
+	case left <= 0, long && !inPlace:
+		return f.read(l, name)
+	case long && !errors.Is(p.err, errRestless):
+		l.fail(name, errRestless)
+	default:
+		l.keep(p)
+	}
+	return left
 }
 
 // sumOf returns the sum of a file's bytes.

@@ -277,6 +277,39 @@ func TestNoWatch(t *testing.T) {
 	awaitHosts(t, s, "c")
 }
 
+// TestRestless changes a file all the time. If each change is another file, which is whole,
+// it is read now and then; if it is written in place, that is an error. The last one is in
+// force in the end.
+func TestRestless(t *testing.T) {
+	for _, inPlace := range []bool{false, true} {
+		t.Run(fmt.Sprintf("in place %v", inPlace), func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "hosts.txt")
+			write(t, path, "first\n")
+			s, _ := start(t, fileConfig(t, "", path), Options{system: system{restless: 500 * time.Millisecond}})
+			n := 0
+			again := func() {
+				n++
+				if text := fmt.Sprintf("h%d\n", n); inPlace {
+					write(t, path, text)
+				} else {
+					replace(t, path, text)
+				}
+			}
+			if inPlace {
+				await(t, "the error", func() bool { again(); return len(s.Status()[0].Errors) > 0 })
+				if st := s.Status()[0]; !strings.Contains(st.Errors[0], "is written all the time") || st.Failures != 1 || inForce(s) != "first" {
+					t.Errorf("%+v", st)
+				}
+			} else {
+				await(t, "another list", func() bool { again(); return inForce(s) != "first" })
+			}
+			again()
+			awaitHosts(t, s, fmt.Sprintf("h%d", n))
+			awaitError(t, s, "")
+		})
+	}
+}
+
 // TestNotAFile: what is no file is an error, and holds nothing up.
 func TestNotAFile(t *testing.T) {
 	dir := t.TempDir()

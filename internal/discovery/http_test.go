@@ -123,7 +123,7 @@ func TestHTTPTrouble(t *testing.T) {
 		{"not found", "the server answers 404 Not Found: want the address of the list", http.NotFound},
 		{"broken", "the server answers 502 Bad Gateway", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }},
 		{"not modified, without a question", "the server answers 304", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotModified) }},
-		{"a page to log in", "invalid character '<'", text("<html>log in</html>")},
+		{"a page to log in", "want [ at its begin, not '<'", text("<html>log in</html>")},
 		{"empty", "is empty", text("")},
 		{"cut", "ends too early", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "1000")

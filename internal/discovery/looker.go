@@ -26,6 +26,7 @@ type system struct {
 	account  string        // folder of the ServiceAccount
 	lookTime time.Duration // for a look over the network
 	limit    int           // of an answer over HTTP, in bytes
+	restless time.Duration // of a file
 }
 
 // newLooker returns what reads a source.
@@ -46,6 +47,9 @@ func newLooker(s *source, o Options) looker {
 	if sys.limit == 0 {
 		sys.limit = maxAnswer
 	}
+	if sys.restless == 0 {
+		sys.restless = restless
+	}
 	agent := "pingtel/" + o.Version
 	switch s.Kind {
 	case config.SourceHTTP:
@@ -58,5 +62,5 @@ func newLooker(s *source, o Options) looker {
 			time: sys.lookTime,
 		}
 	}
-	return &fileLooker{patterns: s.Places, changed: make(map[string]sighting)}
+	return &fileLooker{patterns: s.Places, changed: make(map[string]sighting), restless: sys.restless}
 }

@@ -149,7 +149,7 @@ func TestManyLists(t *testing.T) {
 		}
 		before = b.part("", nil, time.Time{}).list
 		with := *c
-		with.Targets, _, _ = config.Merge(before.Targets)
+		with.Targets = config.Merge(nil, before.Targets).Targets
 		m.Reload(&with)
 		if i == lists/10 {
 			first = heap()

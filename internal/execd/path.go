@@ -81,9 +81,7 @@ func pathFields(p *output.Path) (fields []field) {
 		if t.Reached {
 			text("path_id", p.Route.ID())
 		}
-		if t.MTU != nil {
-			number("mtu", t.MTU.Size)
-		}
+		number("mtu", t.MTU.Known())
 	}
 	if p.Before != nil {
 		text("previous_path_id", p.Before.ID())

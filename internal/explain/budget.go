@@ -14,18 +14,18 @@ type budget struct {
 }
 
 const (
-	share     = 0.006 // of the echoes that are measured with; a full budget adds to it
 	leastRate = 20.0  // echoes a second where few are measured with
 	mostSaved = 600.0 // echoes: 20 traces of 10 hops with three echoes each
+	queueTime = 0.1   // seconds that echoes of traces may delay those that are measured with
 )
 
-// set sets the rate for a schedule of so many echoes a second, of at most maxRate in all;
-// maxRate is negative if there is no limit.
-func (b *budget) set(schedule float64, maxRate int) {
+// set sets the rate: a share of a schedule of so many echoes a second, of at most maxRate
+// in all; maxRate is negative if there is no limit.
+func (b *budget) set(share, schedule float64, maxRate int) {
 	b.rate, b.most = max(schedule*share, leastRate), mostSaved
 	if maxRate > 0 {
 		b.rate = min(b.rate, max(float64(maxRate)-schedule, 1))
-		b.most = min(b.most, max(float64(maxRate), 1))
+		b.most = min(b.most, max(float64(maxRate)*queueTime, 1))
 	}
 	b.tokens = min(b.tokens, b.most)
 }
@@ -47,10 +47,11 @@ func (b *budget) spend(n int, now time.Time) bool {
 	return true
 }
 
-// spare is spend for what is less urgent: it leaves half of the budget.
+// spare is spend for what is less urgent: it leaves half of the budget, unless that holds
+// less than n.
 func (b *budget) spare(n int, now time.Time) bool {
 	b.fill(now)
-	return b.tokens-float64(n) >= b.most/2 && b.spend(n, now)
+	return (b.tokens-float64(n) >= b.most/2 || b.tokens >= b.most) && b.spend(n, now)
 }
 
 // queue holds targets by when they are due.

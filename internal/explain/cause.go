@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -15,43 +14,78 @@ import (
 // cause is what a trace has shown that other targets can share.
 type cause struct {
 	kind  path.Cause
-	last  netip.Addr // up to which all was well
-	next  netip.Addr // the hop behind it on the healthy path; invalid if not known
-	total bool       // every echo was lost
-	what  string     // in words
-	host  string     // that was traced
-	at    time.Time
+	last  netip.Addr // up to which all was well; the zero Addr is this machine
+	next  netip.Addr // the hop behind it on the healthy path; the target if none is known
+	total bool       // the trace lost every echo to the target
+	alone bool       // it is known only of the way to one target, so no other shares it
+
+	// ways, if not zero, is on how many ways beyond last traces found no answer, while no
+	// target beyond it answered. Then it does not matter what comes next.
+	ways int
+
+	way  []netip.Addr // up to last
+	what string       // in words
+	host string       // that was traced
+	seen time.Time    // when the trace began
+	at   time.Time    // when it ended
 }
 
-// causeOf returns what others can share of a verdict.
-func causeOf(t *path.Trace, v path.Verdict, before *path.Route, s path.Series, now time.Time) (cause, bool) {
-	c := cause{kind: v.Cause, last: v.LastAddress, total: s.Received == 0, host: t.Host, at: now}
-	switch what, ok := shared(v); {
-	case !ok || !v.LastAddress.IsValid():
-		return c, false
-	default:
-		c.what = what
+const (
+	maxCauses = 64 // that are remembered
+
+	// Without so many ways beyond an address, and targets there that lost all since then,
+	// nothing is said of all that is beyond it.
+	leastWays, leastLost = 3, 10
+)
+
+// causeOf returns what others can share of a verdict. route is the healthy path of the
+// target, nil if it is not known.
+func causeOf(t *path.Trace, v path.Verdict, route *path.Route, now time.Time) (cause, bool) {
+	c := cause{kind: v.Cause, last: v.LastAddress, total: t.EndReceived == 0, way: t.Route().Hops, host: t.Host, seen: t.Start, at: now}
+	var ok bool
+	c.what, ok = shared(v)
+	if v.Cause == path.TargetItself && !t.Reached && c.last.IsValid() {
+		c.kind, c.what, ok = path.SilentBeyond, beyond(c.last), true
 	}
-	if before != nil {
-		if i := slices.Index(before.Hops, c.last); i >= 0 {
-			c.next = following(before.Hops, i)
+	if route != nil {
+		if i, on := index(route.Hops, c.last); on {
+			c.next = following(route.Hops, i)
 		}
 	}
-	return c, c.next != t.Addr // what lies only on the way to one target is shared by no other
+	if c.alone = !c.next.IsValid() || c.next == t.Addr; c.alone {
+		c.next = t.Addr
+	}
+	return c, ok && (!c.alone || c.kind == path.SilentBeyond && c.total && c.last.IsValid())
 }
 
 // shared returns what a verdict says about all targets behind its last hop.
 func shared(v path.Verdict) (string, bool) {
-	switch v.Cause {
-	case path.SilentBeyond:
-		return "nothing answers beyond " + v.LastAddress.String(), true
-	case path.LossBeyond:
+	switch {
+	case v.Cause == path.SilentBeyond && v.LastAddress.IsValid():
+		return beyond(v.LastAddress), true
+	case v.Cause == path.SilentBeyond: // from this machine on
+		what, _, _ := strings.Cut(v.Text, ";")
+		return what, true
+	case v.Cause == path.LossBeyond && v.LastAddress.IsValid():
 		return "echoes are lost beyond " + v.LastAddress.String(), true
-	case path.Unreachable:
+	case v.Cause == path.LossBeyond:
+		return "echoes are lost from the first hop that answers on", true
+	case v.Cause == path.Unreachable:
 		_, reports, ok := strings.Cut(v.Text, " reports")
 		return v.LastAddress.String() + " reports" + reports, ok
 	}
 	return "", false
+}
+
+func beyond(a netip.Addr) string { return "nothing answers beyond " + a.String() }
+
+// index returns where an address is among hops, and -1 for this machine.
+func index(hops []netip.Addr, a netip.Addr) (int, bool) {
+	if !a.IsValid() {
+		return -1, true
+	}
+	i := slices.Index(hops, a)
+	return i, i >= 0 && i < len(hops)-1
 }
 
 // following returns the first known address behind hops[i].
@@ -64,18 +98,41 @@ func following(hops []netip.Addr, i int) netip.Addr {
 	return netip.Addr{}
 }
 
+// crossed reports whether a trace had answers from behind the two hops of a cause for total
+// loss, which then is not that of all that leads through them.
+func (c *cause) crossed(way []netip.Addr) bool {
+	i, ok := index(way, c.last)
+	if !ok || !c.total {
+		return false
+	}
+	next := following(way, i)
+	return next.IsValid() && (c.ways > 0 || next == c.next)
+}
+
+// on returns the hop of the cause on a route, and false if the route does not lead through
+// the same two hops.
+func (c *cause) on(r *path.Route) (int, bool) {
+	i, ok := index(r.Hops, c.last)
+	return i + 1, ok && (c.ways > 0 || following(r.Hops, i) == c.next)
+}
+
+// same reports whether two causes say the same.
+func (c *cause) same(o *cause) bool {
+	return c.kind == o.kind && c.last == o.last && c.next == o.next && c.total == o.total && (c.ways > 0) == (o.ways > 0)
+}
+
 // learn remembers a cause, and joins those that wait to it. o.mu is held.
 func (o *Output) learn(c cause, now time.Time) {
-	o.causes = slices.DeleteFunc(o.causes, func(old cause) bool {
-		return o.stale(&old, now) || old.kind == c.kind && old.last == c.last && old.next == c.next && old.total == c.total
-	})
-	if len(o.causes) == maxCauses {
-		o.causes = slices.Delete(o.causes, 0, 1)
-	}
-	o.causes = append(o.causes, c)
+	o.remember(c, now)
+	o.joinWaiting(now)
+}
+
+// joinWaiting joins targets that wait to the causes that are known. o.mu is held.
+func (o *Output) joinWaiting(now time.Time) {
 	kept := o.waiting[:0]
 	for _, s := range o.waiting {
 		if c, hop := o.match(s, now); c != nil && !s.gone {
+			s.waiting = false
 			o.join(s, c, hop, now)
 			continue
 		}
@@ -85,26 +142,100 @@ func (o *Output) learn(c cause, now time.Time) {
 	o.waiting = kept
 }
 
+// contradict marks the causes of which a trace shows that not all share them. o.mu is held.
+func (o *Output) contradict(way []netip.Addr) {
+	for i := range o.causes {
+		c := &o.causes[i]
+		c.alone = c.alone || c.crossed(way)
+	}
+}
+
+// remember adds a cause, and drops what is too old or says the same. o.mu is held.
+func (o *Output) remember(c cause, now time.Time) {
+	for i := range o.causes {
+		old := &o.causes[i]
+		c.alone = c.alone || c.crossed(old.way) || old.alone && old.same(&c)
+	}
+	o.causes = slices.DeleteFunc(o.causes, func(old cause) bool { return o.stale(&old, now) || old.same(&c) })
+	if len(o.causes) == maxCauses {
+		o.causes = slices.Delete(o.causes, 0, 1)
+	}
+	o.causes = append(o.causes, c)
+}
+
+// widenAll looks for addresses beyond which nothing answers on any way. o.mu is held.
+func (o *Output) widenAll(now time.Time) {
+	ways := make(map[netip.Addr]*cause)
+	for i := range o.causes { // each with the same address has another next hop
+		c := &o.causes[i]
+		switch {
+		case c.kind != path.SilentBeyond || !c.total || !c.last.IsValid() || c.ways > 0 || o.stale(c, now):
+		case ways[c.last] == nil:
+			wide := *c
+			wide.next, wide.alone, wide.ways = netip.Addr{}, false, 1
+			ways[c.last] = &wide
+		default:
+			wide := ways[c.last]
+			wide.host, wide.way, wide.at, wide.ways = c.host, c.way, c.at, wide.ways+1
+		}
+	}
+	for _, wide := range ways {
+		if wide.ways >= leastWays && o.allLost(wide) {
+			o.remember(*wide, now)
+			o.outage.merge(itself(wide.last), wide.what)
+		}
+	}
+}
+
+// allLost reports whether all targets beyond c.last lost all since the first trace that
+// showed it. o.mu is held.
+func (o *Output) allLost(c *cause) bool {
+	lost := 0
+	for _, s := range o.targets {
+		if s.route == nil || !s.heard.After(c.seen) && !s.lost.After(c.seen) {
+			continue
+		}
+		if _, on := index(s.route.Hops, c.last); !on {
+			continue
+		}
+		if s.heard.After(c.seen) {
+			return false
+		}
+		lost++
+	}
+	return lost >= leastLost
+}
+
+// refute drops the causes that a reply to an echo, sent at a time after their traces had
+// begun, shows to be over. o.mu is held.
+func (o *Output) refute(s *state) {
+	if len(o.causes) == 0 || s.route == nil {
+		return
+	}
+	o.causes = slices.DeleteFunc(o.causes, func(c cause) bool {
+		_, on := c.on(s.route)
+		return on && c.total && s.heard.After(c.seen)
+	})
+}
+
 // stale reports whether a cause was seen too long ago to explain what begins now.
 func (o *Output) stale(c *cause, now time.Time) bool { return now.Sub(c.at) > 2*o.interval }
 
-// match returns a cause on the path to a target, and its hop there. The path must lead
-// through the same two hops as that of the target that was traced. o.mu is held.
+// match returns a cause on the path to a target, and its hop there. o.mu is held.
 func (o *Output) match(s *state, now time.Time) (*cause, int) {
 	if s.route == nil {
 		return nil, 0
 	}
 	for k := len(o.causes) - 1; k >= 0; k-- {
 		c := &o.causes[k]
-		if o.stale(c, now) || c.total != (s.series.Received == 0) {
+		switch all := s.series.Received == 0; {
+		case c.alone || o.stale(c, now) || all && !c.total:
+			continue
+		case !all && c.total && !s.heard.Before(c.seen): // else the loss began within the series
 			continue
 		}
-		i := slices.Index(s.route.Hops, c.last)
-		if i < 0 || i == len(s.route.Hops)-1 {
-			continue
-		}
-		if next := following(s.route.Hops, i); !c.next.IsValid() || next == c.next {
-			return c, i + 1
+		if hop, on := c.on(s.route); on {
+			return c, hop
 		}
 	}
 	return nil, 0
@@ -113,132 +244,14 @@ func (o *Output) match(s *state, now time.Time) (*cause, int) {
 // join says of a target what a trace to another one has shown. o.mu is held.
 func (o *Output) join(s *state, c *cause, hop int, now time.Time) {
 	v := path.Verdict{Cause: c.kind, LastHop: hop, LastAddress: c.last}
-	v.Text = fmt.Sprintf("%s, as a trace to %s showed, and the path to this target leads through there (hop %d)", c.what, c.host, hop)
+	showed, led := "a trace to "+c.host+" showed", fmt.Sprintf("led through there (hop %d)", hop)
+	if c.ways > 0 {
+		showed = fmt.Sprintf("traces to %s and %d others showed", c.host, c.ways-1)
+	}
+	if !c.last.IsValid() {
+		led = "began with the same hop"
+	}
+	v.Text = fmt.Sprintf("%s, as %s, and before the loss the path to this target %s", c.what, showed, led)
 	o.hand(s, &output.Path{Route: *s.route, Verdict: v, At: now, Loss: true})
-	o.outage.add(c.what, s.target.Host, v.Text)
-}
-
-// outage is targets that begin to fail at about the same time.
-type outage struct {
-	first, last time.Time
-	failing     int // targets
-	explained   int
-	dropped     int // that were not traced
-	groups      map[string]*group
-}
-
-// group is the targets of an outage with one cause.
-type group struct {
-	what string
-	n    int
-	host string // the first
-	text string // of its verdict
-}
-
-const (
-	quietTime  = time.Second // without a further target an outage is complete
-	longestLog = time.Minute // and after this time, or an interval, it is logged in any case
-	logged     = 10          // causes
-)
-
-func (g *outage) begin(now time.Time) {
-	if g.failing == 0 {
-		g.first = now
-	}
-	g.last = now
-	g.failing++
-}
-
-func (g *outage) drop() { g.dropped++ }
-
-// count counts a target that was traced.
-func (g *outage) count(host string, v path.Verdict) {
-	what, ok := shared(v)
-	switch {
-	case ok:
-	case v.Cause == path.TargetItself:
-		what = "the target itself, or the way back from it"
-	case v.Cause == path.Changed:
-		what = "the path has changed"
-	case v.Cause == path.TooLarge:
-		what = "large packets do not get through"
-	default:
-		what = "a trace shows no loss, or not where it begins"
-	}
-	g.add(what, host, v.Text)
-}
-
-func (g *outage) add(what, host, text string) {
-	if g.groups == nil {
-		g.groups = make(map[string]*group)
-	}
-	if g.groups[what] == nil {
-		g.groups[what] = &group{what: what, host: host, text: text}
-	}
-	g.groups[what].n++
-	g.explained++
-}
-
-// logOutage logs an outage when it is complete.
-func (o *Output) logOutage(now time.Time, end bool) {
-	o.mu.Lock()
-	g := o.outage
-	open := g.explained+g.dropped < g.failing
-	quiet := !open && now.Sub(g.last) >= quietTime
-	long := now.Sub(g.first) >= min(o.interval, longestLog) && g.explained+g.dropped > 0
-	if g.failing == 0 || !quiet && !long && !end {
-		o.mu.Unlock()
-		return
-	}
-	o.outage = outage{}
-	if rest := g.failing - g.explained - g.dropped; rest > 0 && !end {
-		o.outage = outage{first: now, last: now, failing: rest}
-		g.failing -= rest
-	}
-	o.mu.Unlock()
-	for _, line := range g.lines() {
-		o.env.Log.Warn(line)
-	}
-}
-
-// lines says what was found, the cause of most targets first.
-func (g *outage) lines() []string {
-	var groups []*group
-	for _, one := range g.groups {
-		groups = append(groups, one)
-	}
-	slices.SortFunc(groups, func(a, b *group) int {
-		if a.n != b.n {
-			return b.n - a.n
-		}
-		return strings.Compare(a.what, b.what)
-	})
-	var lines []string
-	others := 0
-	for i, one := range groups {
-		switch {
-		case i >= logged:
-			others += one.n
-		case one.n == 1:
-			lines = append(lines, one.host+": "+one.text)
-		default:
-			lines = append(lines, fmt.Sprintf("%s of %s failing targets: %s", thousands(one.n), thousands(g.failing), one.what))
-		}
-	}
-	if others > 0 {
-		lines = append(lines, fmt.Sprintf("%s of %s failing targets: other causes", thousands(others), thousands(g.failing)))
-	}
-	if left := g.failing - g.explained; left > 0 {
-		lines = append(lines, fmt.Sprintf("%s of %s failing targets: not traced, since as many traces ran as path.max and max_rate allow", thousands(left), thousands(g.failing)))
-	}
-	return lines
-}
-
-// thousands writes 4812 as 4,812.
-func thousands(n int) string {
-	s := strconv.Itoa(n)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
+	o.outage.add(c.what, c.what, s.target.Host, v.Text)
 }

@@ -23,7 +23,6 @@ const (
 	routeAge   = time.Hour              // after which the route of a healthy path is traced anew
 	tickTime   = 250 * time.Millisecond // from one look at what is due to the next
 	partEchoes = 10                     // to each hop after partial loss, which few echoes do not show
-	maxCauses  = 64                     // that are remembered
 )
 
 // Enabled reports whether the file turns the output on.
@@ -58,6 +57,9 @@ type state struct {
 	well    bool        // the latest round had less than the loss that counts
 	series  path.Series // that began the loss
 	since   time.Time   // when that was
+	heard   time.Time   // when the latest series with a reply began
+	lost    time.Time   // when the latest series without one began
+	waiting bool        // in Output.waiting
 	tracing bool
 	gone    bool
 
@@ -92,7 +94,7 @@ func (o *Output) String() string {
 // take takes the settings of a file.
 func (o *Output) take(c *config.Config) {
 	o.settings, o.interval = c.Path, c.Agent.Interval
-	o.budget.set(c.Plan().Rate, c.Agent.MaxRate)
+	o.budget.set(c.Path.Share, c.Plan().Rate, c.Agent.MaxRate)
 }
 
 // Reload takes over the settings.
@@ -123,7 +125,10 @@ func (o *Output) Record(t *monitor.Target, r *icmpcore.PingResult) {
 		s.addr, s.route = r.Addr, nil // the name has another address now
 	}
 	if r.Received > 0 {
-		s.hops = r.Hops
+		s.hops, s.heard = r.Hops, r.Start
+		o.refute(s)
+	} else {
+		s.lost = r.Start
 	}
 	if r.Loss < o.settings.Loss {
 		s.well = true
@@ -149,11 +154,15 @@ func (o *Output) Forget(t *monitor.Target) {
 // failed joins a target that begins to lose to a cause that is known, or lets it be
 // traced. o.mu is held.
 func (o *Output) failed(s *state, now time.Time) {
+	if s.waiting {
+		return // it fails again before it had its turn
+	}
 	o.outage.begin(now)
 	if c, hop := o.match(s, now); c != nil {
 		o.join(s, c, hop, now)
 		return
 	}
+	s.waiting = true
 	o.waiting = append(o.waiting, s)
 	o.traceWaiting(now)
 }
@@ -170,8 +179,9 @@ func (o *Output) traceWaiting(now time.Time) {
 		}
 		o.waiting[0] = nil
 		o.waiting = o.waiting[1:]
+		s.waiting = false
 		if s.gone {
-			o.outage.drop()
+			o.outage.leave()
 			continue
 		}
 		o.running++
@@ -256,9 +266,9 @@ func (o *Output) ended(s *state, t *path.Trace, spent int, loss bool) {
 
 // judge hands over the verdict on a trace. o.mu is held.
 func (o *Output) judge(s *state, t *path.Trace, loss bool, now time.Time) {
-	if s.gone || t.Sent == 0 || t.Addr != s.addr {
+	if s.gone || t.Addr != s.addr {
 		if loss {
-			o.outage.drop()
+			o.outage.leave()
 		}
 		return
 	}
@@ -268,6 +278,12 @@ func (o *Output) judge(s *state, t *path.Trace, loss bool, now time.Time) {
 	}
 	before := s.route
 	v := path.Judge(t, before, series)
+	if t.Sent == 0 {
+		if loss {
+			o.outage.add(v.Text, v.Text, s.target.Host, v.Text)
+		}
+		return
+	}
 	p := &output.Path{Trace: t, Route: t.Route(), Verdict: v, At: now, Loss: loss}
 	if t.Reached {
 		route, same := before.Join(t)
@@ -277,11 +293,12 @@ func (o *Output) judge(s *state, t *path.Trace, loss bool, now time.Time) {
 		p.Route, s.route = route, &route
 	}
 	o.hand(s, p)
+	o.contradict(t.Route().Hops)
 	if !loss {
 		return
 	}
 	o.outage.count(s.target.Host, v)
-	if c, ok := causeOf(t, v, before, s.series, now); ok {
+	if c, ok := causeOf(t, v, s.route, now); ok {
 		o.learn(c, now)
 	}
 }
@@ -332,6 +349,10 @@ func (o *Output) handOver() {
 func (o *Output) check(now time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if len(o.waiting) > 0 {
+		o.widenAll(now)
+		o.joinWaiting(now)
+	}
 	o.giveUp(now)
 	o.traceWaiting(now)
 	for o.checking < o.settings.Max && len(o.waiting) == 0 {
@@ -359,11 +380,16 @@ func (o *Output) check(now time.Time) {
 func (o *Output) giveUp(now time.Time) {
 	kept := o.waiting[:0]
 	for _, s := range o.waiting {
-		if s.gone || now.Sub(s.since) > o.interval {
-			o.outage.drop()
+		switch {
+		case s.gone:
+			o.outage.leave()
+		case now.Sub(s.since) > o.interval:
+			o.outage.drop(s)
+		default:
+			kept = append(kept, s)
 			continue
 		}
-		kept = append(kept, s)
+		s.waiting = false
 	}
 	clear(o.waiting[len(kept):])
 	o.waiting = kept

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/netip"
 	"strings"
@@ -35,7 +34,7 @@ type network struct {
 // road is the path to a target.
 type road struct {
 	hops   []netip.Addr // the target is the last
-	broken int          // nothing answers beyond this hop; 0: all answers
+	broken int          // nothing answers beyond this hop; 0: all answers, -1: not even the first hop
 }
 
 func (n *network) Go(t icmpcore.Target, o icmpcore.Options, done func(icmpcore.PingResult)) (icmpcore.Run, error) {
@@ -46,7 +45,7 @@ func (n *network) Go(t icmpcore.Target, o icmpcore.Options, done func(icmpcore.P
 	n.runs++
 	n.most = max(n.most, n.runs)
 	to := min(o.TTL, len(r.hops))
-	silent := r.broken > 0 && to > r.broken
+	silent := r.broken != 0 && to > r.broken
 	takes := time.Duration(to) * time.Millisecond
 	if silent {
 		takes = o.Timeout
@@ -89,6 +88,9 @@ type rig struct {
 	paths   []*output.Path
 	of      map[*monitor.Target]*output.Path
 	stop    func()
+
+	interval time.Duration
+	within   int // so many series of broken paths had begun before that
 }
 
 func router(branch, hop int) netip.Addr {
@@ -108,7 +110,7 @@ func newRig(t *testing.T, n int, file string) *rig {
 	for len(c.Targets) < n {
 		c.Targets = append(c.Targets, c.Targets[0])
 	}
-	r := &rig{net: &network{paths: make(map[netip.Addr]*road)}, of: make(map[*monitor.Target]*output.Path)}
+	r := &rig{net: &network{paths: make(map[netip.Addr]*road)}, of: make(map[*monitor.Target]*output.Path), interval: c.Agent.Interval}
 	log := slog.New(slog.NewTextHandler(&r.log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 		if a.Key == slog.TimeKey {
 			return slog.Attr{}
@@ -143,22 +145,38 @@ func newRig(t *testing.T, n int, file string) *rig {
 	return r
 }
 
-// round records a series of every target, spread over most of an interval. Those of
-// broken paths lost all.
+// road returns the path to the i-th target.
+func (r *rig) road(i int) *road { return r.net.paths[netip.MustParseAddr(r.targets[i].Host)] }
+
+// round records a series of every target, spread evenly over an interval. Those of broken
+// paths lost all.
 func (r *rig) round() {
+	start := time.Now()
 	for i, t := range r.targets {
-		addr := netip.MustParseAddr(t.Host)
-		res := icmpcore.PingResult{Host: t.Host, Addr: addr, Sent: 5, Received: 5, Hops: 5}
-		if r.net.paths[addr].broken > 0 {
-			res = icmpcore.PingResult{Host: t.Host, Addr: addr, Sent: 5, Loss: 100}
-		}
-		r.Record(t, &res)
-		if i%100 == 0 {
-			time.Sleep(10 * time.Second * 100 / time.Duration(max(len(r.targets), 100)) * 9 / 10)
+		time.Sleep(time.Until(start.Add(r.interval * time.Duration(i) / time.Duration(len(r.targets)))))
+		r.series(t)
+	}
+	time.Sleep(time.Until(start.Add(r.interval)))
+	synctest.Wait()
+}
+
+// series records a series of one target.
+func (r *rig) series(t *monitor.Target) {
+	addr := netip.MustParseAddr(t.Host)
+	road := r.net.paths[addr]
+	res := icmpcore.PingResult{Host: t.Host, Addr: addr, Sent: 5, Received: 5, Hops: len(road.hops), Start: time.Now().Add(-seriesTime)}
+	if road.broken != 0 {
+		res.Received, res.Hops, res.Loss = 0, 0, 100
+		if r.within > 0 {
+			r.within--
+			res.Received, res.Hops, res.Loss = 2, len(road.hops), 60
 		}
 	}
-	time.Sleep(time.Second)
+	r.Record(t, &res)
 }
+
+// seriesTime is how long a series takes.
+const seriesTime = 1800 * time.Millisecond
 
 // TestOne: a target that begins to lose is traced at once, and the other outputs get
 // the verdict within its timeout.
@@ -200,6 +218,52 @@ func TestOne(t *testing.T) {
 	})
 }
 
+// TestDelay: how long after the loss begins the outputs have the verdict. A series is over
+// a timeout after its last echo, and a trace takes a timeout more. So it is an interval
+// and two timeouts at most, and an interval and one for a target that is joined to a cause.
+func TestDelay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 2, "")
+		r.road(1).hops[3] = r.road(0).hops[3]
+		const interval, timeout, span = 10 * time.Second, time.Second, 800 * time.Millisecond // five echoes, 200 ms apart
+		for range 2 {
+			start := time.Now()
+			time.Sleep(span)
+			r.series(r.targets[0])
+			r.series(r.targets[1])
+			time.Sleep(time.Until(start.Add(interval)))
+		}
+		synctest.Wait()
+		if len(r.of) != 2 {
+			t.Fatalf("%d paths are known", len(r.of))
+		}
+		time.Sleep(span)
+		loss := time.Now() // right after the last reply
+		r.breaks(3, func(int) bool { return true })
+		verdict := func(i int) time.Duration {
+			r.of = make(map[*monitor.Target]*output.Path)
+			for range 100_000 {
+				if synctest.Wait(); r.of[r.targets[i]] != nil {
+					break
+				}
+				time.Sleep(time.Millisecond)
+			}
+			return time.Since(loss)
+		}
+		time.Sleep(interval + timeout) // the next series begins an interval after the one before, and takes a timeout longer
+		r.series(r.targets[0])
+		if d := verdict(0); d != interval+2*timeout {
+			t.Errorf("the verdict by a trace comes after %v, want %v", d, interval+2*timeout)
+		}
+		loss = time.Now().Add(-interval - timeout) // that of the second target, whose series end now
+		r.series(r.targets[1])
+		if d := verdict(1); d > interval+timeout+time.Millisecond {
+			t.Errorf("the verdict on a joined target comes after %v, want %v", d, interval+timeout)
+		}
+		r.stop()
+	})
+}
+
 // TestThreshold: loss below that of the file, or from the first round on, is not traced.
 func TestThreshold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -225,60 +289,5 @@ func TestThreshold(t *testing.T) {
 			}
 		}
 		r.stop()
-	})
-}
-
-// TestStorm: 5,000 targets fail at once. A few traces explain all of them, in one line,
-// and the healthy ones stay as they are.
-func TestStorm(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const n = 5000
-		r := newRig(t, n, "max = 20\n")
-		for range 30 {
-			r.round()
-		}
-		for range 400 { // until each path is known
-			time.Sleep(10 * time.Second)
-		}
-		synctest.Wait()
-		known := len(r.of)
-		if known != n {
-			t.Fatalf("%d of %d paths are known", known, n)
-		}
-		r.paths = nil
-		before := r.net.sent
-		broken := 0
-		for i, target := range r.targets {
-			if i%50 > 0 {
-				r.net.paths[netip.MustParseAddr(target.Host)].broken = 3
-				broken++
-			}
-		}
-		r.net.most = 0
-		r.round()
-		time.Sleep(10 * time.Second)
-		synctest.Wait()
-		explained := 0
-		for _, p := range r.paths {
-			if p.Loss {
-				explained++
-			}
-			if p.Loss && (p.Verdict.Cause != path.SilentBeyond || p.Verdict.LastAddress != router(0, 3)) {
-				t.Fatalf("%+v", p.Verdict)
-			}
-		}
-		extra := r.net.sent - before
-		t.Logf("%d of %d explained with %d echoes, %d series at once; %d echoes are measured with in an interval", explained, broken, extra, r.net.most, 5*n)
-		if explained != broken {
-			t.Errorf("%d of %d failing targets have a verdict", explained, broken)
-		}
-		if extra > n*5*2/100 { // two intervals
-			t.Errorf("%d echoes beside %d", extra, 2*n*5)
-		}
-		r.stop()
-		t.Log(r.log.String())
-		if want := fmt.Sprintf(`msg="%s of %s failing targets: nothing answers beyond 198.18.200.3"`, thousands(broken), thousands(broken)); strings.Count(r.log.String(), "\n") > 2 || !strings.Contains(r.log.String(), want) {
-			t.Errorf("log %s, want %s", r.log.String(), want)
-		}
 	})
 }

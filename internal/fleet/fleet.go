@@ -25,6 +25,7 @@ const (
 type Stats struct {
 	Prober  string // name of this prober
 	Members int    // probers, this one included
+	Targets int    // of all of them together
 	Owned   int    // targets of this prober
 	Changes uint64 // of the list of members, since the start
 
@@ -32,7 +33,8 @@ type Stats struct {
 	// that is fixed, or where it has never been known.
 	ViewAge time.Duration
 
-	// Waiting is set while the prober has never known who is there.
+	// Waiting is set while the prober does not know who is there, not even by a list
+	// from before its start.
 	Waiting bool
 }
 
@@ -60,12 +62,16 @@ type Fleet struct {
 	stop    context.CancelFunc
 	running sync.WaitGroup
 
+	memory memory // of the goroutine of the engine
+	noCopy bool   // of the same: the log says that the copy cannot be written
+
 	mu        sync.Mutex // guards what follows; never held during I/O
 	config    config.Fleet
 	refresh   time.Duration
 	view      *view // nil: the members are fixed
 	ownership *Ownership
 	share     Share
+	targets   int // of all probers, since the last Take
 	changes   uint64
 	heardAt   time.Time   // when the engine was last known to work
 	expiry    *time.Timer // of the next member to drop
@@ -99,6 +105,7 @@ func newFleet(c *config.Config, log *slog.Logger) *Fleet {
 			holdDown, trust = holdDown+m.Refresh/4, trust+m.Refresh/4
 		}
 		f.view = newView(Member{Name: c.Fleet.Member, Zone: c.Fleet.Zone}, holdDown, trust)
+		f.memory = newMemory(c)
 	}
 	f.setConfig(c.Fleet)
 	return f
@@ -136,7 +143,8 @@ func (f *Fleet) assign() {
 func shard(number int) Member { return Member{Name: strconv.Itoa(number)} }
 
 // Start begins to watch who is there. It returns when that is known, or after five
-// seconds: then all targets are this prober's until it is.
+// seconds: then those of the last list count that this prober has kept. Without one all
+// targets are this prober's until it is known.
 func (f *Fleet) Start(ctx context.Context) {
 	if f.engine == nil {
 		return
@@ -154,8 +162,30 @@ func (f *Fleet) Start(ctx context.Context) {
 		}
 	case <-ctx.Done():
 	case <-wait.C:
-		f.log.Warn("the other probers of the fleet are not known yet: measuring all targets until they are")
+		f.restore()
 	}
+}
+
+// restore takes the members of the copy, unless the engine has said by now who is there.
+func (f *Fleet) restore() {
+	last, at, err := f.memory.read()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.view.known {
+		return
+	}
+	if err != nil {
+		f.log.Warn("there is no copy of the list of the fleet's members", "error", err)
+	}
+	if last.Self.Name == "" {
+		f.log.Warn("the other probers of the fleet are not known yet: measuring all targets until they are")
+		return
+	}
+	f.view.restore(last)
+	f.heardAt = at
+	f.assign()
+	f.log.Warn("the other probers of the fleet are not known yet: the list from before the start is in force until they are",
+		"members", len(f.ownership.members), "age", max(0, time.Since(at)).Round(time.Second))
 }
 
 // Changed returns a channel that holds a value when Take gives other targets.
@@ -167,6 +197,7 @@ func (f *Fleet) Take(c *config.Config, now time.Time) (*config.Config, time.Time
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.setConfig(c.Fleet)
+	f.targets = len(c.Targets)
 	mine := *c
 	var next time.Time
 	mine.Targets, next = f.share.Take(f.ownership, c.Targets, now, func(t *config.Target) time.Duration {
@@ -179,11 +210,11 @@ func (f *Fleet) Take(c *config.Config, now time.Time) (*config.Config, time.Time
 func (f *Fleet) Stats() *Stats {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	s := &Stats{Prober: f.config.Member, Members: len(f.ownership.members), Owned: f.share.owned, Changes: f.changes, ViewAge: -1}
+	s := &Stats{Prober: f.config.Member, Members: len(f.ownership.members), Targets: f.targets, Owned: f.share.owned, Changes: f.changes, ViewAge: -1}
 	if f.view != nil {
 		s.Waiting = !f.view.known
 		if f.view.known {
-			s.ViewAge = time.Since(f.heardAt)
+			s.ViewAge = max(0, time.Since(f.heardAt))
 		}
 	}
 	return s
@@ -257,8 +288,18 @@ func (f *Fleet) left(name string) {
 	}
 }
 
-// works notes that the engine works: that all that was said until now has arrived.
+// works notes that the engine works: that all that was said until now has arrived. Only
+// the goroutine of the engine calls it.
 func (f *Fleet) works() {
+	last, now := f.noteWorks()
+	err := f.memory.keep(last, now, f.refresh)
+	if err != nil && !f.noCopy {
+		f.noCopy = true
+		f.log.Warn("the list of the fleet's members is not kept for a restart", "error", err)
+	}
+}
+
+func (f *Fleet) noteWorks() (lastView, time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.problem != "" {
@@ -274,6 +315,8 @@ func (f *Fleet) works() {
 		close(f.first)
 		f.signal()
 	}
+	self := f.view.self
+	return lastView{self, slices.DeleteFunc(f.view.members(), func(m Member) bool { return m == self })}, f.heardAt
 }
 
 // away notes that the engine does not work, and why. Nothing changes until it does.

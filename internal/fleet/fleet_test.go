@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -110,6 +112,7 @@ type rig struct {
 	store   *store
 	targets []config.Target
 	copies  int
+	state   string // folder of the probers' states, "" for none
 	probers map[string]*prober
 }
 
@@ -121,6 +124,9 @@ func newRig(t *testing.T, copies int) *rig {
 func (r *rig) start(name string) *prober {
 	c := &config.Config{Agent: config.Agent{Interval: interval}, Targets: r.targets,
 		Fleet: config.Fleet{On: true, Member: name, Copies: r.copies, Members: &config.Members{Refresh: refresh}}}
+	if r.state != "" {
+		c.Agent.State = filepath.Join(r.state, name)
+	}
 	p := &prober{config: c, log: new(strings.Builder)}
 	p.Fleet = newFleet(c, slog.New(slog.NewTextHandler(p.log, nil)))
 	ctx, cancel := context.WithCancel(context.Background())
@@ -355,6 +361,55 @@ func TestUnknown(t *testing.T) {
 		}
 		if _, _, sum := r.load(); sum != len(r.targets) || p.Stats().Waiting {
 			t.Errorf("%d probers of targets in the end, %+v", sum, p.Stats())
+		}
+	})
+}
+
+// TestRestart: a prober that starts while the engine is away goes on with its part, by
+// the list that it has kept, and nobody takes what is another's when the engine is back
+// with nothing in it.
+func TestRestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 1)
+		r.state = t.TempDir()
+		defer r.end()
+		r.startAll()
+		before := make(map[string]map[string]bool)
+		for name, p := range r.probers {
+			before[name] = p.mine
+		}
+		_, most, _ := r.load()
+		r.run(time.Minute, 1) // the copy says when that was
+		r.store.mu.Lock()
+		r.store.off = true
+		clear(r.store.keys)
+		r.store.mu.Unlock()
+		r.run(time.Minute, 1)
+		r.kill("probe-2")
+		r.kill("probe-4") // for good
+		p := r.start("probe-2")
+		if !maps.Equal(p.mine, before["probe-2"]) {
+			t.Errorf("%d targets after the restart, want the %d from before", len(p.mine), len(before["probe-2"]))
+		}
+		if s := p.Stats(); s.Waiting || s.Members != 5 || s.ViewAge < time.Minute || s.ViewAge > time.Minute+firstWait+refresh {
+			t.Errorf("%+v", s)
+		}
+		if log := p.log.String(); !strings.Contains(log, "the list from before the start is in force until they are") || !strings.Contains(log, "members=5 age=1m") {
+			t.Errorf("log %s", log)
+		}
+		r.run(time.Minute, 0)
+		r.store.mu.Lock()
+		r.store.off = false
+		r.store.mu.Unlock()
+		if _, got := r.run(2*refresh-refresh/beats, 0); got != most {
+			t.Errorf("when it was back: %d targets at most, want %d", got, most)
+		}
+		r.run(2*refresh+interval, 0)
+		if gap, _ := r.run(time.Minute, 1); gap > 0 || p.Stats().Members != 4 {
+			t.Errorf("a target was without a prober for %v, %+v", gap, p.Stats())
+		}
+		if _, _, sum := r.load(); sum != len(r.targets) {
+			t.Errorf("%d probers of targets in the end", sum)
 		}
 	})
 }

@@ -69,7 +69,7 @@ func TestList(t *testing.T) {
 		}
 		look(3, "a.pods.example", "b.pods.example", "c.pods.example/far")
 		want := []Member{{"a.pods.example", "here"}, {"b.pods.example", ""}, {"c.pods.example", "far"}}
-		if d := cmp.Diff(want, f.ownership.Members()); d != "" {
+		if d := cmp.Diff(want, f.ownership.members); d != "" {
 			t.Errorf("members (-want +got):\n%s", d)
 		}
 		look(3, "a.pods.example", "c.pods.example")

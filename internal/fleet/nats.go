@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"crypto/rand"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,12 +26,14 @@ type natsEngine struct {
 	instance string // of this process: another one may have the same name by mistake
 	every    time.Duration
 	options  []nats.Option
+	failures chan error // holds why the connection last failed, if that is news
 
 	// Of the goroutine of run; after it, of leave.
 	conn      *nats.Conn
 	revisions map[string]uint64 // the newest of each key
 	last      uint64            // revision of our last write
 	odd       string            // the last thing that was wrong with a key
+	why       error             // why there is no connection, as far as known
 }
 
 // card is the value of a member's key.
@@ -55,12 +58,13 @@ const (
 func newNATS(f *Fleet, c *config.Fleet) *natsEngine {
 	e := &natsEngine{
 		fleet: f, settings: *c.Members, self: Member{Name: c.Member, Zone: c.Zone}, instance: rand.Text(),
-		every: c.Members.Refresh / beats, revisions: make(map[string]uint64),
+		every: c.Members.Refresh / beats, revisions: make(map[string]uint64), failures: make(chan error, 1),
 	}
 	e.options = []nats.Option{
 		nats.Name("pingtel " + c.Member), nats.MaxReconnects(-1), nats.RetryOnFailedConnect(true), nats.IgnoreAuthErrorAbort(),
 		nats.ReconnectWait(min(e.every, 2*time.Second)), nats.ReconnectJitter(e.every/4, e.every/4), nats.ReconnectBufSize(-1),
 		nats.Timeout(min(2*c.Members.Refresh, 5*time.Second)), nats.PingInterval(c.Members.Refresh), nats.MaxPingsOutstanding(2),
+		nats.ReconnectErrHandler(e.failed), nats.DisconnectErrHandler(e.failed),
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // what fails is noticed where it is used
 	}
 	for _, o := range []struct {
@@ -121,8 +125,9 @@ func (e *natsEngine) session(ctx context.Context) error {
 		return err
 	}
 	if !e.conn.IsConnected() {
-		return e.unconnected()
+		return e.unconnected(ctx)
 	}
+	e.why = nil
 	bucket, err := e.open(ctx)
 	if err != nil {
 		return err
@@ -138,11 +143,40 @@ func (e *natsEngine) session(ctx context.Context) error {
 	return e.follow(ctx, watcher.Updates())
 }
 
-func (e *natsEngine) unconnected() error {
-	if err := e.conn.LastError(); err != nil {
-		return fmt.Errorf("not connected: %w", err)
+// failed takes note of why the connection is lost, or could not be made.
+func (e *natsEngine) failed(_ *nats.Conn, err error) {
+	if err == nil {
+		return
 	}
-	return errors.New("not connected")
+	select {
+	case <-e.failures: // the older one
+	default:
+	}
+	select {
+	case e.failures <- err:
+	default: // a newer one came meanwhile
+	}
+}
+
+// unconnected returns why there is no connection. A new connection says so a moment
+// after its first attempt.
+func (e *natsEngine) unconnected(ctx context.Context) error {
+	wait := time.Duration(0)
+	if e.why == nil {
+		wait = e.every
+	}
+	select {
+	case e.why = <-e.failures:
+	case <-ctx.Done():
+	case <-time.After(wait):
+	}
+	if err := e.conn.LastError(); err != nil {
+		e.why = err
+	}
+	if e.why == nil {
+		return errors.New("not connected")
+	}
+	return fmt.Errorf("not connected: %w", e.why)
 }
 
 // watch begins to watch all keys. Its context is that of the watcher, so the time for
@@ -202,7 +236,7 @@ func (e *natsEngine) write(ctx context.Context, c card) error {
 		return err
 	}
 	if !e.conn.IsConnected() {
-		return e.unconnected()
+		return e.unconnected(ctx)
 	}
 	within, cancel := context.WithTimeout(ctx, e.patience())
 	defer cancel()
@@ -320,7 +354,24 @@ func (e *natsEngine) close() {
 // explain adds to an error what to do about it.
 func (e *natsEngine) explain(err error) error {
 	at := "NATS at " + e.settings.Place()
+	var authority x509.UnknownAuthorityError
+	var host x509.HostnameError
+	var invalid x509.CertificateInvalidError
 	switch {
+	case errors.As(err, &authority):
+		err = fmt.Errorf("%w: set ca_file to the certificate of the authority that has signed the server's", err)
+	case errors.As(err, &host):
+		err = fmt.Errorf("%w: want a name or an address in the URL that the server's certificate has", err)
+	case errors.As(err, &invalid):
+		err = fmt.Errorf("%w: the server needs another certificate", err)
+	case strings.Contains(err.Error(), "certificate required") || strings.Contains(err.Error(), "bad certificate") || strings.Contains(err.Error(), "unknown certificate authority"):
+		err = fmt.Errorf("%w: set cert_file and key_file to a certificate that the server accepts", err)
+	case errors.Is(err, nats.ErrNoServers):
+		err = fmt.Errorf("%w: is it running there, and can this machine reach it?", err)
+	case errors.Is(err, nats.ErrAuthExpired):
+		err = fmt.Errorf("%w: put new credentials in place of the file: it is read at each attempt", err)
+	case errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthRevoked) || errors.Is(err, nats.ErrAccountAuthExpired):
+		err = fmt.Errorf("%w: the server does not know the user, or the password or the credentials are wrong or have expired; creds_file is read at each attempt", err)
 	case errors.Is(err, nats.ErrPermissionViolation) || errors.Is(err, nats.ErrJetStreamNotEnabledForAccount):
 		err = fmt.Errorf("%w: make the bucket %s with 'nats kv add %s --ttl %v', or allow this user to", err, e.settings.Bucket, e.settings.Bucket, expiry*e.settings.Refresh)
 	case errors.Is(err, nats.ErrJetStreamNotEnabled) || errors.Is(err, nats.ErrNoResponders):

@@ -141,7 +141,7 @@ func TestNoServer(t *testing.T) {
 	if err == nil {
 		t.Fatal("no error")
 	}
-	if text := e.explain(err).Error(); !strings.HasPrefix(text, "NATS at nats://127.0.0.1:1: not connected") || strings.Contains(text, "s3cret") {
+	if text := e.explain(err).Error(); !strings.HasPrefix(text, "NATS at nats://127.0.0.1:1: not connected: nats: no servers available for connection: is it running there") || strings.Contains(text, "s3cret") {
 		t.Errorf("error %q", text)
 	}
 }

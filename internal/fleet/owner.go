@@ -28,6 +28,16 @@ type Ownership struct {
 	zones   []int    // numbers of the members' zones
 	copies  int      // owners of a target, at most len(members)
 	self    int      // index of this prober
+
+	// rivals are the other members by zone, those of this prober's zone first: what
+	// owns needs, in the order in which it decides soonest.
+	rivals [][]rival
+}
+
+// rival is another member, as this prober sees it.
+type rival struct {
+	hash  uint64
+	first bool // by name, which decides between equal scores
 }
 
 // NewOwnership returns the ownership of a list of members with a number of owners
@@ -52,71 +62,76 @@ func NewOwnership(self Member, members []Member, copies int) *Ownership {
 			names = append(names, m.Zone)
 		}
 	}
+	o.sortRivals(len(names))
 	return o
 }
 
-// Members returns the members, sorted by name. The caller must not change them.
-func (o *Ownership) Members() []Member { return o.members }
-
-// Owners returns the owners of the target with a key, the highest score first.
-func (o *Ownership) Owners(key uint64) []Member {
-	owners := make([]Member, 0, o.copies)
-	for _, i := range o.pick(key, new(room)) {
-		owners = append(owners, o.members[i])
-	}
-	return owners
-}
-
-// owns reports whether this prober is an owner of the target with a key.
-func (o *Ownership) owns(key uint64, r *room) bool {
-	return o.copies == len(o.members) || slices.Contains(o.pick(key, r), o.self)
-}
-
-// room is memory for pick, to use again.
-type room struct {
-	scores []uint64
-	chosen []int
-}
-
-// pick returns the indexes of the owners, which are in r.
-func (o *Ownership) pick(key uint64, r *room) []int {
-	r.scores, r.chosen = r.scores[:0], r.chosen[:0]
-	for _, h := range o.hashes {
-		r.scores = append(r.scores, mix(key^h))
-	}
-	for len(r.chosen) < o.copies {
-		best := o.best(r, true)
-		if best < 0 { // each zone has an owner: the rest may be anywhere
-			best = o.best(r, false)
+// sortRivals sorts the other members by zone.
+func (o *Ownership) sortRivals(zones int) {
+	o.rivals = make([][]rival, zones)
+	for i, hash := range o.hashes {
+		zone := (o.zones[i] - o.zones[o.self] + zones) % zones // of this prober: 0
+		if i != o.self {
+			o.rivals[zone] = append(o.rivals[zone], rival{hash: hash, first: i < o.self})
 		}
-		r.chosen = append(r.chosen, best)
 	}
-	return r.chosen
 }
 
-// best returns the index of the member with the highest score that is not chosen, and
-// whose zone has none of the chosen if apart is set. It returns -1 if there is none.
-func (o *Ownership) best(r *room, apart bool) int {
-	best, top := -1, uint64(0)
-next:
-	for i, score := range r.scores {
-		if best >= 0 && score <= top { // of members with equal scores the first by name is the best
+// owns reports whether this prober is an owner of the target with a key. It counts the
+// members that have a higher score, and stops when they are enough: most targets are
+// another's, and a few members are enough to see that.
+func (o *Ownership) owns(key uint64) bool {
+	mine := mix(key ^ o.hashes[o.self])
+	spare := o.copies - len(o.rivals) // owners beside the first of each zone
+	if spare <= 0 {
+		return o.firstOfZone(key, mine)
+	}
+	before := countBefore(o.rivals[0], key, mine, spare+1)
+	if before == 0 {
+		return true
+	}
+	others := before - 1 // members before this one that are not the first of their zones
+	for _, zone := range o.rivals[1:] {
+		if others >= spare {
+			return false
+		}
+		others += max(countBefore(zone, key, mine, spare+1-others)-1, 0)
+	}
+	return others < spare
+}
+
+// firstOfZone reports whether this prober is the first of its zone, and its zone one of
+// the first o.copies.
+func (o *Ownership) firstOfZone(key, mine uint64) bool {
+	before := 0 // zones
+	for i, zone := range o.rivals {
+		if countBefore(zone, key, mine, 1) == 0 {
 			continue
 		}
-		for _, c := range r.chosen {
-			if c == i || apart && o.zones[c] == o.zones[i] {
-				continue next
-			}
+		if before++; i == 0 || before == o.copies {
+			return false
 		}
-		best, top = i, score
 	}
-	return best
+	return true
 }
 
-// Key returns the number by which a target is assigned: a hash of its host and its
+// countBefore returns how many of the rivals have a higher score than mine for a key.
+// It stops at most.
+func countBefore(rivals []rival, key, mine uint64, most int) (n int) {
+	for _, r := range rivals {
+		if score := mix(key ^ r.hash); score > mine || score == mine && r.first {
+			if n++; n == most {
+				break
+			}
+		}
+	}
+	return n
+}
+
+// targetKey returns the number by which a target is assigned: a hash of its host and its
 // tags, except for the tag that names this prober. It is the same on every machine
 // and in every version of pingtel.
-func Key(t *config.Target) uint64 { return mix(hash(tagsHash(t.Probe), t.Host)) }
+func targetKey(tags uint64, host string) uint64 { return mix(hash(tags, host)) }
 
 // tagsHash returns the part of a key that the targets of a probe share.
 func tagsHash(p *config.Probe) uint64 {

@@ -40,7 +40,6 @@ func (s *Share) Take(o *Ownership, targets []config.Target, now time.Time, hold 
 	}
 	s.current, s.owned = o, 0
 	mine = make([]config.Target, 0, len(targets)*o.copies/len(o.members)*9/8)
-	var r room
 	var probe *config.Probe
 	var tags uint64
 	useful := 0 // of s.past
@@ -49,8 +48,8 @@ func (s *Share) Take(o *Ownership, targets []config.Target, now time.Time, hold 
 		if t.Probe != probe {
 			probe, tags = t.Probe, tagsHash(t.Probe)
 		}
-		key := mix(hash(tags, t.Host))
-		if o.owns(key, &r) {
+		key := targetKey(tags, t.Host)
+		if o.owns(key) {
 			s.owned++
 			mine = append(mine, *t)
 			continue
@@ -60,7 +59,7 @@ func (s *Share) Take(o *Ownership, targets []config.Target, now time.Time, hold 
 			if !now.Before(until) {
 				break // and the others ended before
 			}
-			if p.owns(key, &r) {
+			if p.owns(key) {
 				mine = append(mine, *t)
 				useful = max(useful, j+1)
 				if next.IsZero() || until.Before(next) {

@@ -17,7 +17,7 @@ type view struct {
 	holdDown time.Duration // how long a member is silent before it is dropped
 	trust    time.Duration // how long the engine is taken to work after it was last known to
 	others   map[string]*seen
-	known    bool // the engine has worked once
+	known    bool // the engine has worked once, or said before the start who is there
 
 	// The engine's time: it stands still while the engine is away, so that nobody is
 	// dropped whose news could not arrive.
@@ -76,6 +76,17 @@ func (v *view) works(now time.Time) (dropped []string) {
 	return v.expire(now)
 }
 
+// restore takes what this prober knew before its start. Members count from now on: they
+// are dropped if they are silent for too long once the engine works.
+func (v *view) restore(last lastView) {
+	v.self, v.known = last.Self, true
+	for _, m := range last.Others {
+		if v.others[m.Name] == nil && m.Name != v.self.Name {
+			v.others[m.Name] = &seen{m, v.passed}
+		}
+	}
+}
+
 // away notes that the engine does not work. The time since it was last known to work
 // does not count.
 func (v *view) away() { v.proven = time.Time{} }
@@ -95,7 +106,8 @@ func (v *view) expire(now time.Time) (dropped []string) {
 	return dropped
 }
 
-// next returns when expire drops the next member if nothing is heard of it, or zero.
+// next returns when expire drops the next member if nothing is heard of it. It returns
+// zero if the engine has to work before that.
 func (v *view) next() time.Time {
 	if v.proven.IsZero() || len(v.others) == 0 {
 		return time.Time{}
@@ -106,7 +118,11 @@ func (v *view) next() time.Time {
 			first = s.at
 		}
 	}
-	return v.proven.Add(first + v.holdDown - v.passed)
+	wait := first + v.holdDown - v.passed
+	if wait > v.trust { // the engine's time stands still before
+		return time.Time{}
+	}
+	return v.proven.Add(wait)
 }
 
 // members returns all members, this one included, sorted by name.

@@ -85,7 +85,7 @@ func lookalike(text string) error {
 		return errors.New("has brackets around something that is not an IPv6 address: want [::1] or a name without brackets")
 	}
 	if host, _, ok := strings.Cut(text, "/"); ok {
-		if CheckName(host) == nil {
+		if host = WithoutPort(host); CheckName(host) == nil {
 			return fmt.Errorf("looks like a part of a URL: want only its host, %s", host)
 		}
 		return errors.New("is not a prefix: want one such as 198.18.0.0/24 or 2001:db8::/120")

@@ -18,12 +18,7 @@ func (m *Monitor) hurry(added []*Target, now time.Time, within time.Duration) {
 	}
 	var late []waiting
 	for _, t := range added {
-		l := t.lane
-		cycle := l.cycle
-		if t.phase < l.targets[l.next].phase {
-			cycle++
-		}
-		if wait := l.dueAt(cycle, t.phase).Sub(now); wait > within {
+		if wait := untilPlace(t, now); wait > within {
 			late = append(late, waiting{t, wait})
 		}
 	}
@@ -37,6 +32,16 @@ func (m *Monitor) hurry(added []*Target, now time.Time, within time.Duration) {
 	slices.SortStableFunc(m.early, func(a, b start) int { return a.due.Compare(b.due) })
 }
 
+// untilPlace returns how long it is until t's next place in its interval. m.mu is held.
+func untilPlace(t *Target, now time.Time) time.Duration {
+	l := t.lane
+	cycle := l.cycle
+	if t.phase < l.targets[l.next].phase {
+		cycle++
+	}
+	return l.dueAt(cycle, t.phase).Sub(now)
+}
+
 // stepEarly adds the early series that are due to w, and returns how long to sleep. m.mu
 // is held.
 func (m *Monitor) stepEarly(now time.Time, w *work) time.Duration {
@@ -48,6 +53,9 @@ func (m *Monitor) stepEarly(now time.Time, w *work) time.Duration {
 		m.early = m.early[1:]
 		if next.t.reload != m.reloads {
 			continue // a reload has removed it
+		}
+		if next.t.cycle >= 0 || config.SeriesTime(next.t.Options, 0) >= untilPlace(next.t, now) {
+			continue // it is so late that the place has come, or comes before the series would end
 		}
 		if !next.t.static {
 			w.names = append(w.names, next.t)

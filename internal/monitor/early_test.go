@@ -61,3 +61,31 @@ func TestReloadSoon(t *testing.T) {
 		}
 	})
 }
+
+// TestEarlyTooLate: after a time in which the process did not run, an early series is left
+// out if its target's place has come or comes soon. Then the target has one series, not
+// one and another one that is skipped.
+func TestEarlyTooLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fakeProber{took: 900 * time.Millisecond}
+		few, all := addrs(40), addrs(400)
+		m := New(p, parse(t, "10s", few...), quiet())
+		defer m.Close()
+		m.mu.Lock()
+		m.startSchedule(time.Now())
+		m.mu.Unlock()
+		for range 200 {
+			time.Sleep(100 * time.Millisecond)
+			m.step(time.Now())
+		}
+		m.ReloadSoon(parse(t, "10s", all...), 1500*time.Millisecond)
+		for range 4 {
+			time.Sleep(3100 * time.Millisecond) // of virtual time, in which nothing ran
+			m.step(time.Now())
+		}
+		drain(t, m)
+		if s := m.Stats(); s.Skipped > 0 || s.Series == 0 {
+			t.Errorf("%+v, want nothing skipped", s)
+		}
+	})
+}

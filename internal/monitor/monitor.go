@@ -97,9 +97,11 @@ type Monitor struct {
 
 	recording sync.Mutex // held during calls of the sinks, which must not block; it orders Record and Forget
 
-	mu            sync.Mutex // guards the fields below; never held during I/O or a callback
-	targets       []*Target  // of all lanes
-	lanes         []*lane    // one for each interval that a target has
+	mu            sync.Mutex      // guards the fields below; never held during I/O or a callback
+	targets       []*Target       // of all lanes
+	wanted        []config.Target // of the configuration in force
+	found         []*Target       // those of wanted
+	lanes         []*lane         // one for each interval that a target has
 	reloads       uint64
 	early         []start // first series that come before their time, by time
 	lookups       lookups

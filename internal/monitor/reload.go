@@ -53,7 +53,7 @@ func (m *Monitor) apply(c *config.Config, within time.Duration) []*Target {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.reloads++
-	targets, old := m.match(c.Targets)
+	targets, old, changed := m.match(c.Targets)
 	var added []*Target
 	for _, t := range targets {
 		if within > 0 && t.lane == nil {
@@ -65,7 +65,7 @@ func (m *Monitor) apply(c *config.Config, within time.Duration) []*Target {
 	if m.started {
 		m.hurry(added, now, within)
 	}
-	number(targets)
+	number(targets, changed)
 	return old
 }
 
@@ -84,7 +84,10 @@ func (m *Monitor) assign(c *config.Config, targets []*Target, now time.Time) {
 				continue
 			}
 			interval := c.IntervalOf(&t.Target)
-			l := lanes[interval]
+			l := t.lane
+			if l == nil || l.interval != interval {
+				l = lanes[interval]
+			}
 			if l == nil {
 				at := place{cycle: 1}
 				if t.lane != nil {
@@ -148,22 +151,28 @@ func (m *Monitor) merge(l *lane, come []*Target) []*Target {
 	return append(merged, come...)
 }
 
-// number numbers the targets whose points have the same tags.
-func number(targets []*Target) {
-	twins := make(map[config.Point]int, len(targets))
+// number numbers the targets whose points have the same tags, where one of them has come
+// or gone. The others have their numbers.
+func number(targets []*Target, changed map[config.Point]int) {
+	if len(changed) == 0 {
+		return
+	}
 	for _, t := range targets {
 		p := t.Point()
-		t.twin = twins[p]
-		twins[p]++
+		if n, ok := changed[p]; ok {
+			t.twin = n
+			changed[p]++
+		}
 	}
 }
 
 // match returns a target for each of wanted: the present one if it is unchanged,
 // else a new one in the slot of a target that differs only in tags or options,
 // else a new one in a new slot. old are the present targets that are not among
-// them. m.mu is held.
-func (m *Monitor) match(wanted []config.Target) (targets, old []*Target) {
+// them, and changed has the points of these and of the new ones. m.mu is held.
+func (m *Monitor) match(wanted []config.Target) (targets, old []*Target, changed map[config.Point]int) {
 	targets = make([]*Target, len(wanted))
+	changed = make(map[config.Point]int)
 	open, free := m.matchSame(wanted, targets)
 	for level, key := range []func(*config.Target) string{(*config.Target).Key, taggedKey, hostKey} {
 		if len(open) == 0 || len(free) == 0 {
@@ -186,6 +195,7 @@ func (m *Monitor) match(wanted []config.Target) (targets, old []*Target) {
 			if level > 0 {
 				old = append(old, t)
 				t = m.newTarget(wanted[i], t.slot)
+				changed[t.Point()] = 0
 			}
 			targets[i] = t
 			return true
@@ -194,33 +204,51 @@ func (m *Monitor) match(wanted []config.Target) (targets, old []*Target) {
 	}
 	for _, i := range open {
 		targets[i] = m.newTarget(wanted[i], newSlot(wanted[i].Host))
+		changed[targets[i].Point()] = 0
+	}
+	old = append(old, free...)
+	for _, t := range old {
+		changed[t.Point()] = 0
 	}
 	for _, t := range targets {
 		t.reload = m.reloads
 	}
-	return targets, append(old, free...)
+	m.wanted, m.found = wanted, targets
+	return targets, old, changed
 }
 
 // matchSame finds the present targets that are in wanted with the same probe, which
-// most of a list's targets are when a few of them change. It returns the indexes in
-// wanted that have no target yet, and the present targets that are not found. m.mu
-// is held.
+// most of a list's targets are when a few of them change, at the same place in the list.
+// It returns the indexes in wanted that have no target yet, and the present targets that
+// are not found. m.mu is held.
 func (m *Monitor) matchSame(wanted []config.Target, targets []*Target) (open []int, free []*Target) {
-	present := make(map[config.Target]int, len(m.targets))
-	for i, t := range m.targets {
-		present[t.Target] = i
+	before, found := m.wanted, m.found
+	first, last := config.SameEnds(wanted, before)
+	copy(targets, found[:first])
+	copy(targets[len(targets)-last:], found[len(found)-last:])
+	same := func(i int) bool { return len(wanted) == len(before) && wanted[i] == before[i] }
+	present := make(map[config.Target]int)
+	for i := first; i < len(before)-last; i++ {
+		if same(i) {
+			targets[i] = found[i]
+		} else {
+			present[before[i]] = i
+		}
 	}
-	taken := make([]bool, len(m.targets))
-	for i, w := range wanted {
-		if at, ok := present[w]; ok && !taken[at] {
-			targets[i], taken[at] = m.targets[at], true
+	taken := make(map[int]bool)
+	for i := first; i < len(wanted)-last; i++ {
+		if targets[i] != nil {
+			continue
+		}
+		if at, ok := present[wanted[i]]; ok && !taken[at] {
+			targets[i], taken[at] = found[at], true
 		} else {
 			open = append(open, i)
 		}
 	}
-	for i, t := range m.targets {
-		if !taken[i] {
-			free = append(free, t)
+	for i := first; i < len(before)-last; i++ {
+		if !same(i) && !taken[i] {
+			free = append(free, found[i])
 		}
 	}
 	return open, free

@@ -36,6 +36,7 @@ const (
 	maxFirst   = 256       // the first line without performance data
 	maxText    = 1 << 10   // the whole text of a single host, where the first line has no room for it
 	maxFigures = 240       // one host among several
+	maxPath    = 400       // what a trace shows
 	maxShort   = 72        // one host on the first line
 	maxShown   = 3         // hosts on the first line
 )
@@ -43,7 +44,7 @@ const (
 // String returns what a check prints, without the last line end: a short first
 // line with the state, the worst hosts and the performance data, then the lines
 // that it has no room for: of several hosts one for each host in trouble, the
-// worst first, as many as fit. It is at most 8 KiB with the line end, unless all
+// worst first, as many as fit. What traces show stands only there. It is at most 8 KiB with the line end, unless all
 // performance data is asked for.
 func (r *Report) String() string {
 	names := suffixes(r.Verdicts)
@@ -54,9 +55,18 @@ func (r *Report) String() string {
 		if len(text) > maxFirst {
 			below = append(below, cut(text, maxText))
 		}
+		if path := r.Verdicts[0].Path; path != "" {
+			below = append(below, "path: "+cut(plain(path), maxPath))
+		}
 	} else {
-		below = inTrouble(r.Verdicts, names)
+		trouble := r.Trouble()
+		below = r.describe(trouble, names)
 		text = plain(text + r.overview(below))
+		for n, i := range trouble {
+			if path := r.Verdicts[i].Path; path != "" {
+				below[n] += "; path: " + cut(plain(path), maxPath)
+			}
+		}
 	}
 	if r.Verbose {
 		for i, v := range r.Verdicts {
@@ -138,22 +148,27 @@ func figures(v Verdict) string {
 	return strings.Join(parts, ", ")
 }
 
-// inTrouble describes each host that is not OK, the worst state first, and in
-// one state the highest loss.
-func inTrouble(verdicts []Verdict, suffixes []string) []string {
+// Trouble returns the numbers of the verdicts that are not OK, the worst state first,
+// and in one state the highest loss. Hosts that were not waited for are not among them.
+func (r *Report) Trouble() []int {
 	var bad []int
-	for i, v := range verdicts {
-		if v.Status != OK && !v.Skipped {
+	for i := range r.Verdicts {
+		if v := &r.Verdicts[i]; v.Status != OK && !v.Skipped {
 			bad = append(bad, i)
 		}
 	}
 	slices.SortStableFunc(bad, func(i, j int) int {
-		a, b := &verdicts[i], &verdicts[j]
+		a, b := &r.Verdicts[i], &r.Verdicts[j]
 		return cmp.Or(b.Status.rank()-a.Status.rank(), cmp.Compare(b.Result.Loss, a.Result.Loss))
 	})
-	texts := make([]string, len(bad))
-	for n, i := range bad {
-		v := &verdicts[i]
+	return bad
+}
+
+// describe returns a line for each of some verdicts.
+func (r *Report) describe(some []int, suffixes []string) []string {
+	texts := make([]string, len(some))
+	for n, i := range some {
+		v := &r.Verdicts[i]
 		texts[n] = cut(plain(v.Result.Host+suffixes[i]+" "+v.Status.String()+" "+v.Reason), maxFigures)
 	}
 	return texts

@@ -276,3 +276,43 @@ func TestPerfdataText(t *testing.T) {
 		t.Errorf("UnmarshalText(some) = %v", err)
 	}
 }
+
+// TestPathStandsBelow: what a trace shows changes nothing of the first line, and neither
+// ends its line nor begins performance data.
+func TestPathStandsBelow(t *testing.T) {
+	hostile := "nothing answers beyond hop 6, fe80::1%a|b\n\x1b[2Jrta=0ms;;;0 \u202e" + strings.Repeat("ü", 500)
+	for _, hosts := range [][]string{{"a"}, {"a", "b"}, many(1000, "198.18.0.%d")} {
+		for _, which := range []nagios.Perfdata{nagios.PerfdataMain, nagios.PerfdataNone, nagios.PerfdataAll} {
+			verdicts := judged(hosts, 0)
+			before, _, _ := strings.Cut(output(verdicts, which), "\n")
+			for i := range verdicts {
+				if !verdicts[i].Lossy() {
+					t.Fatalf("%+v is not for its loss", verdicts[i])
+				}
+				verdicts[i].Path = hostile
+			}
+			out := output(verdicts, which)
+			first, below, _ := strings.Cut(out, "\n")
+			if first != before {
+				t.Errorf("%d hosts: the first line is\n%s\nwithout a path\n%s", len(hosts), first, before)
+			}
+			if len(below) > 8<<10 || which != nagios.PerfdataAll && len(out) >= 8<<10 || !utf8.ValidString(out) {
+				t.Errorf("%d hosts: %d bytes", len(hosts), len(out))
+			}
+			if strings.ContainsAny(below, "|\x1b\u202e") || !strings.Contains(below, "path: nothing answers beyond hop 6, fe80::1%a/b  [2Jrta=0ms") {
+				t.Errorf("%d hosts: below it\n%q", len(hosts), below)
+			}
+			for line := range strings.Lines(below) {
+				if len(line) > 240+400+20 {
+					t.Errorf("a line of %d bytes", len(line))
+				}
+			}
+		}
+	}
+	if v := nagios.Judge(result("a", 5, 5, time.Second, ms), usual, false); v.Lossy() || v.Status == nagios.OK {
+		t.Errorf("slow, and %v", v.Status)
+	}
+	if v := nagios.Skip(result("a", 5, 0, ms, ms), usual); v.Lossy() {
+		t.Error("a host that was not waited for is lossy")
+	}
+}

@@ -74,9 +74,14 @@ type Verdict struct {
 	// Marks distinguish the target from others of the same host. They are its
 	// options and tags, the same in every run.
 	Marks []Mark
+	// Path is what a trace of the path to the host shows, "" if there is none.
+	Path string
 
 	named struct{ rta, rtmax, loss, jitter bool } // by Reason
 }
+
+// Lossy reports whether the host is not OK because of its loss.
+func (v *Verdict) Lossy() bool { return v.named.loss && !v.Skipped }
 
 // Skip returns the verdict on a host that the check did not wait for.
 func Skip(r icmpcore.PingResult, t Thresholds) Verdict {

@@ -2,10 +2,11 @@ package otlp
 
 import (
 	"bytes"
-	"compress/gzip"
 	"io"
 	"net/http"
 	"sync"
+
+	"github.com/klauspost/compress/gzip"
 )
 
 // zippers are reused, because each is large.

@@ -24,6 +24,7 @@ type jsonTrace struct {
 type jsonHop struct {
 	Hop       int         `json:"hop"`
 	Addresses []string    `json:"addresses"`
+	Names     []*string   `json:"names,omitempty"`
 	Sent      int         `json:"sent"`
 	Answers   int         `json:"answers"`
 	Min       *float64    `json:"min"`
@@ -42,22 +43,21 @@ type jsonLabel struct {
 }
 
 // AppendJSON appends a trace and its verdict as one object on one line, without a line
-// feed. A host that could not be traced at all has the key error with the reason.
-func AppendJSON(b []byte, t *Trace, v Verdict) []byte {
+// feed. A host that could not be traced at all has the key error with the reason. If names
+// is not nil, hops have the key names too, with a name or null for each address.
+func AppendJSON(b []byte, t *Trace, v Verdict, names *Names) []byte {
 	o := jsonTrace{Host: t.Host, Reached: t.Reached, Hops: []jsonHop{}, LastAddress: textOf(v.LastAddress), Address: textOf(t.Addr)}
 	o.Length, o.LastHop = unlessZero(t.Length()), unlessZero(v.LastHop)
 	if v.Text != "" {
 		o.Cause, o.Verdict = &v.Cause, &v.Text
 	}
-	if t.MTU != nil {
-		o.MTU = unlessZero(t.MTU.Size)
-	}
+	o.MTU = unlessZero(t.MTU.Known())
 	if t.Err != nil && t.Sent == 0 {
 		text := t.Err.Error()
 		o.Error, o.Cause, o.Verdict = &text, nil, nil
 	}
 	for i := range t.Hops {
-		o.Hops = append(o.Hops, t.Hops[i].json())
+		o.Hops = append(o.Hops, t.Hops[i].json(names))
 	}
 	out, err := json.Marshal(o)
 	if err != nil {
@@ -66,10 +66,18 @@ func AppendJSON(b []byte, t *Trace, v Verdict) []byte {
 	return append(b, out...)
 }
 
-func (h *Hop) json() jsonHop {
+func (h *Hop) json(names *Names) jsonHop {
 	o := jsonHop{Hop: h.TTL, Addresses: []string{}, Sent: h.Sent, Answers: h.Answers, Limited: h.Limited}
 	for _, a := range h.From {
 		o.Addresses = append(o.Addresses, a.Addr.String())
+		if names == nil {
+			continue
+		}
+		var name *string
+		if text := names.Of(a.Addr); text != "" {
+			name = &text
+		}
+		o.Names = append(o.Names, name)
 	}
 	if len(h.RTTs) > 0 {
 		o.Min, o.Median, o.Max = seconds(h.Min()), seconds(h.Median()), seconds(h.Max())

@@ -5,13 +5,13 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
-	"time"
 )
 
 // maxNameLookups is how many addresses are looked up at once. Others find no name then.
 const maxNameLookups = 64
 
-// Names looks up the names of hops. Make it with [NewNames].
+// Names looks up the names of hops. Nothing waits for them: a name that does not come
+// before its trace ends is not known. Make it with [NewNames].
 type Names struct {
 	lookup func(context.Context, string) ([]string, error)
 	ctx    context.Context
@@ -56,43 +56,43 @@ func (n *Names) Want(a netip.Addr) {
 	}()
 }
 
-// Await waits until all hops of a trace have their names, but not after until.
-func (n *Names) Await(t *Trace, until time.Time) {
-	timer := time.NewTimer(time.Until(until))
-	defer timer.Stop()
+// Of returns the name of an address, "" if none is known yet.
+func (n *Names) Of(a netip.Addr) string {
+	text, _ := n.find(a)
+	return text
+}
+
+// Missing returns how many addresses of a trace have neither a name yet, nor an answer
+// that there is none.
+func (n *Names) Missing(t *Trace) (missing int) {
+	if n == nil {
+		return 0
+	}
 	for i := range t.Hops {
 		for _, from := range t.Hops[i].From {
-			n.Want(from.Addr)
-			n.mu.Lock()
-			found := n.names[from.Addr]
-			n.mu.Unlock()
-			if found == nil {
-				continue
-			}
-			select {
-			case <-found.known:
-			case <-timer.C:
-				return
+			if _, known := n.find(from.Addr); !known {
+				missing++
 			}
 		}
 	}
+	return missing
 }
 
-// Of returns the name of an address, "" if none is known yet.
-func (n *Names) Of(a netip.Addr) string {
+// find returns the name of an address, and whether its look-up has ended.
+func (n *Names) find(a netip.Addr) (text string, known bool) {
 	if n == nil {
-		return ""
+		return "", false
 	}
 	n.mu.Lock()
 	found := n.names[a]
 	n.mu.Unlock()
 	if found == nil {
-		return ""
+		return "", false
 	}
 	select {
 	case <-found.known:
-		return found.text
+		return found.text, true
 	default:
-		return ""
+		return "", false
 	}
 }

@@ -1,7 +1,6 @@
 package path_test
 
 import (
-	"fmt"
 	"net/netip"
 	"sync"
 	"testing"
@@ -101,70 +100,6 @@ func TestPaths(t *testing.T) {
 	}
 }
 
-// TestMTU finds the MTU of paths with and without reports.
-func TestMTU(t *testing.T) {
-	gate := func(mtu int, report bool) netsim.Answer {
-		return func(r netsim.Request) []netsim.Packet {
-			switch {
-			case r.Size <= mtu:
-				return netsim.True(r)
-			case report:
-				return netsim.Fail(routers(6)[3], netsim.Error{Kind: netsim.PacketTooBig, Info: uint32(mtu)})(r)
-			}
-			return nil
-		}
-	}
-	nested := func(r netsim.Request) []netsim.Packet {
-		if r.Size > 1400 {
-			return gate(1400, true)(r)
-		}
-		return gate(1300, true)(r)
-	}
-	mixed := func(r netsim.Request) []netsim.Packet {
-		if r.Size > 1400 {
-			return gate(1400, true)(r)
-		}
-		return gate(1399, false)(r)
-	}
-	type test struct {
-		name   string
-		answer netsim.Answer
-		want   path.MTU
-		text   string
-	}
-	tests := []test{
-		{"whole", nil, path.MTU{Size: 1500, Exact: true, Interface: 1500}, "the target answers, 7 hops away"},
-		{"reported", gate(1400, true), path.MTU{Size: 1400, Exact: true, Interface: 1500, Reported: true, Hop: 4, From: routers(4)[3]},
-			"the path takes packets of at most 1400 bytes: hop 4, 198.18.200.4 reports that they are too big for the next link"},
-		{"reported twice", nested, path.MTU{Size: 1300, Exact: true, Interface: 1500, Reported: true, Hop: 4, From: routers(4)[3]}, ""},
-		{"reported wrongly", mixed, path.MTU{Size: 1399, Exact: true, Interface: 1500, Hop: 6, From: routers(6)[5]}, ""},
-		{"black hole", gate(1280, false), path.MTU{Size: 1280, Exact: true, Interface: 1500, Hop: 6, From: routers(6)[5]},
-			"larger packets than 1280 bytes get no answer beyond hop 6, 198.18.200.6, and no router reports why: a black hole"},
-	}
-	for _, size := range []int{84, 85, 576, 1006, 1372, 1373, 1492, 1498, 1499} {
-		tests = append(tests, test{fmt.Sprint("black hole ", size), gate(size, false), path.MTU{Size: size, Exact: true, Interface: 1500, Hop: 6, From: routers(6)[5]}, ""})
-	}
-	var rules []netsim.Rule
-	to := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{198, 18, 1, byte(1 + i)}) }
-	for i, tt := range tests {
-		rules = append(rules, netsim.Rule{Prefix: netip.PrefixFrom(to(i), 32), Hops: netsim.Routers(routers(6)...), Answer: tt.answer})
-	}
-	netsim.Run(t, rules, func(t *testing.T, n *netsim.Net) {
-		p := open(t, 0)
-		for i, tt := range tests {
-			tr := trace(p, to(i), path.Options{MTU: 1500, Echoes: icmpcore.Options{Timeout: 2 * time.Second}})
-			if tr.MTU == nil || *tr.MTU != tt.want {
-				t.Errorf("%s: MTU %+v, want %+v (%v)", tt.name, tr.MTU, tt.want, tr.Err)
-			}
-			v := path.Judge(tr, nil, path.Series{})
-			if bounded := tt.want.Size < 1500; bounded != (v.Cause == path.TooLarge) || tt.text != "" && v.Text != tt.text {
-				t.Errorf("%s: %s: %s", tt.name, v.Cause, v.Text)
-			}
-			t.Log(tt.name, tr.Sent, tr.Duration)
-		}
-	})
-}
-
 // TestThousand traces a thousand hosts at once, at the default rate.
 func TestThousand(t *testing.T) {
 	const hosts = 1000
@@ -191,9 +126,18 @@ func TestThousand(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if sent := p.Stats().Sent; sent > hosts*21 {
-			t.Errorf("%d echoes, want 3 to each of 7 hops of %d hosts", sent, hosts)
+		took, arrived := time.Since(start), n.Arrived()
+		if sent := p.Stats().Sent; sent > hosts*21 || int(sent) != len(arrived) {
+			t.Errorf("%d echoes, of which %d arrived, want 3 to each of 7 hops of %d hosts", sent, len(arrived), hosts)
 		}
-		t.Logf("%d traces took %v", hosts, time.Since(start))
+		last := arrived[len(arrived)-1].At - arrived[0].At
+		fromRate := time.Duration(len(arrived)) * time.Second / icmpcore.DefaultMaxRate
+		idle := time.Duration(0) // times without an echo, longer than the pacer makes up for
+		for i := range arrived[1:] {
+			if gap := arrived[i+1].At - arrived[i].At; gap > 5*time.Millisecond {
+				idle += gap - 5*time.Millisecond
+			}
+		}
+		t.Logf("%d traces took %v: %d echoes, %v at the rate; the last one was sent %v after the first, and %v were lost in gaps over 5ms", hosts, took, len(arrived), fromRate, last, idle)
 	})
 }

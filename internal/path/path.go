@@ -144,13 +144,30 @@ func (r *Route) changed(t *Trace) int {
 			return i + 1
 		}
 	}
-	if r.Reached && t.Reached && len(r.Hops) != len(t.Hops) {
+	if r.Reached && t.Reached && r.longer(t) {
 		return min(len(r.Hops), len(t.Hops))
 	}
 	if !t.Reached && r.Reached && len(t.Hops) >= len(r.Hops) {
 		return len(r.Hops)
 	}
 	return 0
+}
+
+// longer reports whether one of r and t has a router where the other has its target, or
+// behind that. If there is only silence, the echoes to the target of one may be lost.
+func (r *Route) longer(t *Trace) bool {
+	n := min(len(r.Hops), len(t.Hops))
+	for _, a := range r.Hops[n-1:] {
+		if len(r.Hops) > n && a.IsValid() && a != t.Addr {
+			return true
+		}
+	}
+	for i := range t.Hops[n-1:] {
+		if h := &t.Hops[n-1+i]; len(t.Hops) > n && len(h.From) > 0 && !h.Target {
+			return true
+		}
+	}
+	return false
 }
 
 // Join returns the route of t, in which hops that did not answer this time have the
@@ -163,7 +180,12 @@ func (r *Route) Join(t *Trace) (joined Route, ok bool) {
 	if !t.Reached {
 		return *r, true
 	}
-	for i, a := range r.Hops {
+	if len(now.Hops) > len(r.Hops) { // r knows better where the target is
+		joined := *r
+		joined.At = now.At
+		return joined, true
+	}
+	for i, a := range r.Hops[:len(now.Hops)-1] {
 		if t.Hops[i].has(a) || !now.Hops[i].IsValid() {
 			now.Hops[i] = a // also of several that share the load
 		}

@@ -71,20 +71,19 @@ func one(ctx context.Context, p Pinger, host string, o Options, names *Names, mt
 	if err != nil {
 		return failed(netip.Addr{}, err)
 	}
+	if names != nil {
+		names.Want(target.Addr)
+	}
 	if mtu != nil {
 		if o.MTU, err = mtu(target.Addr); err != nil {
 			return failed(target.Addr, err)
 		}
 	}
 	done := make(chan *Trace, 1)
-	begun := time.Now()
 	Go(p, target, o, func(t *Trace) { done <- t })
 	t := <-done
 	if t.Sent == 0 && ctx.Err() != nil {
 		return nil
-	}
-	if names != nil {
-		names.Await(t, begun.Add(max(o.Echoes.Timeout, t.Duration)))
 	}
 	return t
 }

@@ -3,6 +3,7 @@ package path
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -174,6 +175,9 @@ func (v *Verdict) reached(t *Trace, ps []point, before *Route, s Series) {
 	if lost > 0 && t.MTU != nil && t.MTU.bounded() {
 		v.Text += "; " + t.MTU.text()
 	}
+	if t.MTU != nil && t.MTU.Lossy {
+		v.Text += "; the MTU of the path cannot be told, since too many echoes of every size are lost"
+	}
 	if lost == 0 && s.Sent > s.Received {
 		v.Text += fmt.Sprintf("; this trace lost nothing, so the loss of %d of %d echoes before it is over or rare", s.Sent-s.Received, s.Sent)
 	}
@@ -184,22 +188,31 @@ func (v *Verdict) partial(t *Trace, ps []point, k int) {
 	after := pool(ps[k:])
 	share := percent(after)
 	v.Cause, v.LastHop, v.LastAddress = LossBeyond, 0, netip.Addr{}
+	limited := false // a hop before the loss limits its answers
 	for _, p := range ps[:k] {
-		if !p.hop.Limited {
+		if limited = limited || p.hop.Limited; !p.hop.Limited {
 			v.LastHop, v.LastAddress = p.hop.TTL, p.hop.Addr()
 		}
 	}
+	only := ps[k].hop == nil
 	switch {
-	case ps[k].hop == nil && k > 0:
+	case only && v.LastHop > 0 && v.LastHop == len(t.Hops)-1:
 		v.Cause = TargetItself
 		v.Text = fmt.Sprintf("%d of %s to the target got no answer, but the hops before it answer, up to %s: it is the target itself, or the way back from it",
 			after.lost, echoes(after.sent), place(v.LastHop, v.LastAddress))
-	case v.LastHop == 0 && ps[k].hop == nil:
+	case v.LastHop == 0 && only && limited:
+		v.Text = fmt.Sprintf("%s of the echoes to the target get no answer, and the hops before it limit their answers", share)
+	case v.LastHop == 0 && only:
 		v.Text = fmt.Sprintf("%s of the echoes to the target get no answer, and no hop before it answers", share)
+	case v.LastHop == 0 && limited:
+		v.Text = fmt.Sprintf("%s of the echoes get no answer, from %s on up to the target; hops before it limit their answers", share, place(ps[k].hop.TTL, ps[k].hop.Addr()))
 	case v.LastHop == 0:
 		v.Text = fmt.Sprintf("%s of the echoes get no answer, from the first hop that answers (%s) up to the target", share, place(ps[k].hop.TTL, ps[k].hop.Addr()))
 	default:
 		v.Text = fmt.Sprintf("%s of the echoes beyond %s, get no answer, at every later hop and at the target; up to it %s", share, place(v.LastHop, v.LastAddress), percent(pool(ps[:k])))
+		if limited {
+			v.Text += ", apart from hops that limit their answers"
+		}
 	}
 }
 
@@ -217,7 +230,11 @@ func (v *Verdict) healthy(t *Trace) {
 	}
 	v.Cause = RateLimited
 	h := limited[0]
-	v.Text = fmt.Sprintf("no loss: %s answers only %d of %d echoes, but what lies behind it loses none, so it limits its own answers", place(h.TTL, h.Addr()), h.Answers, h.Sent)
+	behind := "what lies behind it"
+	if slices.ContainsFunc(t.Hops[h.TTL:], func(h Hop) bool { return h.Answers > 0 && h.Answers < h.Sent }) {
+		behind = "the target"
+	}
+	v.Text = fmt.Sprintf("no loss: %s answers only %d of %d echoes, but %s loses none, so it limits its own answers", place(h.TTL, h.Addr()), h.Answers, h.Sent, behind)
 	if n := len(limited) - 1; n > 0 {
 		v.Text += fmt.Sprintf(" (so %s %d more)", plural(n, "does", "do"), n)
 	}
@@ -225,12 +242,17 @@ func (v *Verdict) healthy(t *Trace) {
 
 // change says how the path differs from the one before.
 func change(t *Trace, before *Route, hop int) string {
-	now := "the target"
-	if a := t.Hops[hop-1].Addr(); a.IsValid() && !t.Hops[hop-1].Target {
-		now = a.String()
+	now, was := "silent", "silent"
+	switch h := &t.Hops[hop-1]; {
+	case h.Target:
+		now = "the target"
+	case len(h.From) > 0:
+		now = h.Addr().String()
 	}
-	was := "the target"
-	if a := before.Hops[hop-1]; a.IsValid() && (hop < len(before.Hops) || !before.Reached) {
+	switch a := before.Hops[hop-1]; {
+	case before.Reached && hop == len(before.Hops):
+		was = "the target"
+	case a.IsValid():
 		was = a.String()
 	}
 	if now == was { // the same address at the end, but as a router
@@ -260,12 +282,16 @@ func place(hop int, a netip.Addr) string {
 	return "hop " + strconv.Itoa(hop) + ", " + a.String()
 }
 
-// percent writes a share of loss. Only what is none at all is "none".
+// percent writes a share of loss. Only none at all is "none", and only all is 100 %.
 func percent(t tally) string {
 	if t.lost == 0 {
 		return "none"
 	}
-	return strconv.Itoa(max((200*t.lost+t.sent)/(2*t.sent), 1)) + " %"
+	most := 100
+	if t.lost < t.sent {
+		most = 99
+	}
+	return strconv.Itoa(min(max((200*t.lost+t.sent)/(2*t.sent), 1), most)) + " %"
 }
 
 func echoes(n int) string { return strconv.Itoa(n) + plural(n, " echo", " echoes") }

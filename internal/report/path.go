@@ -25,22 +25,31 @@ func AppendPath(b []byte, t *path.Trace, v path.Verdict, name func(netip.Addr) s
 		reason := Reason(&icmpcore.PingResult{Host: t.Host, Addr: t.Addr, Err: t.Err})
 		return s.fold(append(s.paint(b, red, reason), '\n'), from, 2, 1)
 	}
-	colour, headline := red, "not reached"
+	colour := red
 	if t.Reached {
-		colour, headline = green, strconv.Itoa(t.Length())+plural(t.Length(), " hop", " hops")
+		colour = green
 		if v.Cause != path.None && v.Cause != path.RateLimited {
 			colour = yellow
 		}
 	}
-	headline += ", " + strconv.Itoa(t.Sent) + plural(t.Sent, " echo", " echoes")
-	if t.MTU != nil {
-		headline += ", MTU " + mtuText(t.MTU)
-	}
-	b = s.fold(append(s.paint(b, colour, headline), '\n'), from, 2, 1)
-	b = s.appendHops(b, t, name)
+	b = s.fold(append(s.paint(b, colour, PathLength(t)), '\n'), from, 2, 1)
+	b = s.AppendHops(b, t, name)
 	from = len(b)
 	b = append(append(b, Clean(v.Text)...), '\n')
 	return s.fold(b, from, 2, 1)
+}
+
+// PathLength says how long a path is, and how many echoes told that.
+func PathLength(t *path.Trace) string {
+	text := "not reached"
+	if t.Reached {
+		text = strconv.Itoa(t.Length()) + plural(t.Length(), " hop", " hops")
+	}
+	text += ", " + strconv.Itoa(t.Sent) + plural(t.Sent, " echo", " echoes")
+	if t.MTU != nil {
+		text += ", MTU " + mtuText(t.MTU)
+	}
+	return text
 }
 
 func mtuText(m *path.MTU) string {
@@ -53,16 +62,16 @@ func mtuText(m *path.MTU) string {
 	return strconv.Itoa(m.Size)
 }
 
-// appendHops appends the rows of the hops, and leaves out columns from the right that
-// there is no room for.
-func (s Style) appendHops(b []byte, t *path.Trace, name func(netip.Addr) string) []byte {
+// AppendHops appends the titles and the rows of the hops, and leaves out columns from the
+// right that there is no room for. Without a hop it appends nothing.
+func (s Style) AppendHops(b []byte, t *path.Trace, name func(netip.Addr) string) []byte {
 	if len(t.Hops) == 0 {
 		return b
 	}
 	rows := [][]string{pathColumns}
 	used := make([]bool, len(pathColumns))
 	for i := range t.Hops {
-		for _, row := range hopRows(t, i, name) {
+		for _, row := range s.hopRows(t, i, name) {
 			rows = append(rows, row)
 			used[dscpColumn] = used[dscpColumn] || row[dscpColumn] != "" && row[dscpColumn] != strconv.Itoa(t.DSCP)
 			used[mplsColumn] = used[mplsColumn] || row[mplsColumn] != ""
@@ -120,7 +129,7 @@ func appendPathRow(b []byte, row []string, widths []int) []byte {
 
 // hopRows returns the rows of hop i+1: the first with its figures, and one for each
 // further address.
-func hopRows(t *path.Trace, i int, name func(netip.Addr) string) [][]string {
+func (s Style) hopRows(t *path.Trace, i int, name func(netip.Addr) string) [][]string {
 	h := &t.Hops[i]
 	row := make([]string, len(pathColumns))
 	row[0], row[1] = strconv.Itoa(h.TTL), "*"
@@ -156,18 +165,28 @@ func hopRows(t *path.Trace, i int, name func(netip.Addr) string) [][]string {
 		if k > 0 {
 			rows = append(rows, make([]string, len(pathColumns)))
 		}
-		rows[k][1] = addressText(from, name)
+		rows[k][1] = s.addressText(from, name)
 	}
 	return rows
 }
 
-func addressText(from path.Address, name func(netip.Addr) string) string {
+// addressText is an address with its name. A name that would take more than half of the
+// terminal is cut: figures say more than its end.
+func (s Style) addressText(from path.Address, name func(netip.Addr) string) string {
 	text := from.Addr.String()
 	if n := name(from.Addr); n != "" {
-		text = Clean(n + " (" + text + ")")
+		text = " (" + text + ")"
+		n = Clean(n)
+		if most := max(s.Width/2-cells(text), leastName); s.Width > 0 && cells(n) > most {
+			n = shorten(n, most)
+		}
+		text = n + text
 	}
 	if !from.Proven {
 		text += " ?"
 	}
 	return text
 }
+
+// leastName is how much of a name is left on the narrowest terminal.
+const leastName = 8

@@ -5,6 +5,7 @@ var helpText = []string{
 	"/      filter by host, address or tag: north role=core",
 	"s      sort: worst first, loss, median, p95, jitter, host",
 	"enter  one target: distribution, errors, addresses",
+	"p      its path now, and where loss begins; p: back",
 	"m      map of all targets, a cell for each; m: back",
 	"space  freeze what is shown; measuring goes on",
 	"up down pgup pgdn end   choose a target; home: the worst",
@@ -15,7 +16,6 @@ var helpText = []string{
 	"kept. Times are in ms. Down: 3 echoes in a row are lost.",
 	"Worst first: down, then loss, then p95. A bar is the",
 	"largest RTT of its echoes, on the target's own scale.",
-	"",
 }
 
 func (s *Screen) help(f *frame) {

@@ -38,6 +38,8 @@ func (s *Screen) key(name, text string) action {
 		return goOn
 	}
 	switch name {
+	case "p":
+		s.pathKey()
 	case "?":
 		s.before, s.view = s.view, viewHelp
 	case "space", " ":
@@ -83,6 +85,8 @@ func (s *Screen) rerank() {
 // back leaves what was entered last: a view, then the filter.
 func (s *Screen) back() {
 	switch {
+	case s.view == viewPath:
+		s.view = s.covered
 	case s.view != viewTable:
 		s.view = viewTable
 	case s.typed != "":
@@ -130,6 +134,10 @@ func (s *Screen) paste(text string) {
 
 // move moves the cursor.
 func (s *Screen) move(name string) {
+	if s.view == viewPath {
+		s.path.scroll(name)
+		return
+	}
 	rows := len(s.list.rows)
 	if rows == 0 {
 		return

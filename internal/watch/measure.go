@@ -30,6 +30,7 @@ func (s *Store) Hosts(ctx context.Context, p sweep.Pinger, opts icmpcore.Options
 	defer stop(nil)
 	h := &endless{store: s, sweep: sweep.New(p), opts: opts, again: make(chan again)}
 	h.opts.Count, h.opts.Keep = icmpcore.Forever, keptBySeries
+	s.traceWith(p)
 	err := h.sweep.Run(ctx, func(yield func([]byte, *sweep.Probe) error) error {
 		err := h.source(ctx, source, yield)
 		if err != nil {
@@ -85,6 +86,7 @@ func (h *endless) source(ctx context.Context, hosts func(func([]byte) error) err
 // probe returns how a host is pinged.
 func (h *endless) probe(ctx context.Context, host string) *sweep.Probe {
 	t := h.store.Add(host, nil, h.opts.Interval)
+	t.pingedBy(&h.opts)
 	opts := h.opts
 	opts.OnEcho = t.Echo
 	var how *sweep.Probe
@@ -106,6 +108,7 @@ func (h *endless) probe(ctx context.Context, host string) *sweep.Probe {
 // Targets pings the targets of a file by its schedule until ctx is done, and
 // shows what happens in the store.
 func (s *Store) Targets(ctx context.Context, p monitor.Prober, c *config.Config) error {
+	s.traceWith(p)
 	shown := *c
 	shown.Targets = make([]config.Target, 0, len(c.Targets))
 	found := make(map[*config.Probe]*Target, len(c.Targets))
@@ -117,6 +120,7 @@ func (s *Store) Targets(ctx context.Context, p monitor.Prober, c *config.Config)
 		x := s.Add(t.Host, tags, c.IntervalOf(&t)/time.Duration(max(t.Options.Count, 1)))
 		own := *t.Probe
 		own.Options.OnEcho = x.Echo
+		x.pingedBy(&own.Options)
 		found[&own] = x
 		shown.Targets = append(shown.Targets, config.Target{Host: t.Host, Probe: &own})
 	}

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/pingtel/pingtel/internal/path"
 )
 
 // Sizes below which nothing useful can be shown.
@@ -21,6 +23,7 @@ const (
 	viewTable view = iota
 	viewMap
 	viewDetail
+	viewPath
 	viewHelp
 )
 
@@ -46,6 +49,9 @@ type Screen struct {
 	page          int     // rows that are visible
 	frozen        []*target
 	frozenAt      time.Time
+	path          *traced             // what the view of a path shows
+	covered       view                // the one that the path covers
+	routes        map[int]*path.Route // of targets that were traced while all was well, by their index
 
 	scratch []float32
 	columns []column
@@ -53,7 +59,7 @@ type Screen struct {
 
 // newScreen returns a screen on a store.
 func newScreen(s *Store, colour, utf8 bool, now func() time.Time) *Screen {
-	sc := &Screen{store: s, escapes: newEscapes(), glyphs: &asciiGlyphs, colour: colour, now: now, started: now()}
+	sc := &Screen{store: s, escapes: newEscapes(), glyphs: &asciiGlyphs, colour: colour, now: now, started: now(), routes: make(map[int]*path.Route)}
 	if utf8 {
 		sc.glyphs = &unicodeGlyphs
 	}
@@ -83,6 +89,8 @@ func (s *Screen) render() string {
 		s.help(f)
 	case viewDetail:
 		s.detail(f, s.current())
+	case viewPath:
+		s.showPath(f)
 	case viewMap:
 		s.cells(f, s.height-f.lines-1)
 	default:
@@ -174,16 +182,30 @@ func (s *Screen) footer(f *frame) {
 		f.put(faint, "  host, address or key=value; enter keeps it, esc clears it")
 	case s.view == viewHelp:
 		f.put(faint, "any key: back")
+	case s.view == viewPath:
+		f.keys("p esc back", s.glyphs.arrows+" scroll", "? help", "q quit")
 	case s.view == viewDetail:
-		f.put(faint, "esc back  "+s.glyphs.arrows+" next target  space "+s.freezeWord()+"  ? help  q quit")
+		f.keys("esc back", s.glyphs.arrows+" next target", "p path", "space "+s.freezeWord(), "? help", "q quit")
 	default:
-		text := "? help  q quit  / filter  s sort: " + s.list.by.String() + "  space " + s.freezeWord() + "  enter detail  m map"
 		if len(s.filter.words) > 0 {
-			text = "filter " + s.typed + " (esc clears)  " + text
+			f.put(faint, "filter "+s.typed+" (esc clears)  ")
+		}
+		f.keys("? help", "q quit", "/ filter", "s sort: "+s.list.by.String(), "space "+s.freezeWord(), "enter host", "p path", "m map")
+	}
+	f.end()
+}
+
+// keys appends what may be pressed, as much of it as fits.
+func (f *frame) keys(what ...string) {
+	for i, text := range what {
+		if i > 0 {
+			text = "  " + text
+		}
+		if textWidth(text) > f.left {
+			return
 		}
 		f.put(faint, text)
 	}
-	f.end()
 }
 
 func (s *Screen) freezeWord() string {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/pingtel/pingtel/icmpcore"
+	"github.com/pingtel/pingtel/internal/path"
 	"github.com/pingtel/pingtel/internal/report"
 )
 
@@ -39,7 +40,8 @@ type Store struct {
 
 	mu      sync.Mutex // guards what follows, and the targets; held while a frame is worked out
 	targets []*target
-	spare   []event // to be filled again
+	tracer  path.Prober // of traces; nil: nothing is measured yet
+	spare   []event     // to be filled again
 }
 
 // NewStore returns an empty store. rate is how many echo requests are sent per

@@ -33,6 +33,7 @@ type target struct {
 	index    int    // in the order given
 	literal  bool   // host is an address
 	interval time.Duration
+	opts     *icmpcore.Options // that it is pinged with; nobody changes them
 
 	addr    netip.Addr
 	ring    []sample // the last echoes, by position modulo its length

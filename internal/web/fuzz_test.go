@@ -37,7 +37,7 @@ func FuzzRequest(f *testing.F) {
 		f.Fatal(err)
 	}
 	env := output.Env{Version: "v1", Log: slog.New(slog.DiscardHandler), Own: func() output.Own { return output.Own{} }}
-	store, err := newStore(c, env)
+	store, err := output.NewStore(storeOptions(c), env)
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -2,14 +2,15 @@ package web
 
 import (
 	"bufio"
-	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/klauspost/compress/gzip"
 	"github.com/prometheus/common/expfmt"
 
 	"github.com/pingtel/pingtel/internal/config"
@@ -37,9 +38,15 @@ func (o *Output) handler() http.Handler {
 	return http.MaxBytesHandler(secured(mux), 0)
 }
 
-// secured adds the headers that keep a browser from taking text for anything else.
+// secured adds the headers that keep a browser from taking text for anything else. It
+// joins what a client accepts in several lines, which a proxy may make of one.
 func secured(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for _, name := range []string{"Accept", "Accept-Encoding"} {
+			if lines := r.Header[name]; len(lines) > 1 {
+				r.Header.Set(name, strings.Join(lines, ","))
+			}
+		}
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Content-Security-Policy", "default-src 'none'")
 		h.ServeHTTP(w, r)
@@ -65,10 +72,15 @@ func (o *Output) ready(w http.ResponseWriter, _ *http.Request) {
 		plain(w, http.StatusServiceUnavailable, "not running\n")
 		return
 	}
-	switch s := own(); {
+	s := own()
+	targets := s.Schedule.Targets
+	if s.Fleet != nil { // whose other probers may have them all
+		targets = s.Fleet.Targets
+	}
+	switch {
 	case s.Fleet != nil && s.Fleet.Waiting:
 		plain(w, http.StatusServiceUnavailable, "the other probers of the fleet are not known yet\n")
-	case s.Schedule.Targets == 0 && s.Fleet == nil && !o.probes.settings.Load().On(): // they may come from requests alone, and in a fleet the others may have them all
+	case targets == 0 && !o.probes.settings.Load().On(): // with /probe they may come from requests alone
 		plain(w, http.StatusServiceUnavailable, "no targets\n")
 	case s.Behind > stalledTime:
 		plain(w, http.StatusServiceUnavailable, fmt.Sprintf("the schedule is %v behind\n", s.Behind.Round(time.Second)))

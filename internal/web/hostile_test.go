@@ -17,6 +17,9 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/pingtel/pingtel/icmpcore"
+	"github.com/pingtel/pingtel/internal/monitor"
 )
 
 // dial opens a connection to the listener and writes a text.
@@ -157,4 +160,82 @@ func TestRapidReset(t *testing.T) {
 	}
 	c.Close()
 	await(t, "the end of the probes", func() bool { return len(s.probes.slots) == 0 })
+}
+
+// TestCutShort: a scrape that ends early because its reader is too slow never looks
+// complete, also in HTTP/1.0, where the end of the connection is that of the answer.
+func TestCutShort(t *testing.T) {
+	s := serve(t, "")
+	s.get(t, "/-/ready", nil)
+	for i := range 2000 {
+		target := &monitor.Target{Target: parse(t, "").Targets[0]}
+		target.Host = fmt.Sprintf("host%d", i)
+		s.Record(target, &icmpcore.PingResult{Sent: 1, Received: 1, RTTs: []time.Duration{1e6}})
+	}
+	for _, version := range []string{"HTTP/1.0", "HTTP/1.1"} {
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+			c := s.dial(t, "GET /metrics "+version+"\r\nHost: h\r\n\r\n")
+			r := bufio.NewReader(c)
+			if line, err := r.ReadString('\n'); err != nil || !strings.Contains(line, " 200 ") { // it takes no more until it is too late
+				t.Fatal(line, err)
+			}
+			await(t, "the scrape is cut short", func() bool { return len(s.scrapes) == 0 })
+			answer, err := http.ReadResponse(bufio.NewReader(io.MultiReader(strings.NewReader(version+" 200 OK\r\n"), r)), nil)
+			if err != nil {
+				return // not even a header arrived
+			}
+			defer answer.Body.Close()
+			if b, err := io.ReadAll(answer.Body); err == nil {
+				t.Errorf("%d bytes, and no error", len(b))
+			}
+		})
+	}
+}
+
+// TestOddRequests: headers that few clients send change nothing but what they ask for.
+func TestOddRequests(t *testing.T) {
+	s := serve(t, "")
+	s.get(t, "/-/ready", nil)
+	for _, tt := range []struct {
+		request string // of HTTP/1.1, without its last lines
+		status  int
+		header  map[string]string
+	}{
+		{"HEAD /metrics", 200, map[string]string{"Content-Type": contentTypes[textFormat], "Content-Encoding": ""}},
+		{"GET /metrics\nRange: bytes=0-10", 200, map[string]string{"Content-Range": ""}},
+		{"GET /assets/page.js\nRange: bytes=0-10\nAccept-Encoding: gzip", 200, map[string]string{"Content-Range": "", "Content-Encoding": "gzip"}},
+		{"GET /metrics\nIf-None-Match: *\nIf-Modified-Since: Fri, 01 Jan 2100 00:00:00 GMT", 200, nil},
+		{"GET /assets/page.js\nIf-Modified-Since: Fri, 01 Jan 2100 00:00:00 GMT", 200, nil},
+		{"GET /metrics\nAccept: application/json", 200, map[string]string{"Content-Type": contentTypes[textFormat]}},
+		{"GET /metrics\nAccept: application/openmetrics-text;q=NaN", 200, map[string]string{"Content-Type": contentTypes[textFormat]}},
+		{"GET /metrics\nAccept: application/openmetrics-text;q=-1,text/plain;q=-2", 200, map[string]string{"Content-Type": contentTypes[textFormat]}},
+		{"GET /metrics\nAccept: text/plain;q=0.1\nAccept: application/openmetrics-text", 200, map[string]string{"Content-Type": contentTypes[openFormat]}},
+		{"GET /metrics\nAccept-Encoding: identity\nAccept-Encoding: gzip", 200, map[string]string{"Content-Encoding": "gzip"}},
+		{"GET /metrics\nAccept-Encoding: br\nAccept-Encoding: gzip;q=0", 200, map[string]string{"Content-Encoding": ""}},
+		{"GET //192.0.2.1/%2f..", 307, map[string]string{"Location": "/192.0.2.1/%252f.."}}, // of this host
+		{"TRACE /metrics", 405, map[string]string{"Allow": "GET, HEAD"}},
+		{"GET /metrics\nExpect: 100-continue\nContent-Length: 5", 200, nil},
+	} {
+		first, rest, _ := strings.Cut(tt.request, "\n")
+		method, _, _ := strings.Cut(first, " ")
+		text := first + " HTTP/1.1\r\nHost: h\r\n"
+		if rest != "" {
+			text += strings.ReplaceAll(rest, "\n", "\r\n") + "\r\n"
+		}
+		answer, err := http.ReadResponse(bufio.NewReader(s.dial(t, text+"\r\n")), &http.Request{Method: method})
+		if err != nil {
+			t.Errorf("%q: %v", tt.request, err)
+			continue
+		}
+		answer.Body.Close()
+		if answer.StatusCode != tt.status {
+			t.Errorf("%q: %d, want %d", tt.request, answer.StatusCode, tt.status)
+		}
+		for name, want := range tt.header {
+			if got := answer.Header.Get(name); got != want {
+				t.Errorf("%q: %s %q, want %q", tt.request, name, got, want)
+			}
+		}
+	}
 }

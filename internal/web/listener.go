@@ -78,6 +78,16 @@ type limitConn struct {
 	once     sync.Once
 }
 
+// Write makes Close reset the connection if the peer has not taken b. In HTTP/1.0 the end
+// of the connection is that of the answer, so a part of one would look whole.
+func (c *limitConn) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	if tcp, ok := c.Conn.(*net.TCPConn); ok && err != nil {
+		tcp.SetLinger(0) //nolint:errcheck // it has ended already
+	}
+	return n, err
+}
+
 func (c *limitConn) Close() error {
 	err := c.Conn.Close()
 	c.once.Do(func() { <-c.listener.free })

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -47,9 +48,11 @@ type Output struct {
 	listener net.Listener
 	server   *http.Server
 	store    *output.Store
-	scrapes  chan struct{} // one for each scrape that is answered
-	page     *page.Page    // nil: there is none
-	state    string        // agent.state
+	kept     otel.StoreOptions // those of store that the file has
+	warned   map[string]bool   // warnings of tags; Reload uses it, and no other goroutine then
+	scrapes  chan struct{}     // one for each scrape that is answered
+	page     *page.Page        // nil: there is none
+	state    string            // agent.state
 	probes   *probes
 
 	mu  sync.Mutex        // guards what follows
@@ -68,22 +71,23 @@ func Check(c *config.Config, _ output.Env) error {
 	if faults := c.Indistinct(); c.Web.Metrics && len(faults) > 0 {
 		return faults
 	}
-	_, err := newStore(c, output.Env{})
+	_, err := output.NewStore(storeOptions(c), output.Env{})
 	return err
 }
 
-// newStore returns a store for /metrics, with the bounds and the instruments that
-// OTLP would have. With an exponential histogram it keeps both kinds: only one
-// format has native histograms.
-func newStore(c *config.Config, env output.Env) (*output.Store, error) {
+// storeOptions returns those of a store for /metrics, with the bounds and the
+// instruments that OTLP would have. With an exponential histogram it keeps both kinds:
+// only one format has native histograms.
+func storeOptions(c *config.Config) otel.StoreOptions {
 	native := c.OTel.Histogram != nil && *c.OTel.Histogram == "exponential"
-	return output.NewStore(otel.StoreOptions{Bounds: c.OTel.Bounds, Native: native, Metrics: c.OTel.Metrics}, env)
+	return otel.StoreOptions{Bounds: c.OTel.Bounds, Native: native, Metrics: c.OTel.Metrics}
 }
 
 // Open listens. It comes before privileges are given up, so that any port will
 // do. Nothing is answered before Run.
 func Open(c *config.Config, env output.Env) (output.Output, error) {
-	store, err := newStore(c, env)
+	kept := storeOptions(c)
+	store, err := output.NewStore(kept, env)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +96,7 @@ func Open(c *config.Config, env output.Env) (output.Output, error) {
 		return nil, fmt.Errorf("web.listen: %w", err)
 	}
 	limited := &limitListener{Listener: l, free: make(chan struct{}, maxConnections), closed: make(chan struct{})}
-	o := &Output{config: c.Web, state: c.Agent.State, env: env, listener: limited, store: store, scrapes: make(chan struct{}, maxScrapes)}
+	o := &Output{config: c.Web, state: c.Agent.State, env: env, listener: limited, store: store, kept: kept, warned: make(map[string]bool), scrapes: make(chan struct{}, maxScrapes)}
 	o.probes = newProbes(c, o.prober, env.Planned)
 	limited.full = o.closeIdle
 	if c.Web.Page {
@@ -104,16 +108,25 @@ func Open(c *config.Config, env output.Env) (output.Output, error) {
 		Handler: o.handler(), MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(env.Log.Handler(), slog.LevelDebug),
 		ReadHeaderTimeout: headerTime, ReadTimeout: headerTime, WriteTimeout: writeTime, IdleTimeout: idleTime,
 	}
-	if c.Web.Metrics {
-		for _, w := range c.TagWarnings() {
-			env.Log.Warn(w.Error())
-		}
-	}
+	o.warnTags(c)
 	if c.Web.ConfigFile == "" && !c.Web.Loopback() {
 		env.Log.Warn("everybody who reaches the listener can read all figures, names and tags of targets: set web.config_file, or listen on a loopback address", "listen", c.Web.Listen)
 	}
 	o.warnProbes(c)
 	return o, nil
+}
+
+// warnTags names the tags that /metrics cannot have, each once.
+func (o *Output) warnTags(c *config.Config) {
+	if !o.config.Metrics {
+		return
+	}
+	for _, w := range c.TagWarnings() {
+		if text := w.Error(); !o.warned[text] {
+			o.warned[text] = true
+			o.env.Log.Warn(text)
+		}
+	}
 }
 
 // warnProbes says what everybody can make this process send.
@@ -206,6 +219,8 @@ func (o *Output) Reload(next *config.Config) {
 	}
 	if next.Web.Metrics != o.config.Metrics {
 		keys = append(keys, "web.metrics")
+	} else if o.config.Metrics {
+		keys = append(keys, o.storeKeys(next)...)
 	}
 	if was, is := &o.config, &next.Web; was.Page != is.Page || was.Page && (was.Keep != is.Keep || was.MaxSize != is.MaxSize) {
 		keys = append(keys, "web.page, web.keep or web.max_size")
@@ -218,12 +233,28 @@ func (o *Output) Reload(next *config.Config) {
 	}
 	was := o.probes.settings.Load().AllowText()
 	o.probes.reload(next)
+	o.warnTags(next)
 	if next.Web.Probe.AllowText() != was {
 		o.warnProbes(next)
 	}
 	if len(keys) > 0 {
 		o.env.Log.Warn("restart pingtel to change " + strings.Join(keys, ", "))
 	}
+}
+
+// storeKeys returns the keys that would make another store for /metrics.
+func (o *Output) storeKeys(next *config.Config) (keys []string) {
+	is := storeOptions(next)
+	if !slices.Equal(is.Bounds, o.kept.Bounds) {
+		keys = append(keys, "otel.bounds of /metrics")
+	}
+	if is.Native != o.kept.Native {
+		keys = append(keys, "otel.histogram of /metrics")
+	}
+	if !slices.Equal(is.Metrics, o.kept.Metrics) {
+		keys = append(keys, "otel.metrics of /metrics")
+	}
+	return keys
 }
 
 // Run answers requests until ctx is done.

@@ -251,15 +251,21 @@ func TestHealth(t *testing.T) {
 			t.Errorf("%s: status %d, want %d: %s", path, status, want, text)
 		}
 	}
-	for want, own := range map[string]output.Own{
-		"the other probers of the fleet are not known yet\n": {Schedule: monitor.Stats{Targets: 1}, Fleet: &fleet.Stats{Waiting: true}},
-		"no targets\n": {}, "the schedule is 11s behind\n": {Schedule: monitor.Stats{Targets: 1}, Behind: 11 * time.Second},
+	for _, tt := range []struct {
+		own  output.Own
+		want string
+	}{
+		{output.Own{Schedule: monitor.Stats{Targets: 1}, Fleet: &fleet.Stats{Targets: 1, Waiting: true}}, "the other probers of the fleet are not known yet\n"},
+		{output.Own{}, "no targets\n"},
+		{output.Own{Fleet: &fleet.Stats{}}, "no targets\n"},      // the list is not there yet
+		{output.Own{Fleet: &fleet.Stats{Targets: 3}}, "ready\n"}, // others measure them
+		{output.Own{Schedule: monitor.Stats{Targets: 1}, Behind: 11 * time.Second}, "the schedule is 11s behind\n"},
 	} {
 		s.mu.Lock()
-		s.own = own
+		s.own = tt.own
 		s.mu.Unlock()
-		if status, _, text := s.get(t, "/-/ready", nil); status != 503 || text != want {
-			t.Errorf("status %d, %q, want %q", status, text, want)
+		if status, _, text := s.get(t, "/-/ready", nil); text != tt.want || (status == 200) != (tt.want == "ready\n") {
+			t.Errorf("%+v: status %d, %q, want %q", tt.own, status, text, tt.want)
 		}
 	}
 	s.ending()
