@@ -43,11 +43,11 @@ func someTargets(t *testing.T, hosts int) []Target {
 	for i := range hosts {
 		fmt.Fprintf(&list, "\"h%d\", ", i)
 	}
-	text := ""
+	var text strings.Builder
 	for _, keys := range []string{"", "tags = { a = \"1\" }", "tags = { a = \"2\" }", "dscp = 46", "size = 100", "family = \"ipv6\"", "family = \"ipv4\""} {
-		text += "[[targets]]\nhosts = [" + list.String() + "]\n" + keys + "\n"
+		fmt.Fprintf(&text, "[[targets]]\nhosts = [%s]\n%s\n", list.String(), keys)
 	}
-	c, err := Parse("f.toml", text, env)
+	c, err := Parse("f.toml", text.String(), env)
 	if err != nil {
 		t.Fatal(err)
 	}
