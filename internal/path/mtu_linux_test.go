@@ -13,7 +13,7 @@ import (
 
 // gate lets packets through up to a size, and reports mtu of larger ones, nothing if that
 // is negative.
-func gate(size, mtu int, from netip.Addr) netsim.Answer {
+func gate(size int, mtu int64, from netip.Addr) netsim.Answer {
 	return func(r netsim.Request) []netsim.Packet {
 		switch {
 		case r.Size <= size:
@@ -67,7 +67,7 @@ func TestMTU(t *testing.T) {
 	reported := func(size int) path.MTU { return path.MTU{Size: size, Reported: true, Hop: 4, From: by} }
 	hole := func(size int) path.MTU { return path.MTU{Size: size, Hop: 6, From: hops[5]} }
 	// two is a path on which the limit for packets over 1400 bytes is another one.
-	two := func(size, mtu int) netsim.Answer {
+	two := func(size int, mtu int64) netsim.Answer {
 		return func(r netsim.Request) []netsim.Packet {
 			if r.Size > 1400 {
 				return gate(1400, 1400, by)(r)
@@ -127,7 +127,7 @@ func TestMTULoss(t *testing.T) {
 	type world struct {
 		loss float64
 		size int
-		mtu  int // reported
+		mtu  int64 // reported
 	}
 	worlds := []world{{0.1, 1500, -1}, {0.3, 1500, -1}, {0.6, 1500, -1}, {0.1, 1400, -1}, {0.3, 1400, -1}, {0.3, 1400, 1400}, {0.6, 1400, -1}}
 	to := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{198, 18, 2, byte(1 + i)}) }

@@ -1,3 +1,5 @@
+//go:build unix
+
 package path_test
 
 import (
@@ -20,7 +22,10 @@ import (
 // twoHops is a Pinger to a target behind one router: each echo is answered after 5 ms.
 type twoHops struct{}
 
-var firstHop = netip.MustParseAddr("198.18.200.1")
+var (
+	firstHop = netip.MustParseAddr("198.18.200.1")
+	target4  = netip.MustParseAddr("198.18.1.1")
+)
 
 func (twoHops) Resolve(_ context.Context, host string, _ icmpcore.Family) (icmpcore.Target, error) {
 	return icmpcore.Target{Host: host, Addr: target4}, nil

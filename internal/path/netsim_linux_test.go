@@ -11,8 +11,6 @@ import (
 	"github.com/pingtel/pingtel/internal/path"
 )
 
-var target4 = netip.MustParseAddr("198.18.1.1")
-
 // routers returns n routers in a row.
 func routers(n int) []netip.Addr {
 	var hops []netip.Addr
