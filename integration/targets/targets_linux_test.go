@@ -244,7 +244,7 @@ func TestSources(t *testing.T) {
 
 		peak := peer.Status(t, r.Pid(), "VmHWM")
 		t.Logf("%d MiB at most; %d MiB of endless answers were taken", peak>>10, (r.web.sent.Load()+r.api.sent.Load())>>20)
-		if peak > 300<<10 {
+		if peak > 512<<10 { // several endless answers at once, each cut off at its bound, and what the collector has not freed yet
 			t.Errorf("pingtel took %d MiB", peak>>10)
 		}
 		points := r.Points(t)

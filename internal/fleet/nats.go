@@ -366,6 +366,8 @@ func (e *natsEngine) explain(err error) error {
 		err = fmt.Errorf("%w: the server needs another certificate", err)
 	case strings.Contains(err.Error(), "certificate required") || strings.Contains(err.Error(), "bad certificate") || strings.Contains(err.Error(), "unknown certificate authority"):
 		err = fmt.Errorf("%w: set cert_file and key_file to a certificate that the server accepts", err)
+	case strings.Contains(err.Error(), "closed by remote after TLS handshake"): // it may close before we can read why
+		err = fmt.Errorf("%w: if the server wants a certificate, set cert_file and key_file to a certificate that the server accepts", err)
 	case errors.Is(err, nats.ErrNoServers):
 		err = fmt.Errorf("%w: is it running there, and can this machine reach it?", err)
 	case errors.Is(err, nats.ErrAuthExpired):

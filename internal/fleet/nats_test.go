@@ -1,6 +1,8 @@
 package fleet
 
 import (
+	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -143,5 +145,16 @@ func TestNoServer(t *testing.T) {
 	}
 	if text := e.explain(err).Error(); !strings.HasPrefix(text, "NATS at nats://127.0.0.1:1: not connected: nats: no servers available for connection: is it running there") || strings.Contains(text, "s3cret") {
 		t.Errorf("error %q", text)
+	}
+}
+
+// TestClosedAfterHandshake: a server that refuses our certificate may close the connection
+// before we can read why.
+func TestClosedAfterHandshake(t *testing.T) {
+	var log strings.Builder
+	e := natsFleet(t, &log).engine.(*natsEngine)
+	err := e.explain(fmt.Errorf("%w: connection closed by remote after TLS handshake: %w", nats.ErrTLS, io.ErrUnexpectedEOF))
+	if want := "if the server wants a certificate, set cert_file and key_file"; !strings.Contains(err.Error(), want) {
+		t.Errorf("error %q, want %q in it", err, want)
 	}
 }
