@@ -85,6 +85,7 @@ type rig struct {
 	net     *network
 	log     bytes.Buffer
 	targets []*monitor.Target
+	seen    sync.Mutex // guards what follows; the test holds it, except while it waits
 	paths   []*output.Path
 	of      map[*monitor.Target]*output.Path
 	stop    func()
@@ -118,6 +119,8 @@ func newRig(t *testing.T, n int, file string) *rig {
 		return a
 	}}))
 	o, err := Open(c, output.Env{Prober: func() monitor.Prober { return r.net }, Log: log, RecordPath: func(t *monitor.Target, p *output.Path) {
+		r.seen.Lock()
+		defer r.seen.Unlock()
 		r.paths = append(r.paths, p)
 		r.of[t] = p
 	}})
@@ -132,8 +135,11 @@ func newRig(t *testing.T, n int, file string) *rig {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
+	r.seen.Lock()
 	go func() { ended <- r.Run(ctx) }()
 	r.stop = func() {
+		r.seen.Unlock()
+		defer r.seen.Lock()
 		stop()
 		if err := <-ended; err != nil {
 			t.Error(err)
@@ -145,6 +151,14 @@ func newRig(t *testing.T, n int, file string) *rig {
 	return r
 }
 
+// sleep lets the output work.
+func (r *rig) sleep(d time.Duration) {
+	r.seen.Unlock()
+	time.Sleep(d)
+	synctest.Wait()
+	r.seen.Lock()
+}
+
 // road returns the path to the i-th target.
 func (r *rig) road(i int) *road { return r.net.paths[netip.MustParseAddr(r.targets[i].Host)] }
 
@@ -153,11 +167,10 @@ func (r *rig) road(i int) *road { return r.net.paths[netip.MustParseAddr(r.targe
 func (r *rig) round() {
 	start := time.Now()
 	for i, t := range r.targets {
-		time.Sleep(time.Until(start.Add(r.interval * time.Duration(i) / time.Duration(len(r.targets)))))
+		r.sleep(time.Until(start.Add(r.interval * time.Duration(i) / time.Duration(len(r.targets)))))
 		r.series(t)
 	}
-	time.Sleep(time.Until(start.Add(r.interval)))
-	synctest.Wait()
+	r.sleep(time.Until(start.Add(r.interval)))
 }
 
 // series records a series of one target.
@@ -184,8 +197,7 @@ func TestOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, 3, "")
 		r.round()
-		time.Sleep(10 * time.Second)
-		synctest.Wait()
+		r.sleep(10 * time.Second)
 		if len(r.paths) != 3 {
 			t.Fatalf("%d paths of healthy targets", len(r.paths))
 		}
@@ -197,8 +209,7 @@ func TestOne(t *testing.T) {
 		r.net.paths[netip.MustParseAddr("198.18.0.2")].broken = 2
 		lost := r.targets[1]
 		r.Record(lost, &icmpcore.PingResult{Addr: netip.MustParseAddr("198.18.0.2"), Sent: 5, Loss: 100})
-		time.Sleep(1010 * time.Millisecond)
-		synctest.Wait()
+		r.sleep(1010 * time.Millisecond)
 		p := r.of[lost]
 		const want = "nothing answers beyond hop 2, 198.18.200.2; before the loss the path continued to hop 3, 198.18.200.3"
 		if len(r.paths) != 4 || p.Verdict.Text != want || !p.Loss || p.Verdict.Cause != path.SilentBeyond {
@@ -206,7 +217,7 @@ func TestOne(t *testing.T) {
 		}
 		for range 3 { // the loss goes on
 			r.Record(lost, &icmpcore.PingResult{Addr: netip.MustParseAddr("198.18.0.2"), Sent: 5, Loss: 100})
-			time.Sleep(10 * time.Second)
+			r.sleep(10 * time.Second)
 		}
 		r.stop()
 		if len(r.paths) != 4 {
@@ -228,29 +239,28 @@ func TestDelay(t *testing.T) {
 		const interval, timeout, span = 10 * time.Second, time.Second, 800 * time.Millisecond // five echoes, 200 ms apart
 		for range 2 {
 			start := time.Now()
-			time.Sleep(span)
+			r.sleep(span)
 			r.series(r.targets[0])
 			r.series(r.targets[1])
-			time.Sleep(time.Until(start.Add(interval)))
+			r.sleep(time.Until(start.Add(interval)))
 		}
-		synctest.Wait()
 		if len(r.of) != 2 {
 			t.Fatalf("%d paths are known", len(r.of))
 		}
-		time.Sleep(span)
+		r.sleep(span)
 		loss := time.Now() // right after the last reply
 		r.breaks(3, func(int) bool { return true })
 		verdict := func(i int) time.Duration {
 			r.of = make(map[*monitor.Target]*output.Path)
 			for range 100_000 {
-				if synctest.Wait(); r.of[r.targets[i]] != nil {
+				if r.sleep(0); r.of[r.targets[i]] != nil {
 					break
 				}
-				time.Sleep(time.Millisecond)
+				r.sleep(time.Millisecond)
 			}
 			return time.Since(loss)
 		}
-		time.Sleep(interval + timeout) // the next series begins an interval after the one before, and takes a timeout longer
+		r.sleep(interval + timeout) // the next series begins an interval after the one before, and takes a timeout longer
 		r.series(r.targets[0])
 		if d := verdict(0); d != interval+2*timeout {
 			t.Errorf("the verdict by a trace comes after %v, want %v", d, interval+2*timeout)
@@ -270,8 +280,7 @@ func TestThreshold(t *testing.T) {
 		r := newRig(t, 1, "loss = \"40%\"\n")
 		series := func(loss float64) {
 			r.Record(r.targets[0], &icmpcore.PingResult{Addr: netip.MustParseAddr("198.18.0.1"), Sent: 5, Received: int(5 - loss/20), Hops: 5, Loss: loss})
-			time.Sleep(2 * time.Second)
-			synctest.Wait()
+			r.sleep(2 * time.Second)
 		}
 		for _, step := range []struct {
 			loss float64

@@ -21,8 +21,7 @@ func (r *rig) learnt(t *testing.T) {
 		if len(r.of) == len(r.targets) {
 			break
 		}
-		time.Sleep(time.Second)
-		synctest.Wait()
+		r.sleep(time.Second)
 	}
 	if len(r.of) < len(r.targets) {
 		r.stop()
@@ -231,8 +230,7 @@ func TestUnknownPaths(t *testing.T) {
 		r := newRig(t, n, "")
 		r.round()
 		for range 20 { // healthy paths are traced
-			time.Sleep(10 * time.Second)
-			synctest.Wait()
+			r.sleep(10 * time.Second)
 		}
 		known := len(r.of)
 		if known < 100 || known > n/2 {
@@ -309,8 +307,7 @@ func TestRecovered(t *testing.T) {
 		r.round()
 		r.road(30).broken = 4
 		r.series(r.targets[30])
-		time.Sleep(2 * time.Second)
-		synctest.Wait()
+		r.sleep(2 * time.Second)
 		if p := r.of[r.targets[30]]; p.Trace == nil || p.Verdict.Cause != path.TargetItself {
 			t.Errorf("%+v", p.Verdict)
 		}
