@@ -20,8 +20,10 @@ func (l line) Go(t icmpcore.Target, o icmpcore.Options, done func(icmpcore.PingR
 	to := min(o.TTL, l.hops)
 	takes := time.Duration(to) * l.link
 	r := icmpcore.PingResult{Addr: t.Addr, Sent: o.Count}
-	for i := range o.Count {
-		time.AfterFunc(time.Duration(i)*o.Interval+takes, func() {
+	go func() { // ends with the series
+		start := time.Now()
+		for i := range o.Count {
+			time.Sleep(time.Until(start.Add(time.Duration(i)*o.Interval + takes))) // of virtual time
 			e := icmpcore.Echo{Seq: i + 1, From: t.Addr, RTT: takes, Outcome: icmpcore.OutcomeReply}
 			if to < l.hops {
 				e.Outcome, e.Err = icmpcore.OutcomeError, &icmpcore.EchoError{Kind: icmpcore.TimeExceeded, From: hopAddr(to), Quote: &icmpcore.Quote{Cookie: true, DSCP: -1}}
@@ -29,12 +31,10 @@ func (l line) Go(t icmpcore.Target, o icmpcore.Options, done func(icmpcore.PingR
 				r.Received, r.Hops = r.Received+1, l.hops
 			}
 			o.OnEcho(e)
-			if i == o.Count-1 {
-				r.Duration = time.Duration(i)*o.Interval + takes
-				done(r)
-			}
-		})
-	}
+		}
+		r.Duration = time.Since(start)
+		done(r)
+	}()
 	return icmpcore.Run{}, nil
 }
 
