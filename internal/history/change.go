@@ -61,11 +61,7 @@ func (h *History) PathChanges(k Key, from, to int64) ([]PathChange, error) {
 		return nil, err
 	}
 	h.queueMu.Lock()
-	for i := range h.changes {
-		if c := &h.changes[i]; c.of.key == k && c.At >= from && c.At < to {
-			list = append(list, c.PathChange)
-		}
-	}
+	list = appendChanges(list, h.changes, k, from, to)
 	h.queueMu.Unlock()
 	slices.SortStableFunc(list, func(a, b PathChange) int { return int(a.At - b.At) })
 	return list, nil
@@ -98,51 +94,41 @@ func putChange(to *bolt.Bucket, c *noted) error {
 }
 
 func (d *disk) changes(k Key, from, to int64) (list []PathChange, err error) {
-	days, err := d.days()
+	first := binary.BigEndian.AppendUint64(slices.Clone(k[:]), uint64(max(from, 0)))
+	err = d.viewDays(changesBucket, from, to, func(_ string, b *bolt.Bucket) error {
+		c := b.Cursor()
+		for key, p := c.Seek(first); len(key) == len(first) && bytes.HasPrefix(key, k[:]); key, p = c.Next() {
+			at := int64(binary.BigEndian.Uint64(key[len(k):]))
+			if at >= to {
+				break
+			}
+			change, err := decodeChange(p)
+			if err != nil {
+				return err
+			}
+			change.At = at
+			list = append(list, change)
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, err
-	}
-	for _, day := range days {
-		if day < dayOf(from) || day > dayOf(to) {
-			continue
-		}
-		err := d.with(day, false, func(db *bolt.DB) error {
-			return db.View(func(tx *bolt.Tx) error {
-				b := tx.Bucket(changesBucket)
-				if b == nil {
-					return nil
-				}
-				c := b.Cursor()
-				first := binary.BigEndian.AppendUint64(slices.Clone(k[:]), uint64(max(from, 0)))
-				for key, p := c.Seek(first); len(key) == len(first) && bytes.HasPrefix(key, k[:]); key, p = c.Next() {
-					at := int64(binary.BigEndian.Uint64(key[len(k):]))
-					if at >= to {
-						break
-					}
-					change, err := decodeChange(p)
-					if err != nil {
-						return err
-					}
-					change.At = at
-					list = append(list, change)
-				}
-				return nil
-			})
-		})
-		if err != nil {
-			return nil, err
-		}
 	}
 	return list, nil
 }
 
-func (m *memory) changes(k Key, from, to int64) (list []PathChange, _ error) {
+func (m *memory) changes(k Key, from, to int64) ([]PathChange, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	for i := range m.noted {
-		if c := &m.noted[i]; c.of.key == k && c.At >= from && c.At < to {
+	return appendChanges(nil, m.noted, k, from, to), nil
+}
+
+// appendChanges appends the changes of a target from one time to before another.
+func appendChanges(list []PathChange, all []noted, k Key, from, to int64) []PathChange {
+	for i := range all {
+		if c := &all[i]; c.of.key == k && c.At >= from && c.At < to {
 			list = append(list, c.PathChange)
 		}
 	}
-	return list, nil
+	return list
 }

@@ -10,36 +10,46 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-func (d *disk) blocks(k Key, from, to int64, f func(*block) error) error {
+// view calls f with a bucket of a day, if that is there.
+func (d *disk) view(day string, bucket []byte, f func(*bolt.Bucket) error) error {
+	return d.with(day, false, func(db *bolt.DB) error {
+		return db.View(func(tx *bolt.Tx) error {
+			if b := tx.Bucket(bucket); b != nil {
+				return f(b)
+			}
+			return nil
+		})
+	})
+}
+
+// viewDays calls f with a bucket of each day, from the one of a time to that of another.
+func (d *disk) viewDays(bucket []byte, from, to int64, f func(day string, b *bolt.Bucket) error) error {
 	days, err := d.days()
 	if err != nil {
 		return err
 	}
-	first, last := dayOf(from-maxSeconds), dayOf(to)
+	first, last := dayOf(from), dayOf(to)
 	for _, day := range days {
 		if day < first || day > last {
 			continue
 		}
-		err := d.with(day, false, func(db *bolt.DB) error {
-			return db.View(func(tx *bolt.Tx) error {
-				b := tx.Bucket(blocksBucket)
-				if b == nil {
-					return nil
-				}
-				at, err := time.Parse(dayFormat, day)
-				if err != nil {
-					return err
-				}
-				begin := max(at.Unix(), from-maxSeconds)
-				end := min(at.Unix()+24*3600, to)
-				return eachBlock(b.Cursor(), k, begin, end, func(p []byte) error { return readBlock(p, from, to, f) })
-			})
-		})
-		if err != nil {
+		if err := d.view(day, bucket, func(b *bolt.Bucket) error { return f(day, b) }); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (d *disk) blocks(k Key, from, to int64, f func(*block) error) error {
+	return d.viewDays(blocksBucket, from-maxSeconds, to, func(day string, b *bolt.Bucket) error {
+		at, err := time.Parse(dayFormat, day)
+		if err != nil {
+			return err
+		}
+		begin := max(at.Unix(), from-maxSeconds)
+		end := min(at.Unix()+24*3600, to)
+		return eachBlock(b.Cursor(), k, begin, end, func(p []byte) error { return readBlock(p, from, to, f) })
+	})
 }
 
 // eachBlock calls f for the packed blocks of a target in the slots of a time.
@@ -74,19 +84,13 @@ func readBlock(p []byte, from, to int64, f func(*block) error) error {
 func (d *disk) newest(k Key, before int64) int {
 	usual := 0
 	for _, day := range []string{dayOf(before - 24*3600), dayOf(before)} {
-		err := d.with(day, false, func(db *bolt.DB) error {
-			return db.View(func(tx *bolt.Tx) error {
-				b := tx.Bucket(blocksBucket)
-				if b == nil {
-					return nil
+		err := d.view(day, blocksBucket, func(b *bolt.Bucket) error {
+			return eachBlock(b.Cursor(), k, before-24*3600, before, func(p []byte) error {
+				b, _, _, _, err := unpackHead(p)
+				if err == nil && b.usual > 0 && b.usual <= maxBucket {
+					usual = int(b.usual)
 				}
-				return eachBlock(b.Cursor(), k, before-24*3600, before, func(p []byte) error {
-					b, _, _, _, err := unpackHead(p)
-					if err == nil && b.usual > 0 && b.usual <= maxBucket {
-						usual = int(b.usual)
-					}
-					return err
-				})
+				return err
 			})
 		})
 		if err != nil {
@@ -96,34 +100,18 @@ func (d *disk) newest(k Key, before int64) int {
 	return usual
 }
 
-func (d *disk) running(from, to int64) ([]Span, error) {
-	days, err := d.days()
+func (d *disk) running(from, to int64) (spans []Span, err error) {
+	err = d.viewDays(runningBucket, from, to+24*3600, func(_ string, b *bolt.Bucket) error {
+		return b.ForEach(func(k, v []byte) error {
+			if len(k) != 8 || len(v) != 8 {
+				return fmt.Errorf("a time of another length: %w", errBlock)
+			}
+			spans = append(spans, Span{int64(binary.BigEndian.Uint64(k)), int64(binary.BigEndian.Uint64(v))})
+			return nil
+		})
+	})
 	if err != nil {
 		return nil, err
-	}
-	var spans []Span
-	for _, day := range days {
-		if day < dayOf(from) || day > dayOf(to+24*3600) {
-			continue
-		}
-		err := d.with(day, false, func(db *bolt.DB) error {
-			return db.View(func(tx *bolt.Tx) error {
-				b := tx.Bucket(runningBucket)
-				if b == nil {
-					return nil
-				}
-				return b.ForEach(func(k, v []byte) error {
-					if len(k) != 8 || len(v) != 8 {
-						return fmt.Errorf("a time of another length: %w", errBlock)
-					}
-					spans = append(spans, Span{int64(binary.BigEndian.Uint64(k)), int64(binary.BigEndian.Uint64(v))})
-					return nil
-				})
-			})
-		})
-		if err != nil {
-			return nil, err
-		}
 	}
 	return spans, nil
 }
@@ -135,15 +123,11 @@ func (d *disk) id(k Key) (id ID, ok bool) {
 		return ID{}, false
 	}
 	for _, day := range slices.Backward(days) {
-		err := d.with(day, false, func(db *bolt.DB) error {
-			return db.View(func(tx *bolt.Tx) error {
-				if b := tx.Bucket(targetsBucket); b != nil {
-					if p := b.Get(k[:]); p != nil {
-						id, ok = decodeID(p)
-					}
-				}
-				return nil
-			})
+		err := d.view(day, targetsBucket, func(b *bolt.Bucket) error {
+			if p := b.Get(k[:]); p != nil {
+				id, ok = decodeID(p)
+			}
+			return nil
 		})
 		if err != nil {
 			d.log.Warn("history cannot be read", "error", err)

@@ -19,16 +19,22 @@ func (d *disk) write(blocks []*sealed, changes []noted, running []Span) error {
 		blocks  []*sealed
 		changes []noted
 	}
-	days := map[string]day{dayOf(running[len(running)-1].End): {}} // for the spans
+	days := make(map[string]*day)
+	of := func(at int64) *day {
+		name := dayOf(at)
+		if days[name] == nil {
+			days[name] = new(day)
+		}
+		return days[name]
+	}
+	of(running[len(running)-1].End) // for the spans
 	for _, b := range blocks {
-		d := days[dayOf(b.start)]
+		d := of(b.start)
 		d.blocks = append(d.blocks, b)
-		days[dayOf(b.start)] = d
 	}
 	for _, c := range changes {
-		d := days[dayOf(c.At)]
+		d := of(c.At)
 		d.changes = append(d.changes, c)
-		days[dayOf(c.At)] = d
 	}
 	for name, of := range days {
 		err := d.with(name, true, func(db *bolt.DB) error {
