@@ -321,10 +321,11 @@ func appendNative(b []byte, h histogram) []byte {
 
 // appendZigZag appends a signed number, most often a small one.
 func appendZigZag(b []byte, v int64) []byte {
-	if z := protowire.EncodeZigZag(v); z >= 1<<7 {
-		return protowire.AppendVarint(b, z)
+	z := protowire.EncodeZigZag(v)
+	if z < 1<<7 {
+		return append(b, byte(z))
 	}
-	return append(b, byte(protowire.EncodeZigZag(v)))
+	return protowire.AppendVarint(b, z)
 }
 
 // appendSpan appends a BucketSpan, unless it is empty.

@@ -62,7 +62,7 @@ func itself(last netip.Addr) string { return "itself " + last.String() }
 // count counts a target that was traced.
 func (g *outage) count(host string, v path.Verdict) {
 	what, ok := shared(v)
-	key := what
+	key := ""
 	switch {
 	case ok:
 	case v.Cause == path.TargetItself:
@@ -75,7 +75,7 @@ func (g *outage) count(host string, v path.Verdict) {
 	default:
 		what = "a trace shows no loss, or not where it begins"
 	}
-	if !ok && v.Cause != path.TargetItself {
+	if key == "" {
 		key = what
 	}
 	g.add(key, what, host, v.Text)
