@@ -2,7 +2,6 @@ package path
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"flag"
 	"fmt"
@@ -24,6 +23,7 @@ import (
 	"github.com/pingtel/pingtel/integration/netsim"
 	"github.com/pingtel/pingtel/internal/agent"
 	"github.com/pingtel/pingtel/internal/config"
+	"github.com/pingtel/pingtel/internal/testlog"
 )
 
 var storm = flag.Int("storm", 0, "how many targets TestManyFail has; 0 leaves it out")
@@ -114,24 +114,6 @@ func (l *stormLines) count() (known, verdicts, series int) {
 	return len(l.known), len(l.verdicts), l.series
 }
 
-// lockedBuffer is a buffer for a log.
-type lockedBuffer struct {
-	mu sync.Mutex // guards b
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 // extra returns how many of the requests that arrived since Forget are of traces: those
 // whose TTL ends at a hop. Of each trace one more goes to the target.
 func extra(n *netsim.Net) (traces, all int) {
@@ -155,7 +137,7 @@ func TestManyFail(t *testing.T) {
 		var learning atomic.Bool
 		learning.Store(true)
 		file := s.file(t)
-		log, signals := new(lockedBuffer), make(chan os.Signal, 1)
+		log, signals := new(testlog.Buffer), make(chan os.Signal, 1)
 		level := new(slog.LevelVar)
 		in, stdin := io.Pipe()
 		stdout, out := io.Pipe()

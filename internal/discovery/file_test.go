@@ -1,42 +1,23 @@
 package discovery
 
 import (
-	"bytes"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/pingtel/pingtel/internal/config"
+	"github.com/pingtel/pingtel/internal/testlog"
 )
 
-// logBuffer is a log that can be read while it is written.
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 // start starts the sources of a configuration, until the end of the test.
-func start(t testing.TB, c *config.Config, o Options) (*Set, *logBuffer) {
+func start(t testing.TB, c *config.Config, o Options) (*Set, *testlog.Buffer) {
 	t.Helper()
-	log := &logBuffer{}
+	log := new(testlog.Buffer)
 	o.Log = slog.New(slog.NewTextHandler(log, nil))
 	s := New(c, o)
 	t.Cleanup(s.Close)
