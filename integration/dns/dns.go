@@ -127,18 +127,17 @@ func response(m *dnsmessage.Message, r Reply) ([]byte, error) {
 		Header:    dnsmessage.Header{ID: m.ID, Response: true, RecursionDesired: true, RecursionAvailable: true, RCode: r.Code},
 		Questions: m.Questions,
 	}
-	for _, a := range r.Addrs {
-		var body dnsmessage.ResourceBody
-		switch {
-		case a.Is4() && q.Type == dnsmessage.TypeA:
-			body = &dnsmessage.AResource{A: a.As4()}
-		case a.Is6() && q.Type == dnsmessage.TypeAAAA:
-			body = &dnsmessage.AAAAResource{AAAA: a.As16()}
-		default:
-			continue
-		}
+	answer := func(body dnsmessage.ResourceBody) {
 		reply.Answers = append(reply.Answers, dnsmessage.Resource{
 			Header: dnsmessage.ResourceHeader{Name: q.Name, Class: dnsmessage.ClassINET, TTL: 1}, Body: body})
+	}
+	for _, a := range r.Addrs {
+		switch {
+		case a.Is4() && q.Type == dnsmessage.TypeA:
+			answer(&dnsmessage.AResource{A: a.As4()})
+		case a.Is6() && q.Type == dnsmessage.TypeAAAA:
+			answer(&dnsmessage.AAAAResource{AAAA: a.As16()})
+		}
 	}
 	for _, h := range r.Hosts {
 		host, err := dnsmessage.NewName(h + ".")
@@ -146,8 +145,7 @@ func response(m *dnsmessage.Message, r Reply) ([]byte, error) {
 			return nil, err
 		}
 		if q.Type == dnsmessage.TypeSRV {
-			reply.Answers = append(reply.Answers, dnsmessage.Resource{
-				Header: dnsmessage.ResourceHeader{Name: q.Name, Class: dnsmessage.ClassINET, TTL: 1}, Body: &dnsmessage.SRVResource{Target: host, Port: 9473}})
+			answer(&dnsmessage.SRVResource{Target: host, Port: 9473})
 		}
 	}
 	if r.Name != "" && q.Type == dnsmessage.TypePTR {
@@ -155,8 +153,7 @@ func response(m *dnsmessage.Message, r Reply) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		reply.Answers = append(reply.Answers, dnsmessage.Resource{
-			Header: dnsmessage.ResourceHeader{Name: q.Name, Class: dnsmessage.ClassINET, TTL: 1}, Body: &dnsmessage.PTRResource{PTR: name}})
+		answer(&dnsmessage.PTRResource{PTR: name})
 	}
 	return reply.Pack()
 }

@@ -85,21 +85,28 @@ func TestFleet(t *testing.T) {
 		p.await("the list is known again", p.fresh)
 
 		t.Log("all servers are away for long, and have forgotten everything when they return")
-		from = time.Now()
-		for i := range s.running {
-			s.kill(i)
-		}
-		wait(2 * holdDown)
-		s.forget()
-		for i := range s.running {
-			s.start(i)
-		}
-		p.await("the list is known again", p.fresh)
-		wait(holdDown + refresh)
-		p.unchanged(before, from)
+		p.withoutServers(s, before, func() { wait(2 * holdDown) })
 		p.steady(began, time.Now().Add(-2*late), interval+late)
 		p.lost()
 	})
+}
+
+// withoutServers kills all servers, lets them return with nothing stored after pause, and
+// checks that each prober has what it owned before all the time.
+func (p *probers) withoutServers(s *servers, before map[string]int64, pause func()) {
+	p.t.Helper()
+	from := time.Now()
+	for i := range s.running {
+		s.kill(i)
+	}
+	pause()
+	s.forget()
+	for i := range s.running {
+		s.start(i)
+	}
+	p.await("the list is known again", p.fresh)
+	wait(holdDown + refresh)
+	p.unchanged(before, from)
 }
 
 // TestOneCopy measures the gap of targets that one prober measures: when that one is

@@ -28,32 +28,18 @@ var (
 // rtts are the round-trip times of lines for Telegraf, which it reads as they come.
 type rtts struct {
 	mu    sync.Mutex
-	rest  []byte // of a line
 	at    []int64
 	rtt   []float32 // ms
 	lost  int
 	wrong string
 }
 
-func (r *rtts) Write(b []byte) (int, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.rest = append(r.rest, b...)
-	for {
-		line, rest, whole := bytes.Cut(r.rest, []byte("\n"))
-		if !whole {
-			r.rest = append(r.rest[:0], r.rest...)
-			return len(b), nil
-		}
-		r.add(string(line))
-		r.rest = rest
-	}
-}
-
 func (r *rtts) add(line string) {
 	if !strings.HasPrefix(line, "ping,") {
 		return
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	_, value, ok := strings.Cut(line, "minimum_response_ms=")
 	if !ok {
 		r.lost++
@@ -97,7 +83,7 @@ func TestManyScraped(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := new(rtts)
-		cmd.Stdout = r
+		cmd.Stdout = peer.EachLine(r.add)
 		p := peer.Start(t, cmd)
 		peer.Await(t, "two rounds", func() bool { return r.count() >= 2**scraped }, p)
 		without := peer.Status(t, p.Pid(), "VmHWM")

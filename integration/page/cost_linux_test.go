@@ -1,12 +1,10 @@
 package page_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -62,12 +60,7 @@ func TestCost(t *testing.T) {
 // Telegraf's format, with the page and without.
 func timesOf(t *testing.T, state string, page, reader bool) []time.Duration {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
+	address := freeAddress(t)
 	file := filepath.Join(t.TempDir(), "pingtel.toml")
 	text := fmt.Sprintf("[agent]\nstate = %q\ninterval = \"1s\"\n[defaults]\ncount = 1\n[web]\nlisten = %q\nmetrics = false\npage = %v\n[[targets]]\nhosts = [\"127.1.0.0/21\"]\n",
 		state, address, page)
@@ -81,8 +74,8 @@ func timesOf(t *testing.T, state string, page, reader bool) []time.Duration {
 	}
 	defer stdin.Close()
 	defer hold.Close()
-	times := new(times)
-	cmd.Stdin, cmd.Stdout = stdin, times
+	times := &times{t: t}
+	cmd.Stdin, cmd.Stdout = stdin, peer.EachLine(times.add)
 	p := peer.Start(t, cmd)
 	peer.Await(t, "a round of all targets", func() bool { return times.count() >= costTargets }, p)
 	end := make(chan struct{})
@@ -139,32 +132,26 @@ func fetch(url string) ([]byte, error) {
 	return io.ReadAll(r.Body)
 }
 
-// times takes lines in Telegraf's format, and keeps their round-trip times.
+// times keeps the round-trip times of lines in Telegraf's format.
 type times struct {
-	mu   sync.Mutex // guards what follows
-	rest []byte
+	t    *testing.T
+	mu   sync.Mutex // guards list
 	list []time.Duration
 }
 
-func (c *times) Write(b []byte) (int, error) {
+func (c *times) add(line string) {
+	_, value, ok := strings.Cut(line, "average_response_ms=")
+	if !ok {
+		return
+	}
+	ms, err := strconv.ParseFloat(value[:strings.IndexAny(value+",", ", ")], 64)
+	if err != nil {
+		c.t.Error(err)
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.rest = append(c.rest, b...)
-	for {
-		line, rest, ok := bytes.Cut(c.rest, []byte("\n"))
-		if !ok {
-			return len(b), nil
-		}
-		c.rest = rest
-		if _, value, ok := strings.Cut(string(line), "average_response_ms="); ok {
-			value = value[:strings.IndexAny(value+",", ", ")]
-			ms, err := strconv.ParseFloat(value, 64)
-			if err != nil {
-				return 0, err
-			}
-			c.list = append(c.list, time.Duration(ms*1e6))
-		}
-	}
+	c.list = append(c.list, time.Duration(ms*1e6))
 }
 
 func (c *times) count() int {

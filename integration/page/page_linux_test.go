@@ -86,16 +86,22 @@ func past(t *testing.T, dir string, id history.ID, days int) history.Key {
 	return s.Key()
 }
 
-// serve runs pingtel with a file until the test ends, and returns the address of its
-// page. wrap, if there is one, makes the command.
-func serve(t *testing.T, text string, wrap ...func(args ...string) *exec.Cmd) (string, *peer.Process) {
+// freeAddress returns an address of loopback with a port that nobody listens on.
+func freeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := l.Addr().String()
-	l.Close()
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// serve runs pingtel with a file until the test ends, and returns the address of its
+// page. wrap, if there is one, makes the command.
+func serve(t *testing.T, text string, wrap ...func(args ...string) *exec.Cmd) (string, *peer.Process) {
+	t.Helper()
+	address := freeAddress(t)
 	file := filepath.Join(t.TempDir(), "pingtel.toml")
 	if err := os.WriteFile(file, []byte(strings.ReplaceAll(text, "LISTEN", address)), 0o600); err != nil {
 		t.Fatal(err)
